@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Queue: the bounded ring between the fault thread and the writer thread.
+ *
+ * One producer, one consumer (Concurrency Kit spsc ring).  Pushing never waits,
+ * never allocates, never fails the caller: what does not fit is dropped and
+ * counted, and the next record that fits is preceded by a `lost` record that says
+ * how many.  The last eighth of the ring is kept for records other than faults.
+ */
+#ifndef TRACE_QUEUE_H
+#define TRACE_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "record.h"
+
+struct queue;
+
+/* slots: a power of two, 64 or more.  -EINVAL, -ENOMEM. */
+int queue_new(struct queue **ret, uint32_t slots);
+/* NULL in, NULL out; releases every record still inside. */
+struct queue *queue_free(struct queue *q);
+
+/*
+ * Producer.  Takes the record and its text, also when it drops them.  False: dropped.
+ */
+bool queue_push(struct queue *q, struct record *r);
+/* Producer: once after a batch of pushes; wakes a sleeping consumer, else free. */
+void queue_kick(struct queue *q);
+/* Producer: no more records will come. */
+void queue_close(struct queue *q);
+/* Producer: records dropped so far, and how many of them were faults. */
+uint64_t queue_dropped(const struct queue *q, uint64_t *ret_faults);
+
+/*
+ * Consumer.  Returns 1 with a record, 0 when timeout_ms passed without one,
+ * -EPIPE when the queue was closed and is empty.
+ */
+int queue_pop(struct queue *q, struct record *ret, int timeout_ms);
+
+#endif

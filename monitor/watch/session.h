@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Session: one recording.  Wires uffd, event, follow, resolve, arm, procwatch and
+ * the queue together; it orders, it does not compute.
+ *
+ *	session_new(&s, &opts)		nothing touched yet
+ *	session_attach(s, pid, &fail)	the target is watched from here on
+ *	session_run(s)			until a stop condition, a signal or the last exit
+ *	session_free(s)			everything unregistered, the target as it was
+ *
+ * One thread; the writer runs in another one.
+ */
+#ifndef WATCH_SESSION_H
+#define WATCH_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "pagetap/inject.h"
+#include "trace/queue.h"
+#include "watch/watchable.h"
+
+struct session;
+
+enum {
+	SESSION_KIND_MISSING = 1,	/* -e: which records are kept */
+	SESSION_KIND_WP = 2,
+	SESSION_KIND_MINOR = 4,
+	SESSION_KIND_FORK = 8,		/* fork, exec */
+	SESSION_KIND_EXIT = 16,
+	SESSION_KIND_MAP = 32,		/* remap, remove, unmap */
+	SESSION_KIND_ALL = 63,
+};
+
+struct session_opts {
+	struct watch_filter filter;
+	uint32_t kinds;			/* SESSION_KIND_* */
+	bool follow;			/* -f */
+	uint64_t rearm_ns;		/* 0 = never */
+	uint64_t duration_ns;		/* 0 = no limit, from the last attach on */
+	uint64_t max_faults;		/* -n; 0 = no limit */
+	uint64_t base_ns;		/* CLOCK_MONOTONIC base of the trace */
+	unsigned int inject_timeout_ms;	/* 0 = default */
+	struct queue *queue;		/* borrowed */
+	int output_fd;			/* readable = output failed (writer_fd); -1 none */
+	int signal_fd;			/* signalfd of the caller: INT TERM HUP USR1 CHLD; -1 */
+};
+
+/* What session_run() has seen; for the summary. */
+struct session_summary {
+	struct record_stats stats;
+	enum detach_reason reason;
+	bool clean;			/* everything unregistered and drained */
+	bool at_once;			/* second Ctrl-C: do not drain the queue */
+	unsigned int processes;		/* watched in all */
+	uint64_t attach_ns, stop_ns;	/* of the first target */
+	uint64_t watched_bytes;		/* armed after the first attach */
+	unsigned int vmas, vmas_watched;
+	uint64_t ran_ns;
+	int64_t exit_code, exit_signal;	/* of the last target to end; RECORD_UNKNOWN */
+};
+
+int session_new(struct session **ret, const struct session_opts *opts);
+/*
+ * Borrow a userfaultfd from pid, register, arm.  0, or -errno with the words in
+ * ret_failure; the target is then as it was.
+ */
+int session_attach(struct session *s, pid_t pid, struct pagetap_failure *ret_failure);
+/* Returns 0 after a clean end, -errno if the monitor itself failed. */
+int session_run(struct session *s);
+/* Called each second from within session_run, for the progress line; may be NULL. */
+void session_on_tick(struct session *s, void (*tick)(void *arg, const struct session_summary *now),
+		     void *arg);
+void session_summary(const struct session *s, struct session_summary *ret);
+struct session *session_free(struct session *s);
+
+/* UFFD_FEATURE_* that this kernel offers, from a throw-away fd; -errno if none. */
+int session_probe_features(uint64_t *ret_features);
+
+#endif

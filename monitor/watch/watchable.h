@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Watchable: which mapping can be watched in which mode, and why not.
+ *
+ * Pure.  The table is measured (VMA kinds x register modes) and the kernel has the
+ * last word: what it refuses all the same becomes WHY_REFUSED.
+ */
+#ifndef WATCH_WATCHABLE_H
+#define WATCH_WATCHABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/range.h"
+#include "maps.h"
+#include "pagetap/trace.h"
+
+enum {
+	WATCH_MODE_WRITE = 1,	/* UFFDIO_REGISTER_MODE_WP */
+	WATCH_MODE_MISSING = 2,
+	WATCH_MODE_MINOR = 4,
+};
+
+/* What the user asked for; strings and arrays are borrowed. */
+struct watch_filter {
+	uint32_t modes;			/* WATCH_MODE_*, at least one */
+	const struct range *ranges;	/* -a; nr_ranges 0 = everything */
+	unsigned int nr_ranges;
+	const char *const *globs;	/* -m; heap, stack, anon, or fnmatch on the name */
+	unsigned int nr_globs;
+};
+
+struct watch_verdict {
+	uint32_t modes;			/* to register, WATCH_MODE_*; 0 = leave alone */
+	bool arm;			/* write-protect it now (it is writable) */
+	enum vma_why why;		/* WHY_NONE if modes and arm */
+};
+
+/* uffd_features: what the handshake gave (UFFD_FEATURE_*). */
+struct watch_verdict watchable(const struct map_entry *m, const struct watch_filter *f,
+			       uint64_t uffd_features);
+
+/* heap, anon, stack ...: from the line of /proc/PID/maps alone. */
+enum vma_kind map_kind(const struct map_entry *m);
+
+#endif
