@@ -33,7 +33,8 @@ struct region {
 	uint32_t dev_major, dev_minor;
 	uint32_t id;		/* of the trace, never reused */
 	uint32_t prot;		/* RECORD_PROT_* */
-	uint32_t modes;		/* WATCH_MODE_* registered; set by arm.c */
+	uint32_t modes;		/* WATCH_MODE_* registered; set by survey.c */
+	uint32_t page_size;	/* of its pages; 0 = the base page; set by survey.c */
 	uint8_t kind;		/* enum vma_kind */
 	uint8_t why;		/* enum vma_why; set by whoever judges */
 	bool arm;		/* write-protect it */

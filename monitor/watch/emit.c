@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* Emit: the way of every record from the watcher to the queue.  See emit.h. */
+
+#include "watch/emit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int emit_init(struct emit *e, struct queue *q, uint64_t base_ns, uint32_t page_size)
+{
+	*e = (struct emit){ .queue = q, .base_ns = base_ns, .page_size = page_size };
+	e->held = calloc(EMIT_HOLD_MAX, sizeof(*e->held));
+	return e->held ? 0 : -ENOMEM;
+}
+
+static void pass(struct emit *e, struct record *r)
+{
+	bool fault = r->kind == RECORD_FAULT;
+
+	if (!queue_push(e->queue, r) && !fault)
+		e->dropped_layout = true;
+}
+
+static void release_held(struct emit *e)
+{
+	for (unsigned int i = 0; i < e->nheld; i++)
+		pass(e, &e->held[i]);
+	e->nheld = 0;
+	e->unnamed = 0;
+}
+
+void emit_done(struct emit *e)
+{
+	if (e->held)
+		release_held(e);
+	free(e->held);
+	e->held = NULL;
+}
+
+uint64_t emit_ts(const struct emit *e, uint64_t mono_ns)
+{
+	return mono_ns > e->base_ns ? mono_ns - e->base_ns : 0;
+}
+
+void emit_push(struct emit *e, struct record *r)
+{
+	if (r->kind == RECORD_FAULT) {
+		e->faults++;
+		e->writes += r->fault.write;
+	}
+	if (e->unnamed && e->nheld == EMIT_HOLD_MAX)
+		release_held(e);
+	if (e->unnamed)
+		e->held[e->nheld++] = *r;
+	else
+		pass(e, r);
+}
+
+void emit_hold(struct emit *e, struct record *r, uint64_t now)
+{
+	if (e->nheld == EMIT_HOLD_MAX)
+		release_held(e);
+	if (!e->unnamed++)
+		e->held_since = now;
+	e->held[e->nheld++] = *r;
+}
+
+void emit_named(struct emit *e, uint32_t child_mm, pid_t pid)
+{
+	bool waited = false;
+
+	for (unsigned int i = 0; i < e->nheld; i++) {
+		struct record *r = &e->held[i];
+
+		if (r->kind == RECORD_FORK && r->fork.child_mm == child_mm &&
+		    r->fork.child == RECORD_UNKNOWN) {
+			if (pid)
+				r->fork.child = pid;
+			waited = true;
+		} else if (r->mm == child_mm && !r->pid) {
+			r->pid = pid;
+		}
+	}
+	if (waited && !--e->unnamed)
+		release_held(e);
+}
+
+void emit_expire(struct emit *e, uint64_t now)
+{
+	if (e->unnamed && now - e->held_since >= EMIT_HOLD_NS)
+		release_held(e);
+}
+
+void emit_kick(struct emit *e)
+{
+	queue_kick(e->queue);
+}
+
+static struct record blank(const struct emit *e, enum record_kind kind, pid_t pid, uint32_t mm,
+			   uint64_t now)
+{
+	return (struct record){ .kind = kind, .pid = pid, .mm = mm, .ts = emit_ts(e, now) };
+}
+
+static void put_span(const struct emit *e, struct record *r, struct range span)
+{
+	r->addr = span.lo;
+	r->npages = range_len(span) / e->page_size;
+}
+
+void emit_vma(struct emit *e, pid_t pid, uint32_t mm, uint64_t now, enum vma_op op,
+	      const struct region *g)
+{
+	struct record r = blank(e, RECORD_VMA, pid, mm, now);
+
+	put_span(e, &r, g->r);
+	r.vma.id = g->id;
+	r.vma.op = op;
+	r.vma.kind = g->kind;
+	r.vma.why = g->why;
+	r.vma.prot = (uint8_t)g->prot;
+	r.vma.watch = g->modes && g->why == WHY_NONE;
+	r.vma.off = g->off;
+	r.vma.ino = g->ino;
+	r.text = record_text_new(g->name ? g->name : "", g->name_len, NULL, 0);
+	emit_push(e, &r);
+}
+
+void emit_arm(struct emit *e, pid_t pid, uint32_t mm, uint64_t t0, uint64_t now,
+	      struct range span, enum arm_mode mode)
+{
+	struct record r = blank(e, RECORD_ARM, pid, mm, now);
+
+	put_span(e, &r, span);
+	r.ts0 = emit_ts(e, t0);
+	r.arm.mode = mode;
+	emit_push(e, &r);
+}
+
+void emit_gap(struct emit *e, pid_t pid, uint32_t mm, uint64_t t0, uint64_t now,
+	      struct range span, enum gap_reason reason)
+{
+	struct record r = blank(e, RECORD_GAP, pid, mm, now);
+
+	put_span(e, &r, span);
+	r.ts0 = emit_ts(e, t0);
+	r.gap.reason = reason;
+	emit_push(e, &r);
+}
+
+void emit_error(struct emit *e, pid_t pid, uint32_t mm, uint64_t now, int error,
+		const char *what, const char *msg)
+{
+	struct record r = blank(e, RECORD_ERROR, pid, mm, now);
+
+	r.error.error = error;
+	r.text = record_text_new(what, strlen(what), msg, strlen(msg));
+	emit_push(e, &r);
+}
