@@ -19,23 +19,13 @@
 
 #include "pagetap/inject.h"
 #include "trace/queue.h"
-#include "watch/watchable.h"
+#include "watch/watchable.h"	/* struct watch_filter, WATCH_KIND_* */
 
 struct session;
 
-enum {
-	SESSION_KIND_MISSING = 1,	/* -e: which records are kept */
-	SESSION_KIND_WP = 2,
-	SESSION_KIND_MINOR = 4,
-	SESSION_KIND_FORK = 8,		/* fork, exec */
-	SESSION_KIND_EXIT = 16,
-	SESSION_KIND_MAP = 32,		/* remap, remove, unmap */
-	SESSION_KIND_ALL = 63,
-};
-
 struct session_opts {
 	struct watch_filter filter;
-	uint32_t kinds;			/* SESSION_KIND_* */
+	uint32_t kinds;			/* WATCH_KIND_* */
 	bool follow;			/* -f */
 	uint64_t rearm_ns;		/* 0 = never */
 	uint64_t duration_ns;		/* 0 = no limit, from the last attach on */
@@ -53,6 +43,7 @@ struct session_summary {
 	enum detach_reason reason;
 	bool clean;			/* everything unregistered and drained */
 	bool at_once;			/* second Ctrl-C: do not drain the queue */
+	bool asked;			/* this tick answers a SIGUSR1 */
 	unsigned int processes;		/* watched in all */
 	uint64_t attach_ns, stop_ns;	/* of the first target */
 	uint64_t watched_bytes;		/* armed after the first attach */

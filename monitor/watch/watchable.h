@@ -21,6 +21,16 @@ enum {
 	WATCH_MODE_MINOR = 4,
 };
 
+enum {
+	WATCH_KIND_MISSING = 1,		/* -e: which records are kept */
+	WATCH_KIND_WP = 2,
+	WATCH_KIND_MINOR = 4,
+	WATCH_KIND_FORK = 8,		/* fork, exec */
+	WATCH_KIND_EXIT = 16,
+	WATCH_KIND_MAP = 32,		/* remap, remove, unmap */
+	WATCH_KIND_ALL = 63,
+};
+
 /* What the user asked for; strings and arrays are borrowed. */
 struct watch_filter {
 	uint32_t modes;			/* WATCH_MODE_*, at least one */

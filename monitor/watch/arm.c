@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Arm: write protection of what is owed, a chunk at a time, between events.
+ *
+ * UFFDIO_WRITEPROTECT holds the target's mmap lock for reading, about 90 ns a page;
+ * a chunk keeps that, and the wait of a fault that comes meanwhile, below a
+ * millisecond.  A success means that the whole chunk was registered and that no
+ * layout change was under way (else ENOENT, EAGAIN): so the claim is true.
+ */
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "watch/space.h"
+#include "watch/uffd.h"
+
+#define ARM_CHUNK (UINT64_C(16) << 20)
+/* One call over armed pages costs less than two calls around them. */
+#define ARM_BRIDGE (UINT64_C(256) << 10)
+#define CHECK_PAGES 2048
+#define CHECK_DELAY (20 * NSEC_PER_MSEC)
+#define REREAD_DELAY (2 * NSEC_PER_MSEC)
+#define LOOK_AHEAD 16
+#define SKIPS_A_STEP 256
+
+/* Bit 57 of a pagemap entry: write-protected by userfaultfd (proc_pid_pagemap(5)). */
+#define PAGEMAP_UFFD_WP (UINT64_C(1) << 57)
+
+/* A due entry is moved to the head; entries come almost in the order of their time. */
+static struct space_todo *due_todo(struct space *s, uint64_t now)
+{
+	unsigned int n = s->ntodo - s->todo_head;
+
+	for (unsigned int i = 0; i < n && i < LOOK_AHEAD; i++) {
+		struct space_todo *t = &s->todo[s->todo_head + i], *head = &s->todo[s->todo_head];
+
+		if (t->when <= now) {
+			struct space_todo due = *t;
+
+			*t = *head;
+			*head = due;
+			return head;
+		}
+	}
+	return NULL;
+}
+
+static void done_todo(struct space *s)
+{
+	if (++s->todo_head == s->ntodo)
+		s->todo_head = s->ntodo = 0;
+}
+
+uint64_t arm_due(const struct space *s)
+{
+	unsigned int n = s->ntodo - s->todo_head;
+	uint64_t due = UINT64_MAX;
+
+	for (unsigned int i = 0; i < n && i < LOOK_AHEAD; i++)
+		if (s->todo[s->todo_head + i].when < due)
+			due = s->todo[s->todo_head + i].when;
+	return due;
+}
+
+/* What of `r` the user's ranges allow, from its beginning. */
+static struct range allowed_part(const struct space *s, struct range r)
+{
+	const struct watch_filter *f = s->shared->filter;
+	struct range best = { r.hi, r.hi };
+
+	if (!f->nr_ranges)
+		return r;
+	for (unsigned int i = 0; i < f->nr_ranges; i++) {
+		struct range wide = {
+			align_down(f->ranges[i].lo, s->shared->page_size),
+			align_up(f->ranges[i].hi, s->shared->page_size),
+		};
+		struct range part = range_common(r, wide);
+
+		if (!range_empty(part) && part.lo < best.lo)
+			best = part;
+	}
+	return best;
+}
+
+/*
+ * The next chunk of `t` to protect, and its region; t->r shrinks to what is left.
+ * False: nothing of it is left to do.
+ */
+static bool next_chunk(struct space *s, struct space_todo *t, struct range *ret,
+		       struct region **ret_region)
+{
+	for (int skips = 0; skips < SKIPS_A_STEP; skips++) {
+		struct region *g = layout_from(&s->layout, t->r.lo);
+		struct range part, run, more;
+
+		if (!g || g->r.lo >= t->r.hi || range_empty(t->r))
+			return false;
+		part = range_common(t->r, g->r);
+		if (!g->arm || !(g->modes & WATCH_MODE_WRITE)) {
+			t->r.lo = part.hi;
+			continue;
+		}
+		part = allowed_part(s, part);
+		if (!cover_next_unclaimed(&s->cover, part, &run)) {
+			t->r.lo = range_empty(part) ? range_common(t->r, g->r).hi : part.hi;
+			continue;
+		}
+		for (more = run; more.hi < part.hi && run.hi - run.lo < ARM_CHUNK;) {
+			struct range beyond = { run.hi, run.hi + ARM_BRIDGE };
+
+			if (!cover_next_unclaimed(&s->cover, range_common(beyond, part), &more))
+				break;
+			run.hi = more.hi;
+		}
+		if (run.hi - run.lo > ARM_CHUNK)
+			run.hi = run.lo + ARM_CHUNK;
+		*ret = range_common((struct range){ align_down(run.lo, g->page_size),
+						    align_up(run.hi, g->page_size) }, g->r);
+		*ret_region = g;
+		return true;
+	}
+	return true;
+}
+
+/*
+ * ENOENT: a part is not registered.  The mapping may have been replaced before it
+ * was registered, and look the same: registering again is idempotent (EBUSY only
+ * for another's).  What still fails is declared and left to the next survey.
+ */
+static int protect_again(struct space *s, const struct region *g, struct range chunk)
+{
+	int r = uffd_register(s->uffd, chunk, g->modes);
+
+	if (!r)
+		r = uffd_protect(s->uffd, chunk);
+	return r;
+}
+
+static int arm_chunk(struct space *s, struct space_todo *t, struct region *g, struct range chunk)
+{
+	uint64_t t0 = clock_now(), t1;
+	int r;
+
+	r = uffd_protect(s->uffd, chunk);
+	if (r == -ENOENT)
+		r = protect_again(s, g, chunk);
+	t1 = clock_now();
+	if (r == -EAGAIN)
+		return r;
+	if (r == -ESRCH) {
+		s->dead = true;
+		return r;
+	}
+	t->r.lo = chunk.hi;
+	if (r < 0 || cover_arm(&s->cover, chunk) < 0) {
+		emit_gap(&s->shared->emit, s->pid, s->mm, t0, t1, chunk, GAP_REGISTER);
+		if (s->reread_due == UINT64_MAX)
+			s->reread_due = t1 + REREAD_DELAY;
+		return 1;
+	}
+	emit_arm(&s->shared->emit, s->pid, s->mm, t0, t1, chunk, ARM_WP);
+	if (t->what == TODO_REARM_AFTER_REMOVE)
+		space_owe(s, chunk, t1 + CHECK_DELAY, TODO_CHECK, t1);
+	return 1;
+}
+
+/* Pages that we claim and the kernel does not hold protected: declare, arm again. */
+static void disclaim(struct space *s, struct range r, uint64_t since)
+{
+	uint64_t now = clock_now();
+
+	cover_drop(&s->cover, r);
+	emit_gap(&s->shared->emit, s->pid, s->mm, since, now, r, GAP_REMOVE_RACE);
+	space_owe(s, r, now, TODO_ARM, 0);
+}
+
+/*
+ * The REMOVE event comes before the zap (kernel-measured: a re-arm right after it
+ * was lost in up to 45 of 500 runs), and a fork may leave pages behind; so claims
+ * made there are held against pagemap.
+ */
+static int check_step(struct space *s, struct space_todo *t)
+{
+	uint64_t entry[CHECK_PAGES], page = s->shared->page_size, since = t->armed;
+	struct range run, bad;
+	ssize_t n;
+
+	if (s->pagemap < 0 || !cover_next_armed(&s->cover, t->r, &run)) {
+		done_todo(s);
+		return 1;
+	}
+	if (range_len(run) > CHECK_PAGES * page)
+		run.hi = run.lo + CHECK_PAGES * page;
+	t->r.lo = run.hi;
+	n = pread(s->pagemap, entry, range_len(run) / page * 8, (off_t)(run.lo / page * 8));
+	if (n < 0)
+		return 1;
+	for (int64_t i = 0; i < n / 8; i++) {
+		if (entry[i] & PAGEMAP_UFFD_WP)
+			continue;
+		bad.lo = run.lo + (uint64_t)i * page;
+		while (i < n / 8 && !(entry[i] & PAGEMAP_UFFD_WP))
+			i++;
+		bad.hi = run.lo + (uint64_t)i * page;
+		disclaim(s, bad, since);
+	}
+	return 1;
+}
+
+int arm_step(struct space *s)
+{
+	struct space_todo *t;
+	struct region *g = NULL;
+	struct range chunk;
+
+	/* An answer still owed could land after a new arming, and undo it unseen. */
+	if (s->npending)
+		return -EAGAIN;
+	t = due_todo(s, clock_now());
+	if (!t)
+		return 0;
+	if (t->what == TODO_CHECK)
+		return check_step(s, t);
+	if (!next_chunk(s, t, &chunk, &g)) {
+		done_todo(s);
+		return 1;
+	}
+	return g ? arm_chunk(s, t, g, chunk) : 1;
+}
+
+uint64_t arm_epoch(struct space *s, uint64_t now)
+{
+	uint64_t pages = 0;
+
+	for (struct region *g = layout_from(&s->layout, 0); g; g = layout_next(&s->layout, g)) {
+		struct range rest = g->r, run;
+
+		if (!g->arm || !(g->modes & WATCH_MODE_WRITE))
+			continue;
+		while (cover_next_spent(&s->cover, rest, &run)) {
+			cover_drop(&s->cover, run);
+			pages += range_len(run) / s->shared->page_size;
+			rest.lo = run.hi;
+		}
+		if (rest.lo != g->r.lo)
+			space_owe(s, g->r, now, TODO_ARM, 0);
+	}
+	return pages;
+}
+
+/*
+ * A hostile target could have handed over the userfaultfd of another address space.
+ * Arm a page through it, and see bit 57 come up in this process's pagemap.  Some
+ * pages may be written in between; all of eight hardly are.
+ */
+int arm_prove(struct space *s)
+{
+	uint64_t page = s->shared->page_size;
+	unsigned int tries = 0;
+
+	if (s->pagemap < 0)
+		return 0;
+	for (struct region *g = layout_from(&s->layout, 0); g && tries < 8;
+	     g = layout_next(&s->layout, g)) {
+		struct range p = { g->r.lo, g->r.lo + g->page_size };
+		uint64_t entry = 0;
+		int r;
+
+		if (!(g->modes & WATCH_MODE_WRITE) || range_empty(allowed_part(s, p)))
+			continue;
+		r = uffd_protect(s->uffd, p);
+		if (r == -EAGAIN || r == -ESRCH)
+			return r;
+		if (r < 0)
+			continue;
+		tries++;
+		if (pread(s->pagemap, &entry, 8, (off_t)(p.lo / page * 8)) == 8 &&
+		    (entry & PAGEMAP_UFFD_WP))
+			return 0;
+	}
+	return tries ? -EXDEV : 0;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* Family: which process a forked child's userfaultfd belongs to.  See family.h. */
+
+#include "watch/family.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "watch/procinfo.h"
+#include "watch/uffd.h"
+
+#define PAGEMAP_UFFD_WP (UINT64_C(1) << 57)
+
+/* A page of the child to ask with: one that it holds protected, as far as we know. */
+static bool probe_page(const struct space *child, struct range *ret)
+{
+	struct range all = { 0, align_down(UINT64_MAX, child->shared->page_size) };
+	const struct region *g;
+
+	while (cover_next_armed(&child->cover, all, ret)) {
+		g = layout_find(&child->layout, ret->lo);
+		if (g && g->kind != VMA_KIND_HUGETLB && (g->modes & WATCH_MODE_WRITE)) {
+			ret->hi = ret->lo + child->shared->page_size;
+			return true;
+		}
+		all.lo = ret->hi;
+	}
+	return false;
+}
+
+static int protected_in(int pagemap, struct range page, uint32_t page_size)
+{
+	uint64_t entry;
+
+	if (pread(pagemap, &entry, 8, (off_t)(page.lo / page_size * 8)) != 8)
+		return -ESRCH;
+	return !!(entry & PAGEMAP_UFFD_WP);
+}
+
+/* The page was bare for a moment: what was written in it then may be missing. */
+static int protect_again(struct space *child, struct range page, uint64_t t0)
+{
+	struct emit *e = &child->shared->emit;
+	uint64_t t1;
+	int r;
+
+	cover_drop(&child->cover, page);
+	emit_gap(e, child->pid, child->mm, t0, clock_now(), page, GAP_FORK);
+	r = uffd_protect(child->uffd, page);
+	t1 = clock_now();
+	if (r < 0) {
+		space_owe(child, page, t1, TODO_ARM, 0);
+		return r == -ESRCH ? r : 0;
+	}
+	if (!cover_arm(&child->cover, page))
+		emit_arm(e, child->pid, child->mm, t0, t1, page, ARM_WP);
+	return 0;
+}
+
+int family_match(struct space *child, pid_t pid)
+{
+	uint32_t page_size = child->shared->page_size;
+	uint64_t t0 = clock_now();
+	_close_ int pagemap = -1;
+	struct range page;
+	char path[32];
+	int before, after, r;
+
+	if (!probe_page(child, &page))
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	if (pagemap < 0)
+		return 0;
+	before = protected_in(pagemap, page, page_size);
+	if (before <= 0)
+		return 0;
+	r = uffd_unprotect(child->uffd, page);
+	if (r < 0)
+		return r == -EAGAIN || r == -ESRCH ? r : 0;
+	after = protected_in(pagemap, page, page_size);
+	r = protect_again(child, page, t0);
+	return r < 0 ? r : after == 0;
+}
+
+pid_t family_find(struct space *child, const pid_t *candidates, unsigned int n)
+{
+	int r;
+
+	if (child->born_ptid && child->tids_plain) {
+		pid_t tgid = procinfo_tgid((pid_t)child->born_ptid);
+
+		if (tgid)
+			return tgid;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		r = family_match(child, candidates[i]);
+		if (r == 1)
+			return candidates[i];
+		if (r == -ESRCH)
+			return r;
+		if (r == -EAGAIN)
+			break;
+	}
+	return 0;
+}

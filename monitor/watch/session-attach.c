@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Session, attaching: injections, and the first look at what they open.
+ *
+ * While one target is attached others may be waiting for answers, and a thread of
+ * the new target in an event wait does not stop for ptrace: so injections run in
+ * processes of their own (inject/), and the loop turns meanwhile.
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "watch/procinfo.h"
+#include "watch/session-state.h"
+
+#define BORROW_POLL (200 * NSEC_PER_USEC)
+#define ARM_FIRST_MAX (60 * NSEC_PER_SEC)
+#define ADOPTION_MAX (5 * NSEC_PER_SEC)
+
+static bool finished(const struct pagetap_borrowing *b)
+{
+	struct pollfd p = { .fd = pagetap_borrow_fd(b), .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+static int fail(struct pagetap_failure *f, int error, const char *what)
+{
+	f->error = -error;
+	f->phase = PAGETAP_PHASE_NONE;
+	f->reason = error == -ESRCH ? PAGETAP_REASON_EXITED : PAGETAP_REASON_NONE;
+	f->state = error == -ESRCH ? PAGETAP_TARGET_GONE : PAGETAP_TARGET_RESTORED;
+	snprintf(f->text, sizeof(f->text), "%s: %s", what, strerror(-error));
+	f->hint[0] = '\0';
+	return error;
+}
+
+static void emit_attach(struct session *s, struct space *sp, uint64_t stop_ns)
+{
+	struct emit *e = &s->shared.emit;
+	struct procinfo p;
+	struct record r = {
+		.kind = RECORD_ATTACH,
+		.pid = sp->pid,
+		.mm = sp->mm,
+		.ts = emit_ts(e, clock_now()),
+		.attach.stop_ns = stop_ns,
+	};
+
+	if (procinfo_read(sp->procfd, &p) < 0)
+		memset(&p, 0, sizeof(p));
+	if (!maps_read(sp->procfd, &sp->maps))
+		r.attach.vmas = (uint32_t)sp->maps.n;
+	r.attach.ppid = p.ppid;
+	r.attach.threads = p.threads;
+	r.text = record_text_new(p.comm, p.comm_len, p.exe, p.exe_len);
+	emit_push(e, &r);
+}
+
+static int prove(struct session *s, struct space *sp)
+{
+	int r;
+
+	for (;;) {
+		r = arm_prove(sp);
+		if (r != -EAGAIN)
+			return r;
+		r = session_turn(s, clock_now() + BORROW_POLL);
+		if (r < 0)
+			return r;
+		if (sp->dead || sp->gone)
+			return -ESRCH;
+	}
+}
+
+/*
+ * Register, read again, prove, and only then arm.  The loop serves this space from
+ * the moment it is registered: its layout events hold threads of the target.
+ */
+static int open_space(struct session *s, pid_t pid, const struct pagetap_loan *loan, uint32_t mm,
+		      struct space **ret, const char **ret_what)
+{
+	struct space *sp;
+	int r;
+
+	*ret_what = "userfaultfd handshake";
+	r = space_new(&sp, &s->shared, pid, loan->uffd, loan->pidfd, 0);
+	if (r < 0)
+		return r;
+	if (mm)
+		sp->mm = mm;
+	*ret_what = "registering its memory";
+	emit_attach(s, sp, loan->stop_ns);
+	r = session_add_space(s, sp);
+	if (!r)
+		r = survey_first(sp);
+	if (!r) {
+		*ret_what = "the userfaultfd is of another address space";
+		r = prove(s, sp);
+	}
+	if (r < 0) {
+		session_drop_space(s, sp);
+		return r;
+	}
+	sp->proved = true;
+	*ret = sp;
+	return 0;
+}
+
+static int arm_first(struct session *s, pid_t pid)
+{
+	uint64_t limit = clock_now() + ARM_FIRST_MAX;
+	struct space *sp;
+	int r;
+
+	for (;;) {
+		sp = session_space_of(s, pid);
+		if (!sp)
+			return s->stop ? 0 : -ESRCH;
+		if (arm_due(sp) > clock_now() || s->stop || clock_now() > limit)
+			return 0;
+		r = session_turn(s, clock_now());
+		if (r < 0)
+			return r;
+	}
+}
+
+static void note_first(struct session *s, struct space *sp, uint64_t t0,
+		       const struct pagetap_loan *loan)
+{
+	struct session_summary *m = &s->summary;
+
+	m->watched_bytes += sp->cover.claimed * s->shared.page_size;
+	for (struct region *g = layout_from(&sp->layout, 0); g; g = layout_next(&sp->layout, g)) {
+		m->vmas++;
+		m->vmas_watched += g->modes && g->why == WHY_NONE;
+	}
+	m->attach_ns = clock_now() - t0;
+	m->stop_ns = loan->stop_ns;
+	if (!s->first_pid)
+		s->first_pid = sp->pid;
+	s->any_attached = true;
+}
+
+int session_attach(struct session *s, pid_t pid, struct pagetap_failure *ret_failure)
+{
+	struct pagetap_opts o = { .size = sizeof(o), .timeout_ms = s->opts.inject_timeout_ms };
+	struct pagetap_loan loan = { .size = sizeof(loan) };
+	struct pagetap_borrowing *b;
+	uint64_t t0 = clock_now();
+	const char *what;
+	struct space *sp;
+	int r;
+
+	r = pagetap_borrow_start(&b, pid, &o, ret_failure);
+	if (r < 0)
+		return r;
+	while (!finished(b) && s->spaces && !r)
+		r = session_turn(s, clock_now() + BORROW_POLL);
+	r = pagetap_borrow_finish(b, &loan, ret_failure);
+	if (r < 0)
+		return r;
+	r = open_space(s, pid, &loan, 0, &sp, &what);
+	if (r < 0)
+		return fail(ret_failure, r, what);
+	r = arm_first(s, pid);
+	if (r < 0)
+		return fail(ret_failure, r, "arming its memory");
+	sp = session_space_of(s, pid);
+	if (sp)
+		note_first(s, sp, t0, &loan);
+	return 0;
+}
+
+void session_adopt(struct session *s, pid_t pid, uint32_t mm)
+{
+	if (s->nadoptions == SESSION_ADOPTIONS) {
+		emit_error(&s->shared.emit, pid, mm, clock_now(), EAGAIN, "follow",
+			   "too many programs to attach to at once");
+		return;
+	}
+	s->adoptions[s->nadoptions++] = (struct session_adoption){
+		.pid = pid, .mm = mm, .since = clock_now(),
+	};
+}
+
+static void drop_adoption(struct session *s, unsigned int i)
+{
+	s->adoptions[i] = s->adoptions[--s->nadoptions];
+}
+
+static void finish_adoption(struct session *s, const struct session_adoption *a)
+{
+	struct pagetap_loan loan = { .size = sizeof(loan) };
+	struct pagetap_failure f = { 0 };
+	struct emit *e = &s->shared.emit;
+	const char *what = f.text;
+	struct space *sp;
+	uint64_t now;
+	int r;
+
+	r = pagetap_borrow_finish(a->borrowing, &loan, &f);
+	now = clock_now();
+	emit_gap(e, a->pid, a->mm, a->since, now, (struct range){ 0, 0 }, GAP_EXEC);
+	if (!r)
+		r = open_space(s, a->pid, &loan, a->mm, &sp, &what);
+	if (r < 0)
+		emit_error(e, a->pid, a->mm, clock_now(), -r, "follow", what);
+}
+
+/* One injection at a time: each is a process, and they come in storms. */
+void session_adoptions_step(struct session *s)
+{
+	struct pagetap_opts o = { .size = sizeof(o), .timeout_ms = s->opts.inject_timeout_ms };
+	struct pagetap_failure f = { 0 };
+	struct session_adoption *a = &s->adoptions[0];
+	struct session_adoption done;
+	int r;
+
+	if (!s->nadoptions)
+		return;
+	if (!a->borrowing) {
+		r = pagetap_borrow_start(&a->borrowing, a->pid, &o, &f);
+		if (r < 0) {
+			emit_error(&s->shared.emit, a->pid, a->mm, clock_now(), -r, "follow",
+				   f.text);
+			drop_adoption(s, 0);
+		}
+		return;
+	}
+	if (!finished(a->borrowing))
+		return;
+	done = *a;
+	drop_adoption(s, 0);
+	finish_adoption(s, &done);
+}
+
+void session_adoptions_done(struct session *s)
+{
+	for (unsigned int i = 0; i < s->nadoptions; i++) {
+		struct pagetap_loan loan = { .size = sizeof(loan) };
+		struct pagetap_failure f;
+
+		if (s->adoptions[i].borrowing &&
+		    !pagetap_borrow_finish(s->adoptions[i].borrowing, &loan, &f)) {
+			close(loan.uffd);
+			close(loan.pidfd);
+		}
+	}
+	s->nadoptions = 0;
+}

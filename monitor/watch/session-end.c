@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* Session, the end: counters, summary, and letting the targets go. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "watch/session-state.h"
+
+#define LAST_TURNS 4
+
+/* Resident pages are the second field of statm, proc_pid_statm(5). */
+static uint32_t own_rss_kb(uint32_t page_size)
+{
+	unsigned long total, resident = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%lu %lu", &total, &resident) != 2)
+		resident = 0;
+	fclose(f);
+	return (uint32_t)(resident * (page_size / 1024));
+}
+
+void session_fill_stats(const struct session *s, struct record_stats *ret, bool final)
+{
+	const struct space_shared *sh = &s->shared;
+
+	*ret = (struct record_stats){
+		.faults = sh->emit.faults,
+		.writes = sh->emit.writes,
+		.lost = queue_dropped(s->opts.queue, NULL),
+		.repeats = sh->emit.repeats,
+		.lat_p50_ns = (uint32_t)latency_quantile(&sh->lat, 500),
+		.lat_p99_ns = (uint32_t)latency_quantile(&sh->lat, 990),
+		.stop_p99_ns = (uint32_t)latency_quantile(&sh->stop, 990),
+		.rss_kb = own_rss_kb(sh->page_size),
+		.final = final,
+	};
+	for (const struct space *sp = s->spaces; sp; sp = sp->next)
+		ret->dirty_pages += sp->cover.claimed - sp->cover.armed;
+}
+
+void session_emit_stats(struct session *s, bool final)
+{
+	struct record r = {
+		.kind = RECORD_STATS,
+		.pid = s->first_pid,
+		.ts = emit_ts(&s->shared.emit, clock_now()),
+	};
+
+	session_fill_stats(s, &r.stats, final);
+	if (final)
+		s->summary.stats = r.stats;
+	emit_push(&s->shared.emit, &r);
+}
+
+void session_summary(const struct session *s, struct session_summary *ret)
+{
+	struct record_stats last = s->summary.stats;
+
+	*ret = s->summary;
+	ret->reason = s->reason;
+	ret->at_once = s->at_once;
+	if (last.final)
+		return;
+	session_fill_stats(s, &ret->stats, false);
+	ret->ran_ns = clock_now() - s->started;
+}
+
+/*
+ * What has come until now is answered and written; then the descriptors are closed,
+ * which unregisters everything, disarms it and wakes whoever waits: the targets
+ * are as they were before.  Only then the trace says so.
+ */
+void session_let_go(struct session *s)
+{
+	struct record r = {
+		.kind = RECORD_DETACH,
+		.pid = s->first_pid,
+		.detach = { .reason = (uint8_t)s->reason, .clean = true },
+	};
+
+	if (s->summary.stats.final)
+		return;
+	session_adoptions_done(s);
+	for (int i = 0; i < LAST_TURNS; i++)
+		for (struct space *sp = s->spaces; sp; sp = sp->next)
+			if (!sp->dead && serve(sp, clock_now()) >= 0 && sp->npending)
+				serve_pending(sp);
+	s->summary.ran_ns = clock_now() - s->started;
+	emit_expire(&s->shared.emit, UINT64_MAX);
+	session_emit_stats(s, true);
+	while (s->spaces)
+		session_drop_space(s, s->spaces);
+	s->summary.clean = true;
+	r.ts = emit_ts(&s->shared.emit, clock_now());
+	emit_push(&s->shared.emit, &r);
+	emit_kick(&s->shared.emit);
+}
+
+struct session *session_free(struct session *s)
+{
+	if (!s)
+		return NULL;
+	session_adoptions_done(s);
+	while (s->spaces)
+		session_drop_space(s, s->spaces);
+	procwatch_close(s->procwatch);
+	if (s->epoll >= 0)
+		close(s->epoll);
+	emit_done(&s->shared.emit);
+	resolve_source_close(&s->shared.source);
+	free(s);
+	return NULL;
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Session, processes: forks, execs, exits, and the names of children.
+ *
+ * The userfaultfd tells of forks (without a pid), and of exec and exit nothing at
+ * all: its ioctls fail with ESRCH from then on.  The proc connector tells the rest;
+ * without it a pidfd tells of exits, and an ESRCH with a living process is an exec.
+ */
+
+#include <errno.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "watch/family.h"
+#include "watch/procinfo.h"
+#include "watch/session-state.h"
+
+/* How long a dead address space waits to hear why. */
+#define DEAD_WAIT (40 * NSEC_PER_MSEC)
+#define NAMING_RETRY (2 * NSEC_PER_MSEC)
+#define CANDIDATES 64
+
+static void check_empty(struct session *s, enum detach_reason why)
+{
+	if (s->any_attached && !s->spaces && !s->nadoptions)
+		session_stop(s, why);
+}
+
+static void drop_hint(struct session *s, pid_t child)
+{
+	for (unsigned int i = 0; i < s->nhints; i++)
+		if (s->hints[i].child == child)
+			s->hints[i--] = s->hints[--s->nhints];
+}
+
+static void add_hint(struct session *s, pid_t parent, pid_t child, uint32_t mm)
+{
+	if (s->nhints == SESSION_HINTS)		/* the oldest is the least likely */
+		drop_hint(s, s->hints[0].child);
+	s->hints[s->nhints++] = (struct session_hint){ parent, child, mm };
+}
+
+static struct session_hint *find_hint(struct session *s, pid_t child)
+{
+	for (unsigned int i = 0; i < s->nhints; i++)
+		if (s->hints[i].child == child)
+			return &s->hints[i];
+	return NULL;
+}
+
+static void emit_fork(struct session *s, pid_t parent, uint32_t mm, pid_t child, bool followed)
+{
+	struct record r = {
+		.kind = RECORD_FORK,
+		.pid = parent,
+		.mm = mm,
+		.ts = emit_ts(&s->shared.emit, clock_now()),
+		.fork = { .child = child, .followed = followed },
+	};
+
+	if (s->opts.kinds & WATCH_KIND_FORK)
+		emit_push(&s->shared.emit, &r);
+}
+
+static void on_fork(struct session *s, const struct procwatch_event *ev)
+{
+	struct space *sp = session_space_of(s, ev->tgid);
+
+	if (!sp)
+		return;
+	if (s->opts.follow)
+		add_hint(s, ev->tgid, ev->child_tgid, sp->mm);
+	else
+		emit_fork(s, sp->pid, sp->mm, ev->child_tgid, false);
+}
+
+/* The program is another one now; its memory is a new address space. */
+static void emit_exec(struct session *s, pid_t pid, uint32_t mm, uint32_t new_mm, int procfd)
+{
+	struct procinfo p = { 0 };
+	struct record r = {
+		.kind = RECORD_EXEC,
+		.pid = pid,
+		.mm = mm,
+		.ts = emit_ts(&s->shared.emit, clock_now()),
+		.exec.new_mm = new_mm,
+	};
+
+	if (procfd >= 0)
+		procinfo_read(procfd, &p);
+	else
+		procinfo_of(pid, &p);
+	r.text = record_text_new(p.comm, p.comm_len, p.exe, p.exe_len);
+	emit_push(&s->shared.emit, &r);
+}
+
+static void exec_space(struct session *s, struct space *sp)
+{
+	uint32_t new_mm = s->opts.follow ? s->shared.next_mm++ : 0;
+	pid_t pid = sp->pid;
+
+	emit_exec(s, pid, sp->mm, new_mm, sp->procfd);
+	session_drop_space(s, sp);
+	if (s->opts.follow)
+		session_adopt(s, pid, new_mm);
+	check_empty(s, DETACH_EXEC);
+}
+
+/* The only unnamed child of `parent`, or NULL if there is none or more than one. */
+static struct space *only_unnamed(struct session *s, pid_t parent)
+{
+	struct space *found = NULL;
+
+	for (struct space *sp = s->spaces; sp; sp = sp->next) {
+		if (sp->pid || sp->parent != parent)
+			continue;
+		if (found)
+			return NULL;
+		found = sp;
+	}
+	return found;
+}
+
+/*
+ * A child that no address space has claimed executes a program: it came by vfork()
+ * and lived in its parent's memory until now, or it came by fork() and was too
+ * quick to be named.
+ */
+static void exec_hint(struct session *s, struct session_hint h)
+{
+	struct space *sp = only_unnamed(s, h.parent);
+	uint32_t mm = sp ? sp->mm : h.mm, new_mm = s->shared.next_mm++;
+
+	if (sp)
+		emit_named(&s->shared.emit, sp->mm, h.child);
+	else
+		emit_fork(s, h.parent, h.mm, h.child, false);
+	emit_exec(s, h.child, mm, new_mm, -1);
+	if (sp)
+		session_drop_space(s, sp);
+	drop_hint(s, h.child);
+	session_adopt(s, h.child, new_mm);
+}
+
+static void on_exec(struct session *s, const struct procwatch_event *ev)
+{
+	struct space *sp = session_space_of(s, ev->tgid);
+	struct session_hint *h;
+
+	if (sp) {
+		/* An event from before the attach may still have been queued. */
+		if (ev->ts > sp->born_at)
+			exec_space(s, sp);
+		return;
+	}
+	h = find_hint(s, ev->tgid);
+	if (h && s->opts.follow)
+		exec_hint(s, *h);
+}
+
+static void on_exit(struct session *s, const struct procwatch_event *ev)
+{
+	struct space *sp = session_space_of(s, ev->tgid);
+
+	drop_hint(s, ev->tgid);
+	if (!sp)
+		return;
+	sp->exit_status = ev->exit_code;
+	sp->exit_told = true;
+}
+
+static void on_event(void *arg, const struct procwatch_event *ev)
+{
+	struct session *s = arg;
+
+	switch (ev->kind) {
+	case PROCWATCH_FORK:
+		on_fork(s, ev);
+		break;
+	case PROCWATCH_EXEC:
+		on_exec(s, ev);
+		break;
+	case PROCWATCH_EXIT:
+		on_exit(s, ev);
+		break;
+	case PROCWATCH_THREAD:
+		break;
+	}
+}
+
+void session_read_procwatch(struct session *s)
+{
+	struct record r = {
+		.kind = RECORD_LOST,
+		.pid = s->first_pid,
+		.lost = { .n = RECORD_UNKNOWN, .faults = 0, .reason = LOST_NETLINK },
+	};
+
+	if (!s->procwatch || procwatch_read(s->procwatch, on_event, s) != -ENOBUFS)
+		return;
+	r.ts = emit_ts(&s->shared.emit, clock_now());
+	emit_push(&s->shared.emit, &r);
+}
+
+static void emit_exit(struct session *s, const struct space *sp)
+{
+	struct session_summary *m = &s->summary;
+	struct record r = {
+		.kind = RECORD_EXIT,
+		.pid = sp->pid,
+		.mm = sp->mm,
+		.ts = emit_ts(&s->shared.emit, clock_now()),
+		.exit = { .code = RECORD_UNKNOWN, .signal = RECORD_UNKNOWN },
+	};
+	int status = (int)sp->exit_status;
+
+	if (sp->exit_told && WIFEXITED(status))
+		r.exit.code = WEXITSTATUS(status);
+	else if (sp->exit_told && WIFSIGNALED(status))
+		r.exit.signal = WTERMSIG(status);
+	m->exit_code = r.exit.code;
+	m->exit_signal = r.exit.signal;
+	if (s->opts.kinds & WATCH_KIND_EXIT)
+		emit_push(&s->shared.emit, &r);
+}
+
+void session_on_gone(struct session *s, struct space *sp)
+{
+	struct procinfo p;
+
+	/* The connector's event is sent before the pidfd becomes readable. */
+	session_read_procwatch(s);
+	if (!sp->exit_told && !procinfo_read(sp->procfd, &p) && p.state == 'Z') {
+		sp->exit_status = (uint32_t)p.exit_code;
+		sp->exit_told = true;
+	}
+	emit_exit(s, sp);
+	session_drop_space(s, sp);
+	check_empty(s, DETACH_EXIT);
+}
+
+void session_on_dead(struct session *s, struct space *sp)
+{
+	uint64_t now = clock_now();
+
+	if (!sp->dead_since)
+		sp->dead_since = now;
+	if (now - sp->dead_since < DEAD_WAIT)
+		return;
+	if (sp->pid) {
+		exec_space(s, sp);
+		return;
+	}
+	emit_named(&s->shared.emit, sp->mm, 0);
+	session_drop_space(s, sp);
+	check_empty(s, DETACH_EXIT);
+}
+
+static unsigned int candidates_of(struct session *s, const struct space *child, pid_t *ret)
+{
+	struct space *parent = session_space_of(s, child->parent);
+	pid_t all[CANDIDATES];
+	unsigned int n = 0, nall;
+
+	for (unsigned int i = 0; i < s->nhints && n < CANDIDATES; i++)
+		if (s->hints[i].parent == child->parent)
+			ret[n++] = s->hints[i].child;
+	if (n || s->procwatch || !parent)
+		return n;
+	nall = procinfo_children(parent->procfd, all, CANDIDATES);
+	for (unsigned int i = 0; i < nall; i++)
+		if (!session_space_of(s, all[i]))
+			ret[n++] = all[i];
+	return n;
+}
+
+static void name_child(struct session *s, struct space *sp, uint64_t now)
+{
+	pid_t candidates[CANDIDATES], pid;
+
+	if (!sp->born_ptid && now < sp->naming_due)
+		return;
+	sp->naming_due = now + NAMING_RETRY;
+	pid = family_find(sp, candidates, candidates_of(s, sp, candidates));
+	if (pid == -ESRCH) {
+		sp->dead = true;
+		return;
+	}
+	if (!pid || session_space_of(s, pid))
+		return;
+	drop_hint(s, pid);
+	if (space_name(sp, pid) < 0) {
+		sp->dead = true;
+		return;
+	}
+	session_watch_pidfd(s, sp);
+}
+
+void session_on_births(struct session *s)
+{
+	uint64_t now = clock_now();
+	struct space *sp, *child;
+
+	for (sp = s->spaces; sp; sp = sp->next) {
+		while ((child = sp->born)) {
+			sp->born = child->next;
+			if (session_add_space(s, child) < 0)
+				session_drop_space(s, child);
+		}
+	}
+	for (sp = s->spaces; sp; sp = sp->next)
+		if (!sp->pid && !sp->dead)
+			name_child(s, sp, now);
+}

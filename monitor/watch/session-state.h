@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a session, shared by session*.c alone.
+ *
+ *	session.c		the loop: wait, serve, arm, survey
+ *	session-attach.c	injections: the first targets, and programs after exec
+ *	session-proc.c		forks, execs, exits; naming of children
+ *	session-end.c		counters, summary, letting go
+ */
+#ifndef WATCH_SESSION_STATE_H
+#define WATCH_SESSION_STATE_H
+
+#include "watch/procwatch.h"
+#include "watch/session.h"
+#include "watch/space.h"
+
+#define SESSION_HINTS 256
+#define SESSION_ADOPTIONS 64
+
+/* A child the proc connector has told of and no address space claims yet. */
+struct session_hint {
+	pid_t parent, child;
+	uint32_t mm;		/* of the parent: a vfork child lives there until exec */
+};
+
+/* A program to be watched (again): an injection waiting or under way. */
+struct session_adoption {
+	pid_t pid;
+	uint32_t mm;		/* the address space's name in the trace, reserved */
+	uint64_t since;
+	struct pagetap_borrowing *borrowing;	/* NULL: not started */
+};
+
+struct session {
+	struct session_opts opts;
+	struct watch_filter filter;
+	struct space_shared shared;
+	struct space *spaces;
+	struct procwatch *procwatch;
+	int epoll;
+	struct session_hint hints[SESSION_HINTS];
+	unsigned int nhints;
+	struct session_adoption adoptions[SESSION_ADOPTIONS];
+	unsigned int nadoptions;
+	pid_t first_pid;
+	uint64_t started, ends, next_tick, next_epoch;
+	uint64_t netlink_lost;
+	struct session_summary summary;
+	bool stop, any_attached, at_once;
+	enum detach_reason reason;
+	void (*tick)(void *arg, const struct session_summary *now);
+	void *tick_arg;
+};
+
+/* session.c */
+
+/* One turn: wait at most until `until`, then whatever has come and is due. */
+int session_turn(struct session *s, uint64_t until);
+void session_stop(struct session *s, enum detach_reason why);
+struct space *session_space_of(struct session *s, pid_t pid);
+/* Take a space into the loop. */
+int session_add_space(struct session *s, struct space *sp);
+/* Out of the loop, and free. */
+void session_drop_space(struct session *s, struct space *sp);
+
+/* session-attach.c */
+
+void session_adopt(struct session *s, pid_t pid, uint32_t mm);
+void session_adoptions_step(struct session *s);
+void session_adoptions_done(struct session *s);
+
+/* session-proc.c */
+
+void session_read_procwatch(struct session *s);
+/* Put a named space's pidfd into the loop. */
+int session_watch_pidfd(struct session *s, struct space *sp);
+/* The process of a space has gone (pidfd). */
+void session_on_gone(struct session *s, struct space *sp);
+/* A space died (ESRCH): exec or exit. */
+void session_on_dead(struct session *s, struct space *sp);
+/* Take over children that fork events have brought, and name them. */
+void session_on_births(struct session *s);
+
+/* session-end.c */
+
+void session_fill_stats(const struct session *s, struct record_stats *ret, bool final);
+void session_emit_stats(struct session *s, bool final);
+void session_let_go(struct session *s);
+
+#endif

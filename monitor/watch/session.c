@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/* Session: the event loop of a recording.  See session.h. */
+
+#include "watch/session.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "watch/session-state.h"
+#include "watch/uffd.h"
+
+#define EVENTS_A_TURN 64
+/* Between two looks at the descriptors, arming may take this long. */
+#define ARM_SLICE (NSEC_PER_MSEC)
+#define TICK NSEC_PER_SEC
+/* An answer refused with EAGAIN waits for a thread of the target to run. */
+#define PENDING_RETRY (50 * NSEC_PER_USEC)
+#define DEAD_RETRY NSEC_PER_MSEC
+#define NAMING_RETRY (2 * NSEC_PER_MSEC)
+
+/* What a descriptor in the epoll set is; the space's own two are told by its address. */
+enum { TAG_SIGNAL = 1, TAG_OUTPUT, TAG_PROCWATCH, TAG_BORROW, TAG_NR };
+#define TAG_PIDFD UINT64_C(1)
+
+static int watch_fd(struct session *s, int fd, uint64_t tag)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = tag };
+
+	return fd < 0 ? 0 : epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+int session_probe_features(uint64_t *ret_features)
+{
+	return uffd_probe(ret_features);
+}
+
+static int open_parts(struct session *s)
+{
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+	int r;
+
+	s->shared.page_size = page;
+	s->shared.huge_size = 2u << 20;
+	s->shared.filter = &s->filter;
+	s->shared.kinds = s->opts.kinds;
+	s->shared.next_vma = s->shared.next_mm = 1;
+	r = emit_init(&s->shared.emit, s->opts.queue, s->opts.base_ns, page);
+	if (!r)
+		r = resolve_source_open(&s->shared.source, s->shared.huge_size);
+	if (r < 0)
+		return r;
+	s->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (s->epoll < 0)
+		return -errno;
+	/* Without it forks, execs and exit codes are found later and told less of. */
+	if (!procwatch_open(&s->procwatch))
+		r = watch_fd(s, procwatch_fd(s->procwatch), TAG_PROCWATCH);
+	s->shared.procwatch = s->procwatch;
+	if (!r)
+		r = watch_fd(s, s->opts.signal_fd, TAG_SIGNAL);
+	if (!r)
+		r = watch_fd(s, s->opts.output_fd, TAG_OUTPUT);
+	return r;
+}
+
+int session_new(struct session **ret, const struct session_opts *opts)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->opts = *opts;
+	s->filter = opts->filter;
+	s->epoll = -1;
+	s->summary.exit_code = s->summary.exit_signal = RECORD_UNKNOWN;
+	s->started = clock_now();
+	s->ends = UINT64_MAX;
+	s->next_tick = s->started + TICK;
+	s->next_epoch = opts->rearm_ns ? s->started + opts->rearm_ns : UINT64_MAX;
+	r = open_parts(s);
+	if (r < 0) {
+		session_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void session_on_tick(struct session *s, void (*tick)(void *arg, const struct session_summary *now),
+		     void *arg)
+{
+	s->tick = tick;
+	s->tick_arg = arg;
+}
+
+void session_stop(struct session *s, enum detach_reason why)
+{
+	if (s->stop)
+		return;
+	s->stop = true;
+	s->reason = why;
+}
+
+struct space *session_space_of(struct session *s, pid_t pid)
+{
+	struct space *sp = s->spaces;
+
+	while (sp && sp->pid != pid)
+		sp = sp->next;
+	return sp;
+}
+
+int session_watch_pidfd(struct session *s, struct space *sp)
+{
+	return watch_fd(s, sp->pidfd, (uint64_t)(uintptr_t)sp | TAG_PIDFD);
+}
+
+int session_add_space(struct session *s, struct space *sp)
+{
+	int r;
+
+	sp->follow = s->opts.follow;
+	sp->next = s->spaces;
+	s->spaces = sp;
+	r = watch_fd(s, sp->uffd, (uint64_t)(uintptr_t)sp);
+	if (!r)
+		r = session_watch_pidfd(s, sp);
+	s->summary.processes++;
+	return r;
+}
+
+void session_drop_space(struct session *s, struct space *sp)
+{
+	struct space **p = &s->spaces;
+
+	while (*p && *p != sp)
+		p = &(*p)->next;
+	if (*p)
+		*p = sp->next;
+	space_free(sp);
+}
+
+static void call_tick(struct session *s, bool asked)
+{
+	if (!s->tick)
+		return;
+	session_summary(s, &s->summary);
+	s->summary.asked = asked;
+	s->tick(s->tick_arg, &s->summary);
+	s->summary.asked = false;
+}
+
+static void on_signal(struct session *s)
+{
+	struct signalfd_siginfo si;
+
+	while (read(s->opts.signal_fd, &si, sizeof(si)) == sizeof(si)) {
+		switch (si.ssi_signo) {
+		case SIGINT:
+			s->at_once = s->stop;
+			session_stop(s, DETACH_SIGINT);
+			break;
+		case SIGTERM:
+			session_stop(s, DETACH_SIGTERM);
+			break;
+		case SIGHUP:
+			session_stop(s, DETACH_SIGHUP);
+			break;
+		case SIGUSR1:
+			call_tick(s, true);
+			break;
+		}
+	}
+}
+
+static void serve_space(struct session *s, struct space *sp, uint64_t woke)
+{
+	int64_t n = serve(sp, woke);
+
+	if (n == -ESRCH)
+		sp->dead = true;
+	else if (n < 0)
+		emit_error(&s->shared.emit, sp->pid, sp->mm, clock_now(), (int)-n, "read",
+			   "userfaultfd");
+}
+
+/*
+ * Threads wait on the userfaultfds: those first.  Spaces are only ever dropped in
+ * turn_housekeeping(), so the addresses in the batch stay good.
+ */
+static void dispatch(struct session *s, const struct epoll_event *ev, int n, uint64_t woke)
+{
+	bool procs = false;
+
+	for (int i = 0; i < n; i++)
+		if (ev[i].data.u64 >= TAG_NR && !(ev[i].data.u64 & TAG_PIDFD))
+			serve_space(s, (struct space *)(uintptr_t)ev[i].data.u64, woke);
+	for (int i = 0; i < n; i++) {
+		uint64_t tag = ev[i].data.u64;
+
+		if (tag == TAG_SIGNAL)
+			on_signal(s);
+		else if (tag == TAG_OUTPUT)
+			session_stop(s, DETACH_ERROR);
+		else if (tag == TAG_PROCWATCH)
+			procs = true;
+		else if (tag >= TAG_NR && (tag & TAG_PIDFD))
+			((struct space *)(uintptr_t)(tag & ~TAG_PIDFD))->gone = true;
+	}
+	if (procs)
+		session_read_procwatch(s);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t next_due(struct session *s, uint64_t now, uint64_t until)
+{
+	uint64_t due = earlier(until, earlier(s->next_tick, s->next_epoch));
+
+	if (s->shared.emit.unnamed)
+		due = earlier(due, s->shared.emit.held_since + EMIT_HOLD_NS);
+	for (struct space *sp = s->spaces; sp; sp = sp->next) {
+		if (sp->npending && !sp->dead)
+			due = earlier(due, now + PENDING_RETRY);
+		if (!sp->pid)
+			due = earlier(due, now + NAMING_RETRY);
+		else if (!sp->dead)
+			due = earlier(due, earlier(sp->survey_due, sp->reread_due));
+		if (!sp->npending && !sp->dead)
+			due = earlier(due, arm_due(sp));
+		if (sp->gone || sp->born)
+			due = now;
+		else if (sp->dead)
+			due = earlier(due, now + DEAD_RETRY);
+	}
+	if (s->nadoptions)
+		due = earlier(due, now + NSEC_PER_MSEC);
+	return due;
+}
+
+/* Arm what is due, but look at the descriptors in between. */
+static void arm_spaces(struct session *s)
+{
+	uint64_t slice = clock_now() + ARM_SLICE;
+
+	for (struct space *sp = s->spaces; sp; sp = sp->next) {
+		if (sp->dead || sp->gone)
+			continue;
+		while (clock_now() < slice && arm_step(sp) == 1)
+			;
+	}
+}
+
+static void survey_spaces(struct session *s, uint64_t now)
+{
+	for (struct space *sp = s->spaces; sp; sp = sp->next) {
+		if (!sp->pid || sp->dead || sp->gone)
+			continue;
+		if (sp->resync || s->shared.emit.dropped_layout)
+			survey_resync(sp, sp->resync ? GAP_RESYNC : GAP_RING);
+		else if (now >= sp->survey_due || now >= sp->reread_due)
+			survey(sp, now);
+	}
+	s->shared.emit.dropped_layout = false;
+}
+
+static void tick(struct session *s, uint64_t now)
+{
+	if (now >= s->next_epoch) {
+		for (struct space *sp = s->spaces; sp; sp = sp->next)
+			arm_epoch(sp, now);
+		s->next_epoch = now + s->opts.rearm_ns;
+	}
+	if (now >= s->next_tick) {
+		s->next_tick += TICK;
+		if (s->next_tick <= now)
+			s->next_tick = now + TICK;
+		session_emit_stats(s, false);
+		call_tick(s, false);
+	}
+	if (now >= s->ends)
+		session_stop(s, DETACH_DURATION);
+	if (s->opts.max_faults && s->shared.emit.faults >= s->opts.max_faults)
+		session_stop(s, DETACH_LIMIT);
+}
+
+static void turn_housekeeping(struct session *s)
+{
+	struct space *sp, *next;
+	uint64_t now;
+
+	for (sp = s->spaces; sp; sp = sp->next)
+		if (sp->npending && serve_pending(sp) == -ESRCH)
+			sp->dead = true;
+	session_on_births(s);
+	for (sp = s->spaces; sp; sp = next) {
+		next = sp->next;
+		if (sp->gone)
+			session_on_gone(s, sp);
+		else if (sp->dead)
+			session_on_dead(s, sp);
+	}
+	arm_spaces(s);
+	now = clock_now();
+	survey_spaces(s, now);
+	session_adoptions_step(s);
+	emit_expire(&s->shared.emit, now);
+	tick(s, now);
+	emit_kick(&s->shared.emit);
+}
+
+int session_turn(struct session *s, uint64_t until)
+{
+	struct epoll_event ev[EVENTS_A_TURN];
+	uint64_t now = clock_now(), due = next_due(s, now, until);
+	struct timespec wait = { 0, 0 };
+	int n;
+
+	if (due > now) {
+		wait.tv_sec = (time_t)((due - now) / NSEC_PER_SEC);
+		wait.tv_nsec = (long)((due - now) % NSEC_PER_SEC);
+	}
+	n = epoll_pwait2(s->epoll, ev, EVENTS_A_TURN, &wait, NULL);
+	if (n < 0 && errno == ENOSYS)
+		n = epoll_wait(s->epoll, ev, EVENTS_A_TURN, (int)((due - now) / NSEC_PER_MSEC));
+	if (n < 0 && errno != EINTR)
+		return -errno;
+	if (n > 0)
+		dispatch(s, ev, n, clock_now());
+	turn_housekeeping(s);
+	return 0;
+}
+
+int session_run(struct session *s)
+{
+	int r = 0;
+
+	if (s->opts.duration_ns)
+		s->ends = clock_now() + s->opts.duration_ns;
+	while (!s->stop && !r)
+		r = session_turn(s, s->ends);
+	if (r < 0)
+		session_stop(s, DETACH_ERROR);
+	session_let_go(s);
+	return r;
+}

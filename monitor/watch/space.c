@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* Space: one watched address space.  See space.h. */
+
+#include "watch/space.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "compat/sys.h"
+#include "watch/uffd.h"
+
+static struct space *blank(struct space_shared *sh, int uffd, uint64_t features)
+{
+	struct space *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->pending = calloc(SPACE_PENDING_MAX, sizeof(*s->pending));
+	if (!s->pending) {
+		free(s);
+		return NULL;
+	}
+	s->shared = sh;
+	s->mm = sh->next_mm++;
+	s->uffd = uffd;
+	s->features = features;
+	s->pidfd = s->procfd = s->pagemap = -1;
+	s->reread_due = UINT64_MAX;
+	s->born_at = clock_now();
+	layout_init(&s->layout, SPACE_LAYOUT_LIMIT);
+	cover_init(&s->cover, sh->page_size);
+	return s;
+}
+
+/*
+ * From here on /proc is read through this directory: should the pid be recycled,
+ * the reads fail with ESRCH and never show the wrong process.
+ */
+static int open_proc(struct space *s, pid_t pid)
+{
+	char path[32];
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	s->procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (s->procfd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	s->pagemap = openat(s->procfd, "pagemap", O_RDONLY | O_CLOEXEC);
+	if (s->pidfd < 0) {
+		s->pidfd = sys_pidfd_open(pid, 0);
+		if (s->pidfd < 0)
+			return s->pidfd;
+	}
+	r = tids_new(&s->tids, s->procfd);
+	if (r < 0)
+		return r;
+	s->tids_plain = tids_same_namespace(s->tids);
+	s->pid = pid;
+	return 0;
+}
+
+int space_new(struct space **ret, struct space_shared *sh, pid_t pid, int uffd, int pidfd,
+	      uint64_t features)
+{
+	struct space *s = blank(sh, uffd, features);
+	int r;
+
+	if (!s) {
+		close(uffd);
+		if (pidfd >= 0)
+			close(pidfd);
+		return -ENOMEM;
+	}
+	s->pidfd = pidfd;
+	r = open_proc(s, pid);
+	if (!r && !features)
+		r = uffd_handshake(uffd, UFFD_WANTED, &s->features);
+	if (r < 0) {
+		space_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+static void notify_child(void *arg, enum vma_op op, struct region *r)
+{
+	struct space *s = arg;
+
+	emit_vma(&s->shared->emit, 0, s->mm, clock_now(), op, r);
+}
+
+/*
+ * The kernel copies registrations and protection with the page tables (a VMA that
+ * is registered for write protection is always copied), so the child is covered
+ * where its parent was.  The fork record goes out first: it carries the cover over.
+ */
+int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now)
+{
+	struct space *s = blank(parent->shared, uffd, parent->features);
+	struct record fork = {
+		.kind = RECORD_FORK,
+		.pid = parent->pid,
+		.mm = parent->mm,
+		.ts = emit_ts(&parent->shared->emit, now),
+		.fork = { .child = RECORD_UNKNOWN, .followed = true },
+	};
+	int r;
+
+	if (!s) {
+		close(uffd);
+		return -ENOMEM;
+	}
+	s->follow = parent->follow;
+	s->parent = parent->pid;
+	s->tids_plain = parent->tids_plain;
+	s->proved = true;
+	s->snapshot = true;
+	s->surveyed = now;
+	s->survey_cost = parent->survey_cost;
+	fork.fork.child_mm = s->mm;
+	emit_hold(&s->shared->emit, &fork, now);
+	r = cover_clone(&s->cover, &parent->cover);
+	if (!r)
+		r = layout_clone(&s->layout, &parent->layout, &s->shared->next_vma, notify_child, s);
+	if (r < 0) {
+		emit_gap(&s->shared->emit, 0, s->mm, now, now, (struct range){ 0, 0 }, GAP_FORK);
+		emit_named(&s->shared->emit, s->mm, 0);
+		space_free(s);
+		return r;
+	}
+	/* Memory that fork() wipes in the child (MADV_WIPEONFORK) is not armed there. */
+	space_owe(s, (struct range){ 0, UINT64_MAX & ~(uint64_t)(s->shared->page_size - 1) },
+		  now + 5 * NSEC_PER_MSEC, TODO_CHECK, now);
+	*ret = s;
+	return 0;
+}
+
+int space_name(struct space *s, pid_t pid)
+{
+	int r = open_proc(s, pid);
+
+	emit_named(&s->shared->emit, s->mm, r < 0 ? 0 : pid);
+	if (r < 0)
+		return r;
+	s->survey_due = clock_now();
+	return 0;
+}
+
+struct space *space_free(struct space *s)
+{
+	if (!s)
+		return NULL;
+	/* Closing the last copy unregisters all, disarms all and wakes all waiters. */
+	if (s->uffd >= 0)
+		close(s->uffd);
+	for (struct space *child = s->born, *after; child; child = after) {
+		after = child->next;
+		space_free(child);
+	}
+	if (s->pidfd >= 0)
+		close(s->pidfd);
+	if (s->procfd >= 0)
+		close(s->procfd);
+	if (s->pagemap >= 0)
+		close(s->pagemap);
+	layout_done(&s->layout);
+	cover_done(&s->cover);
+	maps_done(&s->maps);
+	tids_free(s->tids);
+	free(s->pending);
+	free(s->todo);
+	free(s);
+	return NULL;
+}
+
+int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t armed)
+{
+	struct space_todo *t = s->ntodo > s->todo_head ? &s->todo[s->ntodo - 1] : NULL;
+
+	if (range_empty(r))
+		return 0;
+	if (t && t->what == (unsigned int)what && t->r.hi == r.lo && t->when + NSEC_PER_MSEC >= when) {
+		t->r.hi = r.hi;
+		t->when = when > t->when ? when : t->when;
+		return 0;
+	}
+	if (s->ntodo == s->todo_room && s->todo_head >= s->todo_room / 2 && s->todo_head) {
+		s->ntodo -= s->todo_head;
+		memmove(s->todo, s->todo + s->todo_head, s->ntodo * sizeof(*s->todo));
+		s->todo_head = 0;
+	}
+	if (s->ntodo == s->todo_room) {
+		unsigned int room = s->todo_room ? s->todo_room * 2 : 64;
+		struct space_todo *v = realloc(s->todo, room * sizeof(*v));
+
+		if (!v) {
+			/* Not armed is not claimed: nothing is lost but coverage. */
+			s->resync = true;
+			return -ENOMEM;
+		}
+		s->todo = v;
+		s->todo_room = room;
+	}
+	s->todo[s->ntodo++] = (struct space_todo){
+		.r = r, .when = when, .what = what, .armed = armed,
+	};
+	return 0;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Space: one watched address space - its userfaultfd, its layout, its cover.
+ *
+ * Born from an injection (attach, exec) or from a fork event; dead when the kernel
+ * says ESRCH, the process has gone, or the session lets it go.  One thread, the
+ * event thread, uses it.
+ *
+ *	survey.c	reads the maps, registers, asks for arming
+ *	arm.c		arms what is owed, chunk by chunk, between events
+ *	serve.c		reads messages, resolves, follows, emits
+ */
+#ifndef WATCH_SPACE_H
+#define WATCH_SPACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "watch/cover.h"
+#include "watch/emit.h"
+#include "watch/event.h"
+#include "watch/latency.h"
+#include "watch/layout.h"
+#include "watch/maps.h"
+#include "watch/resolve.h"
+#include "watch/tids.h"
+#include "watch/watchable.h"
+
+/* What all spaces of a session share; borrowed by each. */
+struct space_shared {
+	struct emit emit;
+	struct resolve_source source;
+	const struct watch_filter *filter;
+	struct latency lat, stop;
+	uint32_t next_vma, next_mm;
+	uint32_t page_size, huge_size;
+	uint32_t kinds;			/* WATCH_KIND_*: which records are kept */
+	bool procwatch;			/* forks that are not followed are told by it */
+};
+
+/* Root may set vm.max_map_count higher; beyond this we do not follow. */
+#define SPACE_LAYOUT_LIMIT (1u << 20)
+
+/* A fault that was answered with EAGAIN and waits for layout events. */
+struct space_pending {
+	struct event ev;
+	uint64_t woke, read;		/* ns: poll returned, message read */
+};
+#define SPACE_PENDING_MAX 4096
+
+/* Something owed to a range, not before a time. */
+struct space_todo {
+	struct range r;
+	uint64_t when;
+	uint64_t armed;			/* CHECK: since when it is claimed */
+	enum { TODO_ARM, TODO_REARM_AFTER_REMOVE, TODO_CHECK } what;
+};
+
+struct space {
+	struct space *next;		/* list of the session */
+	struct space_shared *shared;
+	pid_t pid;			/* 0 until a forked child is named */
+	pid_t parent;			/* of a forked child: who forked it */
+	uint32_t mm;
+	uint64_t features;
+	int uffd, pidfd, procfd, pagemap;
+	struct layout layout;
+	struct cover cover;
+	struct maps maps;
+	struct tids *tids;
+	struct space_pending *pending;
+	unsigned int npending;
+	struct space_todo *todo;
+	unsigned int todo_head, ntodo, todo_room;
+	struct space *born;		/* forked children, for the session to take over */
+	uint32_t born_ptid;		/* of an unnamed child: who faulted first */
+	uint64_t naming_due;		/* of an unnamed child: when to ask again */
+	uint64_t dead_since;
+	uint32_t exit_status;		/* as wait(2) gives it, if exit_told */
+	bool exit_told;
+	bool tids_plain;		/* thread ids in messages are those of our namespace */
+	uint64_t drained;		/* when the last read ended */
+	uint64_t surveyed;		/* begin of the last reading of the maps */
+	uint64_t survey_due, survey_cost;
+	uint64_t reread_due;		/* UINT64_MAX: no event asked for a reading */
+	uint64_t born_at;
+	bool snapshot;			/* the first reading has been made */
+	bool follow;			/* take children */
+	bool dead;			/* ESRCH: the address space has gone */
+	bool gone;			/* the process has ended (pidfd) */
+	bool proved;			/* the userfaultfd is of this address space */
+	bool resync;			/* follow failed: seed everything anew */
+};
+
+/* Takes uffd (before or after the handshake: features == 0 means before) and pidfd. */
+int space_new(struct space **ret, struct space_shared *sh, pid_t pid, int uffd, int pidfd,
+	      uint64_t features);
+/* The child of a fork event; layout and cover are the parent's at this instant. */
+int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now);
+/* A forked child gets its name.  Opens /proc/PID.  -ESRCH. */
+int space_name(struct space *s, pid_t pid);
+/* Unregisters everything (by closing), frees. */
+struct space *space_free(struct space *s);
+
+int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t armed);
+
+/* survey.c */
+
+/*
+ * Read the maps, make the layout equal to them, register what is new and watchable,
+ * emit the differences.  What is new and writable is declared as a gap since the
+ * last reading (not at the first) and owed an arming.  Returns the number of
+ * differences, -ESRCH (the space is dead then), -ENOMEM.
+ */
+int64_t survey(struct space *s, uint64_t now);
+/* Register, read again, until two readings agree: the coverage contract. */
+int survey_first(struct space *s);
+/* Forget layout and cover, declare a gap over everything, begin anew. */
+int survey_resync(struct space *s, enum gap_reason reason);
+
+/* arm.c */
+
+/*
+ * Do one piece of what is owed and due: at most ARM_CHUNK bytes.  1: something was
+ * done, 0: nothing is due, -EAGAIN: read events first, -ESRCH: dead.
+ */
+int arm_step(struct space *s);
+/* When the next owed piece is due; UINT64_MAX if none. */
+uint64_t arm_due(const struct space *s);
+/* --rearm: owe every spent page an arming.  Returns pages. */
+uint64_t arm_epoch(struct space *s, uint64_t now);
+/* Is the userfaultfd of this very address space?  0, -EXDEV, -EAGAIN: try later. */
+int arm_prove(struct space *s);
+
+/* serve.c */
+
+/*
+ * Read and answer what has come, at most a bounded number of messages.  woke: when
+ * poll returned.  Returns the number of messages, or a negative errno that ends
+ * the space (-ESRCH) or the session.
+ */
+int64_t serve(struct space *s, uint64_t woke);
+/* Try the pending ones again. */
+int serve_pending(struct space *s);
+
+#endif
