@@ -29,7 +29,7 @@ static struct uffdio_range span(struct range r)
 }
 
 /* A userfaultfd of our own: the device first, it needs no sysctl (6.1). */
-static int open_own(void)
+int uffd_open_own(void)
 {
 	_close_ int dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
 	int fd;
@@ -48,7 +48,7 @@ static int open_own(void)
 int uffd_probe(uint64_t *ret_features)
 {
 	struct uffdio_api api = { .api = UFFD_API };
-	_close_ int fd = open_own();
+	_close_ int fd = uffd_open_own();
 	int r;
 
 	if (fd < 0)

@@ -29,6 +29,9 @@
 	 UFFD_FEATURE_MINOR_HUGETLBFS | UFFD_FEATURE_MINOR_SHMEM |                       \
 	 UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_WP_UNPOPULATED)
 
+/* A userfaultfd on our own address space, before its handshake. */
+int uffd_open_own(void);
+
 /* What this kernel offers, asked of a throw-away descriptor of our own. */
 int uffd_probe(uint64_t *ret_features);
 
