@@ -2,7 +2,7 @@
 /*
  * Cover: which pages are armed, and which we have taken responsibility for.
  *
- * Pure.  Two bits a page, in chunks of 512 pages found through a hash:
+ * Pure.  Two bits a page, in chunks of 512 pages, in a tree ordered by address:
  *
  *	claimed armed
  *	   0      0	nothing is promised (new, removed, unmapped, gap)
@@ -16,15 +16,17 @@
 #ifndef WATCH_COVER_H
 #define WATCH_COVER_H
 
+#include <bsd/sys/tree.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/range.h"
 
 struct cover_chunk;
+RB_HEAD(cover_tree, cover_chunk);
 
 struct cover {
-	struct cover_chunk *chunks;	/* uthash */
+	struct cover_tree chunks;
 	struct cover_chunk *recent;	/* the last one found */
 	uint32_t page_size;
 	uint64_t armed;			/* pages armed now */

@@ -8,6 +8,7 @@
 #ifndef WATCH_MAPS_H
 #define WATCH_MAPS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
