@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -24,24 +25,30 @@
 /* A reading may cost one part in this many of the monitor's time. */
 #define SURVEY_SHARE 20
 
-/* hugetlb pages come in sizes; the file system of the mapping knows (statfs(2)). */
-static uint32_t page_size_of(const struct space *s, const struct region *g)
+/*
+ * A hugetlb memfd looks like any memfd in the maps; the file system of the mapping
+ * tells, and its block size is the size of its pages (statfs(2)).
+ */
+static void look_at_file(const struct space *s, struct region *g)
 {
 	char path[80];
 	struct statfs fs;
 	int fd, r;
 
-	if (g->kind != VMA_KIND_HUGETLB)
-		return s->shared->page_size;
+	g->page_size = g->kind == VMA_KIND_HUGETLB ? s->shared->huge_size : s->shared->page_size;
+	if (g->kind != VMA_KIND_HUGETLB && g->kind != VMA_KIND_SHMEM)
+		return;
 	snprintf(path, sizeof(path), "map_files/%llx-%llx", (unsigned long long)g->r.lo,
 		 (unsigned long long)g->r.hi);
 	fd = openat(s->procfd, path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
-		return s->shared->huge_size;
+		return;
 	r = fstatfs(fd, &fs);
 	close(fd);
-	return r < 0 || fs.f_bsize < (long)s->shared->page_size ? s->shared->huge_size :
-								  (uint32_t)fs.f_bsize;
+	if (r < 0 || fs.f_type != HUGETLBFS_MAGIC)
+		return;
+	g->kind = VMA_KIND_HUGETLB;
+	g->page_size = (uint32_t)fs.f_bsize;
 }
 
 static struct map_entry as_entry(const struct region *g)
@@ -86,7 +93,7 @@ static void judge(struct space *s, struct region *g)
 	struct watch_verdict v = watchable(&m, s->shared->filter, s->features);
 	int r;
 
-	g->page_size = page_size_of(s, g);
+	look_at_file(s, g);
 	if (g->page_size > s->shared->source.len)
 		v.modes &= ~(uint32_t)WATCH_MODE_MISSING;
 	g->modes = 0;

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* Tids: thread ids of another pid namespace as ours.  See tids.h. */
+
+#include "watch/tids.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+struct pair {
+	pid_t inner, host;
+};
+
+struct tids {
+	int procfd;
+	bool same;
+	struct pair *v;		/* sorted by inner */
+	size_t n, room;
+	uint64_t read_at;
+};
+
+static int namespace_of(int dirfd, const char *path, ino_t *ret)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, path, &st, 0) < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	*ret = st.st_ino;
+	return 0;
+}
+
+int tids_new(struct tids **ret, int procfd)
+{
+	struct tids *t;
+	ino_t theirs, ours;
+	int r;
+
+	r = namespace_of(procfd, "ns/pid", &theirs);
+	if (!r)
+		r = namespace_of(AT_FDCWD, "/proc/self/ns/pid", &ours);
+	if (r < 0)
+		return r;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	t->procfd = procfd;
+	t->same = theirs == ours;
+	*ret = t;
+	return 0;
+}
+
+struct tids *tids_free(struct tids *t)
+{
+	if (t)
+		free(t->v);
+	free(t);
+	return NULL;
+}
+
+bool tids_same_namespace(const struct tids *t)
+{
+	return t->same;
+}
+
+void tids_forget(struct tids *t)
+{
+	t->n = 0;
+	t->read_at = 0;
+}
+
+/* The last number of NSpid is the id in the innermost namespace, the thread's own. */
+static pid_t inner_of(int taskfd, const char *tid)
+{
+	char path[300], buf[4096], *p, *last;
+	_close_ int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/status", tid);
+	fd = openat(taskfd, path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+	if (n <= 0)
+		return 0;
+	buf[n] = '\0';
+	p = strstr(buf, "\nNSpid:");
+	if (!p)
+		return 0;
+	p += 7;
+	p[strcspn(p, "\n")] = '\0';
+	last = strrchr(p, '\t');
+	return (pid_t)strtol(last ? last : p, NULL, 10);
+}
+
+static int by_inner(const void *a, const void *b)
+{
+	const struct pair *x = a, *y = b;
+
+	return x->inner < y->inner ? -1 : x->inner > y->inner;
+}
+
+static int add_pair(struct tids *t, pid_t inner, pid_t host)
+{
+	struct pair *v;
+
+	if (t->n == t->room) {
+		t->room = t->room ? t->room * 2 : 32;
+		v = realloc(t->v, t->room * sizeof(*v));
+		if (!v) {
+			t->room = t->n;
+			return -ENOMEM;
+		}
+		t->v = v;
+	}
+	t->v[t->n++] = (struct pair){ inner, host };
+	return 0;
+}
+
+static void read_all(struct tids *t)
+{
+	int fd = openat(t->procfd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	t->n = 0;
+	while ((e = readdir(d))) {
+		pid_t inner = e->d_name[0] == '.' ? 0 : inner_of(dirfd(d), e->d_name);
+
+		if (inner && add_pair(t, inner, (pid_t)strtol(e->d_name, NULL, 10)) < 0)
+			break;
+	}
+	qsort(t->v, t->n, sizeof(*t->v), by_inner);
+}
+
+static pid_t find(const struct tids *t, pid_t ns_tid)
+{
+	struct pair want = { .inner = ns_tid }, *hit;
+
+	hit = t->n ? bsearch(&want, t->v, t->n, sizeof(want), by_inner) : NULL;
+	return hit ? hit->host : 0;
+}
+
+pid_t tids_host(struct tids *t, pid_t ns_tid)
+{
+	uint64_t now;
+	pid_t host;
+
+	if (t->same)
+		return ns_tid;
+	host = find(t, ns_tid);
+	if (host)
+		return host;
+	now = clock_now();
+	if (t->read_at && now - t->read_at < NSEC_PER_MSEC)
+		return 0;
+	t->read_at = now;
+	read_all(t);
+	return find(t, ns_tid);
+}
