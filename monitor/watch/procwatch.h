@@ -17,7 +17,7 @@ enum procwatch_kind {
 	PROCWATCH_FORK,		/* a process: child is a thread-group leader */
 	PROCWATCH_THREAD,	/* a thread: child is in the same group */
 	PROCWATCH_EXEC,
-	PROCWATCH_EXIT,		/* the whole group has gone (its last or leading thread) */
+	PROCWATCH_EXIT,		/* the leading thread; others may live on: ask a pidfd */
 };
 
 struct procwatch_event {
