@@ -19,6 +19,8 @@ void log_setup(int verbosity, enum log_color color);
 /* "pagetap: " + text */
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_hint(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* the text alone: the line after a usage error, a table */
+void log_plain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* not with -q */
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* only with -v */
