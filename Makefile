@@ -1,43 +1,296 @@
-# pagetap - see `make help`.  Non-recursive, no configure step.
+# SPDX-License-Identifier: MIT
+#
+# pagetap.  One make, no configure step, nothing fetched but by `make deps`.
+# `make help` says what there is.  A file config.mk may set any variable.
 -include config.mk
 
-VERSION = 0.1.0
-O      ?= build
-PREFIX ?= /usr/local
-CFLAGS ?= -O2 -g
-ARCH   ?= $(shell $(CC) -dumpmachine | cut -d- -f1)
+VERSION  = 0.1.0
+# Of the library's binary interface; 0 while it may still change.
+SOVERSION = 0
 
-PKGS    = jansson libnl-3.0 libnl-genl-3.0 libcap libzstd
-cflags  = -std=gnu11 -D_GNU_SOURCE -Iinclude -Imonitor -Iinject -DPAGETAP_VERSION='"$(VERSION)"' \
-	  -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -fPIC -fvisibility=hidden \
-	  -pthread -MMD -MP $(shell pkg-config --cflags $(PKGS))
-libs    = $(shell pkg-config --libs $(PKGS)) -lck -pthread
+O       ?= build
+CFLAGS  ?= -O2 -g
+# Not asked of the compiler: on a fresh machine `make deps` comes before it.
+ARCH    ?= $(shell uname -m)
+OBJCOPY ?= objcopy
+PKG_CONFIG ?= pkg-config
+
+PREFIX     ?= /usr/local
+bindir     ?= $(PREFIX)/bin
+libdir     ?= $(PREFIX)/lib
+includedir ?= $(PREFIX)/include
+datadir    ?= $(PREFIX)/share
+mandir     ?= $(datadir)/man
+
+# ---- what is needed --------------------------------------------------------
+
+libraries  = jansson libnl-3.0 libnl-genl-3.0 libcap libzstd
+
+deps_build = build-essential pkg-config libjansson-dev libnl-3-dev libnl-genl-3-dev \
+	     libcap-dev libck-dev libzstd-dev libbsd-dev uthash-dev
+deps_tests = libcunit1-dev mandoc redis-server redis-tools sqlite3 jq python3 \
+	     python3-jsonschema strace gdb musl-tools gcc-aarch64-linux-gnu \
+	     libc6-dev-arm64-cross zstd bash-completion zsh fish shellcheck util-linux \
+	     procps clang clang-tidy cppcheck libclang-rt-14-dev iproute2 xz-utils git
+
+# ---- flags -----------------------------------------------------------------
+# CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS of the caller come last and so win.
+
+# Asked once, and only when something is compiled: `make deps` may have to install it first.
+pkg_cflags = $(eval pkg_cflags := $$(shell $(PKG_CONFIG) --cflags $(libraries)))$(pkg_cflags)
+pkg_libs   = $(eval pkg_libs := $$(shell $(PKG_CONFIG) --libs $(libraries)))$(pkg_libs)
+
+warnings = -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes
+language = -std=gnu11 -D_GNU_SOURCE -Iinclude -Imonitor -Iinject \
+	   -DPAGETAP_VERSION='"$(VERSION)"'
+harden   = -fPIC -fstack-protector-strong
+cflags   = $(language) $(warnings) $(harden) -pthread -MMD -MP
+libs     = $(pkg_libs) -lck -pthread
+
 ifneq ($(WERROR),)
-cflags += -Werror
+warnings += -Werror
 endif
 ifneq ($(SAN),)
-cflags += -fsanitize=$(SAN) -fno-omit-frame-pointer
-ldflags += -fsanitize=$(SAN)
+sanitize = -fsanitize=$(SAN) -fno-omit-frame-pointer
+# AddressSanitizer finds the same mistakes, and _FORTIFY_SOURCE hides some from it.
+else
+cflags  += $(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif
 
-inject_o  := $(patsubst %.c,$(O)/%.o,$(filter-out inject/arch-%,$(wildcard inject/*.c)) inject/arch-$(ARCH).c)
-monitor_o := $(patsubst %.c,$(O)/%.o,$(filter-out monitor/main.c,$(wildcard monitor/*.c monitor/*/*.c)))
+compile   = $(CC) $(cflags) $(pkg_cflags) $(sanitize) $(CPPFLAGS) $(CFLAGS)
+link      = $(CC) $(sanitize) -Wl,-z,relro,-z,now $(LDFLAGS)
 
 ifeq ($(V),)
-Q = @
-say = @printf '  %-7s %s\n' $(1) $(2)
+quiet = @
+say   = @printf '  %-8s%s\n' $(1) $(2)
+else
+say   = @:
 endif
 
-all: $(O)/pagetap
+# `make deps all` with -j: nothing is compiled before the packages are there.
+after_deps = $(filter deps,$(MAKECMDGOALS))
 
-$(O)/%.o: %.c
+# ---- what is built ---------------------------------------------------------
+
+object      = $(patsubst %.c,$(O)/%.o,$(1))
+program     = $(patsubst %.c,$(O)/%,$(1))
+
+inject_c   := $(filter-out inject/arch-%,$(wildcard inject/*.c)) $(wildcard inject/arch-$(ARCH).c)
+monitor_c  := $(filter-out monitor/main.c,$(wildcard monitor/*.c monitor/*/*.c))
+unit_c     := $(wildcard tests/unit/test-*.c)
+live_c     := $(wildcard tests/live/*.c)
+target_c   := $(wildcard tests/target/*.c)
+bench_c    := $(wildcard tests/bench/*.c)
+fuzz_c     := $(wildcard tests/fuzz/fuzz-*.c)
+
+rooms       = $(O)/librooms.a
+library_so  = $(O)/libpagetap.so.$(VERSION)
+
+all: $(O)/pagetap $(O)/libpagetap.a $(O)/libpagetap.so $(O)/pagetap.pc
+
+$(O)/%.o: %.c | $(after_deps)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(cflags) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(quiet)$(compile) -c -o $@ $<
 
-$(O)/pagetap: $(O)/monitor/main.o $(monitor_o) $(inject_o)
+$(O)/pagetap: $(O)/monitor/main.o $(rooms)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ldflags) $(LDFLAGS) -o $@ $^ $(libs)
+	$(quiet)$(link) -o $@ $^ $(libs) $(LDLIBS)
+
+# Everything but main(): what the program and the unit tests are linked with.
+$(rooms): $(call object,$(monitor_c) $(inject_c))
+	$(call say,AR,$@)
+	$(quiet)rm -f $@ && $(AR) rcs $@ $^
+
+# One object, so that the archive exports what the shared library exports, no more.
+$(O)/libpagetap.a: $(call object,$(inject_c))
+	$(call say,AR,$@)
+	$(quiet)$(CC) -r -nostdlib -o $(O)/libpagetap.o $^
+	$(quiet)$(OBJCOPY) --wildcard --keep-global-symbol='pagetap_*' $(O)/libpagetap.o
+	$(quiet)rm -f $@ && $(AR) rcs $@ $(O)/libpagetap.o
+
+$(library_so): $(call object,$(inject_c)) inject/libpagetap.map
+	$(call say,LD,$@)
+	$(quiet)$(link) -shared -Wl,-soname,libpagetap.so.$(SOVERSION) -Wl,--no-undefined \
+		-Wl,--version-script=inject/libpagetap.map -o $@ $(filter %.o,$^) -pthread $(LDLIBS)
+
+$(O)/libpagetap.so: $(library_so)
+	$(quiet)ln -sf $(<F) $(O)/libpagetap.so.$(SOVERSION)
+	$(quiet)ln -sf $(<F) $@
+
+$(O)/pagetap.pc: inject/pagetap.pc.in Makefile
+	@mkdir -p $(@D)
+	$(quiet)sed -e 's|@prefix@|$(PREFIX)|g' -e 's|@libdir@|$(libdir)|g' \
+		-e 's|@includedir@|$(includedir)|g' -e 's|@[Vv][Ee][Rr][Ss][Ii][Oo][Nn]@|$(VERSION)|g' \
+		$< > $@
+
+# The same program, able to die or fail at each named phase of the injection.
+$(O)/faults/%.o: %.c | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,CC,"$< (faults)")
+	$(quiet)$(compile) -DPAGETAP_FAULTS -c -o $@ $<
+
+faults_o = $(patsubst %.c,$(O)/faults/%.o,$(inject_c))
+$(O)/pagetap-faults: $(O)/monitor/main.o $(faults_o) $(call object,$(monitor_c))
+	$(call say,LD,$@)
+	$(quiet)$(link) -o $@ $^ $(libs) $(LDLIBS)
+
+# The library for the other architecture: compiled, not run.  See HACKING.md.
+aarch64_c = $(filter-out inject/arch-%,$(wildcard inject/*.c)) inject/arch-aarch64.c
+$(O)/aarch64/%.o: %.c | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,CC,"$< (aarch64)")
+	$(quiet)aarch64-linux-gnu-gcc $(cflags) -Werror $(CFLAGS) -c -o $@ $<
+
+aarch64: $(patsubst %.c,$(O)/aarch64/%.o,$(aarch64_c))
+
+# ---- tests -----------------------------------------------------------------
+
+# A test that wants more of the linker says so in its banner: ` * link: -Wl,--wrap=malloc`.
+extra_link = $(shell sed -n 's/^ \* link: //p' $(1))
+
+$(O)/tests/unit/%: tests/unit/%.c $(rooms) | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)
+	$(quiet)$(compile) -Itests/unit -MF $@.d -MT $@ -o $@ $< \
+		$(rooms) $(call extra_link,$<) -lcunit $(libs) $(LDLIBS)
+
+$(O)/tests/live/%: tests/live/%.c $(rooms) | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)
+	$(quiet)$(compile) -Itests/unit -MF $@.d -MT $@ -o $@ $< \
+		$(rooms) $(call extra_link,$<) -lcunit $(libs) $(LDLIBS)
+
+$(O)/tests/bench/%: tests/bench/%.c $(rooms) | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,BENCH,$<)
+	$(quiet)$(compile) -MF $@.d -MT $@ -o $@ $< $(rooms) $(libs) $(LDLIBS)
+
+# Targets know nothing of pagetap: no header, no library of ours.
+$(O)/tests/target/%: tests/target/%.c | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,TARGET,$<)
+	$(quiet)$(CC) -std=gnu11 -D_GNU_SOURCE $(warnings) -O2 -g -pthread -MMD -MP -MF $@.d -MT $@ \
+		-o $@ $< $(call extra_link,$<)
+
+tests_built = $(call program,$(unit_c) $(live_c) $(target_c))
+
+tests: all $(tests_built) $(O)/pagetap-faults
+unit: $(call program,$(unit_c))
+
+# `make check T='unit/* live/redis'` runs some of them.
+check: tests
+	@O='$(O)' CC='$(CC)' MAKE='$(MAKE)' sh tests/run $(T)
+
+bench: all $(call program,$(bench_c) $(target_c))
+	@O='$(O)' sh tests/bench/run.sh
+
+lint: all
+	@O='$(O)' CC='$(CC)' sh tests/lint.sh --all
+
+# Fuzzers are built by clang from the sources, so that coverage reaches every room.
+fuzz_seconds ?= 30
+$(O)/tests/fuzz/%: tests/fuzz/%.c $(monitor_c) $(inject_c) | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)
+	$(quiet)clang $(filter-out -MMD -MP,$(cflags)) $(pkg_cflags) -O1 -g \
+		-fsanitize=fuzzer,address,undefined -o $@ $< $(monitor_c) $(inject_c) $(libs)
+
+fuzz: $(call program,$(fuzz_c))
+	@O='$(O)' SECONDS_EACH='$(fuzz_seconds)' sh tests/fuzz/run.sh
+
+fresh: ; @sh tests/fresh/run.sh
+
+demo: $(O)/pagetap
+	@cd $(O) && ./pagetap demo
+
+# ---- installing what is needed ---------------------------------------------
+
+# `make deps demo` is satisfied with less than `make deps check`.
+few_goals  = $(filter all demo install,$(MAKECMDGOALS))
+more_goals = $(filter-out deps all demo install uninstall dist clean help,$(MAKECMDGOALS))
+deps_wanted = $(deps_build) $(if $(more_goals),$(deps_tests),$(if $(few_goals),,$(deps_tests)))
+
+# A service that a package would start is not: the tests run their own instances.
+deps:
+	@missing=; for p in $(sort $(deps_wanted)); do \
+		dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || \
+			missing="$$missing $$p"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	echo "  APT    $$missing"; \
+	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; \
+	apt-get update -q >/dev/null && apt-get install -y -q --no-install-recommends $$missing >/dev/null
+
+# ---- installing ------------------------------------------------------------
+
+completions_bash = $(datadir)/bash-completion/completions
+completions_zsh  = $(datadir)/zsh/site-functions
+completions_fish = $(datadir)/fish/vendor_completions.d
+
+# source:destination:mode, read by install and uninstall alike.
+manual    = $(foreach page,$(wildcard man/*.[1357]),$(page):$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)):644)
+installed = $(O)/pagetap:$(bindir)/pagetap:755 \
+	    $(O)/libpagetap.a:$(libdir)/libpagetap.a:644 \
+	    $(library_so):$(libdir)/libpagetap.so.$(VERSION):644 \
+	    $(O)/pagetap.pc:$(libdir)/pkgconfig/pagetap.pc:644 \
+	    include/pagetap/inject.h:$(includedir)/pagetap/inject.h:644 \
+	    include/pagetap/trace.h:$(includedir)/pagetap/trace.h:644 \
+	    monitor/trace/trace-1.schema.json:$(datadir)/pagetap/trace-1.schema.json:644 \
+	    completions/pagetap.bash:$(completions_bash)/pagetap:644 \
+	    completions/_pagetap:$(completions_zsh)/_pagetap:644 \
+	    completions/pagetap.fish:$(completions_fish)/pagetap.fish:644 \
+	    README.md:$(datadir)/doc/pagetap/README.md:644 \
+	    NEWS.md:$(datadir)/doc/pagetap/NEWS.md:644 \
+	    COPYING:$(datadir)/doc/pagetap/COPYING:644 \
+	    $(manual)
+so_links  = $(libdir)/libpagetap.so.$(SOVERSION) $(libdir)/libpagetap.so
+our_dirs  = $(includedir)/pagetap $(datadir)/pagetap $(datadir)/doc/pagetap
+
+# pagetap.pc says PREFIX, which may be another one than when it was made.
+install: all
+	@rm -f $(O)/pagetap.pc && $(MAKE) -s --no-print-directory $(O)/pagetap.pc
+	$(quiet)set -e; for f in $(installed); do \
+		from=$${f%%:*}; rest=$${f#*:}; to=$${rest%:*}; \
+		install -D -m $${f##*:} "$$from" "$(DESTDIR)$$to"; \
+	done
+	$(quiet)for l in $(so_links); do ln -sf libpagetap.so.$(VERSION) "$(DESTDIR)$$l"; done
+	@echo '  INSTALL $(DESTDIR)$(PREFIX)'
+
+uninstall:
+	$(quiet)for f in $(installed); do \
+		rest=$${f#*:}; rm -f "$(DESTDIR)$${rest%:*}"; \
+	done
+	$(quiet)for l in $(so_links); do rm -f "$(DESTDIR)$$l"; done
+	$(quiet)for d in $(our_dirs); do \
+		[ ! -d "$(DESTDIR)$$d" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$d"; \
+	done
+
+# Of what is committed; the same commit gives the same bytes.
+dist:
+	@mkdir -p $(O)
+	$(quiet)git archive --format=tar --prefix=pagetap-$(VERSION)/ HEAD \
+		| gzip -n -9 > $(O)/pagetap-$(VERSION).tar.gz
+	@echo '  DIST    $(O)/pagetap-$(VERSION).tar.gz'
+
+clean:
+	rm -rf $(O)
+
+help:
+	@echo 'make            the program, libpagetap.a and .so in $$(O), which is $(O)/'
+	@echo 'make deps       install what is missing (Debian packages; needs root)'
+	@echo 'make demo       watch a small process for some seconds'
+	@echo 'make check      all tests; T="unit/* live/redis" for some of them'
+	@echo 'make bench      what watching costs, against not watching'
+	@echo 'make fuzz       each fuzzer for fuzz_seconds=30'
+	@echo 'make lint       every checker, also the slow ones'
+	@echo 'make aarch64    compile the library for the other architecture'
+	@echo 'make fresh      both commands of the README in an empty Debian 12'
+	@echo 'make install uninstall dist clean'
+	@echo
+	@echo 'Variables: O= CC= CFLAGS= PREFIX= DESTDIR= bindir= libdir= includedir= mandir='
+	@echo '           datadir= SAN=address,undefined WERROR=1 V=1'
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
-.PHONY: all
+.DELETE_ON_ERROR:
+.PHONY: all tests unit check bench lint fuzz fresh demo deps install uninstall dist clean help aarch64
