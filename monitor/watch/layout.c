@@ -201,6 +201,8 @@ int layout_move(struct layout *l, struct range from, uint64_t to, uint32_t *next
 	size_t n;
 	int r;
 
+	if (range_empty(from))
+		return 0;
 	r = copy_moved(l, from, to, &v, &n);
 	if (r < 0)
 		return r;
