@@ -18,10 +18,7 @@
 #define LONG_BASE 0x1000
 #define LONG_HELP (LONG_BASE + OPTIONS_MAX)
 
-static int wrong(struct options_error *e, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static int wrong(struct options_error *e, const char *fmt, ...)
+int options_wrong(struct options_error *e, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -124,32 +121,32 @@ static int set_value(const struct option_spec *o, const char *shown, void *into,
 		return 0;
 	case OPTION_TEXT:
 		*(const char **)member = arg;
-		return *arg ? 0 : wrong(e, "option %s: the %s is empty", shown, o->arg);
+		return *arg ? 0 : options_wrong(e, "option %s: the %s is empty", shown, o->arg);
 	case OPTION_WORD:
 		*(const char **)member = arg;
 		if (is_word(o->words, arg))
 			return 0;
 		list_words(o->words, list, sizeof(list));
-		return wrong(e, "option %s: '%s' is not %s", shown, arg, list);
+		return options_wrong(e, "option %s: '%s' is not %s", shown, arg, list);
 	case OPTION_NUMBER:
 		if (options_number(arg, o->min, o->max, member))
 			return 0;
 		if (!o->max)
-			return wrong(e, "option %s: '%s' is not a number of %llu or more", shown,
+			return options_wrong(e, "option %s: '%s' is not a number of %llu or more", shown,
 				     arg, (unsigned long long)o->min);
-		return wrong(e, "option %s: '%s' is not a number from %llu to %llu", shown, arg,
+		return options_wrong(e, "option %s: '%s' is not a number from %llu to %llu", shown, arg,
 			     (unsigned long long)o->min, (unsigned long long)o->max);
 	case OPTION_SECONDS:
 		if (options_seconds(arg, member))
 			return 0;
-		return wrong(e, "option %s: '%s' is not a time in seconds (such as 10 or 0.5)",
+		return options_wrong(e, "option %s: '%s' is not a time in seconds (such as 10 or 0.5)",
 			     shown, arg);
 	case OPTION_PARSE:
-		if (!o->parse(into, arg, &why))
+		if (!o->parse(member, arg, &why))
 			return 0;
-		return wrong(e, "option %s: %s", shown, why.text);
+		return options_wrong(e, "option %s: %s", shown, why.text);
 	}
-	return wrong(e, "option %s: of no known type", shown);
+	return options_wrong(e, "option %s: of no known type", shown);
 }
 
 /* The two forms that getopt_long(3) wants of the table. */
@@ -204,10 +201,10 @@ static int unknown(int argc, char **argv, int c, struct options_error *e)
 	int len = (int)strcspn(shown, "=");
 
 	if (c == ':')
-		return wrong(e, "option %.*s needs an argument", len, shown);
+		return options_wrong(e, "option %.*s needs an argument", len, shown);
 	if (optopt >= LONG_BASE)
-		return wrong(e, "option %.*s takes no argument", len, shown);
-	return wrong(e, "unknown option %.*s", len, shown);
+		return options_wrong(e, "option %.*s takes no argument", len, shown);
+	return options_wrong(e, "unknown option %.*s", len, shown);
 }
 
 int options_parse(const struct option_page *page, int argc, char **argv, void *into,

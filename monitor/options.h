@@ -19,10 +19,10 @@ struct options_error {
 };
 
 /*
- * One value of an option into the command's struct.  0, or -EINVAL with the words:
- * "PAGETAP: option -a: " is said before them.
+ * One value of an option into its member of the command's struct.  0, or -EINVAL
+ * with the words, which follow "option -a: ".
  */
-typedef int (*option_parser)(void *into, const char *arg, struct options_error *ret_error);
+typedef int (*option_parser)(void *member, const char *arg, struct options_error *ret_error);
 
 enum option_type {
 	OPTION_FLAG,		/* bool: true */
@@ -66,6 +66,10 @@ int options_parse(const struct option_page *page, int argc, char **argv, void *i
 void options_help(const struct option_page *page, FILE *out);
 
 /* Parts that option_parsers share. */
+
+/* Fill in the words; returns -EINVAL. */
+int options_wrong(struct options_error *e, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Decimal digits only.  False: no number, or not in min..max (max 0: no limit). */
 bool options_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
