@@ -12,6 +12,7 @@
 
 #include "log.h"
 #include "options.h"
+#include "pagetap/inject.h"
 
 int cmd_record(int argc, char **argv);
 int cmd_map(int argc, char **argv);
@@ -28,14 +29,14 @@ struct cmd_voice {
 	const char *color;
 };
 
-#define CMD_VOICE_OPTIONS(type, field)                                                      \
-	{ .letter = 'q', .name = "quiet", .help = "say nothing but errors",                 \
-	  .type = OPTION_FLAG, .offset = offsetof(type, field.quiet) },                     \
-	{ .letter = 'v', .name = "verbose", .help = "say more; twice: more still",          \
-	  .type = OPTION_COUNTER, .offset = offsetof(type, field.verbose) },                \
-	{ .name = "color", .arg = "WHEN", .help = "auto, always or never",                  \
-	  .type = OPTION_WORD, .words = "auto\0always\0never\0",                            \
-	  .offset = offsetof(type, field.color) }
+#define CMD_VOICE_OPTIONS(STRUCT, field)                                                       \
+	{ .letter = 'q', .name = "quiet", .help = "say nothing but errors",                    \
+	  .type = OPTION_FLAG, .offset = offsetof(STRUCT, field.quiet) },                      \
+	{ .letter = 'v', .name = "verbose", .help = "say more; twice: more still",             \
+	  .type = OPTION_COUNTER, .offset = offsetof(STRUCT, field.verbose) },                 \
+	{ .name = "color", .arg = "WHEN", .help = "auto, always or never",                     \
+	  .type = OPTION_WORD, .words = "auto\0always\0never\0",                               \
+	  .offset = offsetof(STRUCT, field.color) }
 
 /*
  * Parse the options of a command into its struct and set the log up.  Returns true
@@ -48,5 +49,20 @@ bool cmd_begin(const struct option_page *page, int argc, char **argv, void *into
 /* Say what is wrong with the usage and where to read more; returns EXIT_USAGE. */
 int cmd_usage(const struct option_page *page, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* A process as messages name it: "4242 (demo)". */
+struct cmd_name {
+	char s[160];
+};
+
+/* Just the number when it has gone.  Returns ret->s. */
+const char *cmd_name_of(pid_t pid, struct cmd_name *ret);
+/* Say why a process cannot be attached to, and in what state it is; the exit status. */
+int cmd_attach_failed(const struct cmd_name *who, const struct pagetap_failure *f);
+/*
+ * What this kernel's userfaultfd can do (UFFD_FEATURE_*), and whether that suffices
+ * for WATCH_MODE_* modes.  EXIT_OK, or the status after saying what is missing.
+ */
+int cmd_probe(uint32_t modes, uint64_t *ret_features);
 
 #endif

@@ -8,7 +8,7 @@
 #include "compat/uffd.h"
 #include "watch/watchable.h"
 
-const struct feature features[] = {
+const struct feature feature_table[] = {
 	{ "wp", UFFD_FEATURE_PAGEFAULT_FLAG_WP, "5.7", true },
 	{ "event-fork", UFFD_FEATURE_EVENT_FORK, "4.11", true },
 	{ "event-remap", UFFD_FEATURE_EVENT_REMAP, "4.11", true },
@@ -33,7 +33,7 @@ void features_names(uint64_t bits, const char *ret_names[FEATURES_MAX])
 {
 	unsigned int n = 0;
 
-	for (const struct feature *f = features; f->name; f++)
+	for (const struct feature *f = feature_table; f->name; f++)
 		if (f->used && (bits & f->bit))
 			ret_names[n++] = f->name;
 	ret_names[n] = NULL;

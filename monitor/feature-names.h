@@ -18,7 +18,7 @@ struct feature {
 };
 
 /* Ends with a NULL name. */
-extern const struct feature features[];
+extern const struct feature feature_table[];
 
 #define FEATURES_MAX 20
 

@@ -193,6 +193,12 @@ void log_plain(const char *fmt, ...)
 	SAY("", "", false);
 }
 
+void log_result(const char *fmt, ...)
+{
+	if (log_verbosity >= 0)
+		SAY("", "", false);
+}
+
 void log_info(const char *fmt, ...)
 {
 	if (log_verbosity >= 0)

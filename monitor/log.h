@@ -19,8 +19,10 @@ void log_setup(int verbosity, enum log_color color);
 /* "pagetap: " + text */
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_hint(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* the text alone: the line after a usage error, a table */
+/* the text alone: the line after a usage error, an answer */
 void log_plain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* the text alone, not with -q: the lines of a summary */
+void log_result(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* not with -q */
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* only with -v */

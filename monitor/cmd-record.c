@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Record: attach to processes, or start one, and write what their memory does.
+ *
+ * Everything is parsed and refused before anything is touched; every target is
+ * looked at before the output is opened; whatever happens then, the targets are
+ * let go before the last line is said.  pagetap-record(1).
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cmd-summary.h"
+#include "exit.h"
+#include "filter-args.h"
+#include "holder.h"
+#include "launch.h"
+#include "target-args.h"
+
+#define RING_DEFAULT 131072
+#define RING_MAX (UINT64_C(1) << 24)
+
+struct record_args {
+	struct cmd_voice voice;
+	struct target_args targets;
+	struct filter_args filter;
+	const char *output;
+	uint64_t duration_ns, max_faults, rearm_ms, ring;
+	bool follow, strict;
+	char **command;			/* NULL: -p */
+	const char *const *argv;
+};
+
+struct run {
+	struct record_args a;
+	struct launch launch;
+	struct recording rec;
+	struct cmd_name name[TARGET_ARGS_MAX];
+	const char *path;		/* of the output */
+	char default_path[64];
+	sigset_t old_mask;
+	int signal_fd;
+	uint64_t features;
+};
+
+static int parse_engine(void *member, const char *word, struct options_error *e)
+{
+	(void)member;
+	return strcmp(word, "sync") ?
+	       options_wrong(e, "'%s': the only engine of this version is sync", word) : 0;
+}
+
+#define AT(member) .offset = offsetof(struct record_args, member)
+
+static const struct option_spec options[] = {
+	{ 'p', "pid", "PID[,PID...]", "attach to these processes; may be repeated",
+	  OPTION_PARSE, AT(targets), .parse = target_args_parse },
+	{ 'o', "output", "FILE", "where to write; - is standard output, .zst compresses",
+	  OPTION_TEXT, AT(output) },
+	{ 'f', "follow", NULL, "also watch children and programs they execute",
+	  OPTION_FLAG, AT(follow) },
+	{ 'e', "events", "KIND,...", "keep only missing, wp, minor, fork, exit, map",
+	  OPTION_PARSE, AT(filter), .parse = filter_args_kinds },
+	{ 'm', "mapping", "GLOB", "only mappings of this name; heap, stack, anon, ...",
+	  OPTION_PARSE, AT(filter), .parse = filter_args_glob },
+	{ 'a', "address", "LO-HI", "only mappings in this range of addresses",
+	  OPTION_PARSE, AT(filter), .parse = filter_args_range },
+	{ 'd', "duration", "SEC", "stop after so many seconds", OPTION_SECONDS, AT(duration_ns) },
+	{ 'n', "count", "COUNT", "stop after so many faults", OPTION_NUMBER, AT(max_faults),
+	  .min = 1 },
+	{ 0, "engine", "ENGINE", "sync: each fault waits for its answer", OPTION_PARSE,
+	  .parse = parse_engine },
+	{ 0, "mode", "MODE,...", "write, missing, minor (default: write)", OPTION_PARSE,
+	  AT(filter), .parse = filter_args_modes },
+	{ 0, "rearm", "MS", "protect written pages again each so many ms", OPTION_NUMBER,
+	  AT(rearm_ms), .min = 1, .max = 3600000 },
+	{ 0, "ring", "N", "records that may wait for the output (131072)", OPTION_NUMBER,
+	  AT(ring), .min = 64, .max = RING_MAX },
+	{ 0, "strict", NULL, "exit with status 6 if records were lost", OPTION_FLAG, AT(strict) },
+	CMD_VOICE_OPTIONS(struct record_args, voice),
+	{ .name = NULL },
+};
+
+static const char *const examples[] = {
+	"pagetap record -p 4242 -o t.ndjson        (Ctrl-C ends it; 4242 goes on)",
+	"pagetap record -p 4242 -d 10 -m heap --rearm 1000",
+	"pagetap record -f -o t.ndjson.zst -- make -j2",
+	NULL,
+};
+
+static const struct option_page page = {
+	.command = "record",
+	.operands = "{-p PID[,PID...] | -- COMMAND [ARG...]}",
+	.about = "Attach to processes and write down every fault and first write as NDJSON.",
+	.options = options,
+	.examples = examples,
+};
+
+static int check_args(struct run *run, int argc, char **argv, int operand)
+{
+	struct record_args *a = &run->a;
+
+	if (operand < argc && a->targets.n)
+		return cmd_usage(&page, "either -p or a COMMAND, not both");
+	if (operand >= argc && !a->targets.n)
+		return cmd_usage(&page, "no process: -p PID, or -- COMMAND");
+	if (a->rearm_ms && !(filter_args_filter(&a->filter).modes & WATCH_MODE_WRITE))
+		return cmd_usage(&page, "--rearm needs --mode write");
+	if (operand < argc)
+		a->command = argv + operand;
+	a->argv = (const char *const *)argv;
+	return EXIT_OK;
+}
+
+static void choose_output(struct run *run)
+{
+	run->path = run->a.output;
+	if (run->path)
+		return;
+	snprintf(run->default_path, sizeof(run->default_path), "pagetap-%d.ndjson",
+		 (int)run->a.targets.pid[0]);
+	run->path = run->default_path;
+}
+
+static bool reads_output(const struct run *run, pid_t pid)
+{
+	return strcmp(run->path, "-") ? holder_reads_path(pid, run->path) :
+					holder_reads(pid, STDOUT_FILENO);
+}
+
+/* Look before touching; remembers the names, for later they may be gone. */
+static int look(struct run *run)
+{
+	struct target_args *t = &run->a.targets;
+
+	choose_output(run);
+	for (unsigned int i = 0; i < t->n; i++) {
+		struct pagetap_failure f = { 0 };
+		int r = pagetap_look(t->pid[i], NULL, &f);
+
+		cmd_name_of(t->pid[i], &run->name[i]);
+		if (r < 0)
+			return cmd_attach_failed(&run->name[i], &f);
+		if (reads_output(run, t->pid[i])) {
+			log_error("%s reads what pagetap writes, so that each record would cause "
+				  "more of them", run->name[i].s);
+			log_hint("-o FILE");
+			return EXIT_USAGE;
+		}
+	}
+	return EXIT_OK;
+}
+
+static int output_failed(const struct run *run, int r)
+{
+	const char *name = strcmp(run->path, "-") ? run->path : "standard output";
+
+	if (r == -EPIPE)
+		launch_die_by(SIGPIPE);
+	if (r == -ENOTTY) {
+		log_error("refusing to write compressed data to a terminal; use -o FILE");
+		return EXIT_USAGE;
+	}
+	if (r == -ELOOP)
+		log_error("%s: it is a symbolic link, which pagetap does not follow", name);
+	else if (r == -EINVAL)
+		log_error("%s: it is neither a regular file nor a FIFO", name);
+	else if (r == -ENOSPC)
+		log_error("%s: no space left on device; nothing was attached", name);
+	else
+		log_error("%s: %s", name, strerror(-r));
+	return EXIT_RUNTIME;
+}
+
+static int open_output(struct run *run)
+{
+	int r;
+
+	r = recording_output(&run->rec, run->path);
+	return r < 0 ? output_failed(run, r) : EXIT_OK;
+}
+
+/* Before any thread exists: they inherit the mask, and signalfd alone takes them. */
+static int take_signals(struct run *run)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (run->signal_fd < 0)
+		return -errno;
+	/*
+	 * A reader that goes away is an error of write(2), not our end; and a monitor
+	 * that the terminal stops (Ctrl-Z, output from the background) would leave the
+	 * targets waiting for answers.
+	 */
+	sigaddset(&set, SIGPIPE);
+	sigaddset(&set, SIGTSTP);
+	sigaddset(&set, SIGTTOU);
+	sigprocmask(SIG_BLOCK, &set, &run->old_mask);
+	return 0;
+}
+
+static int start(struct run *run)
+{
+	struct record_args *a = &run->a;
+	struct session_opts o = {
+		.filter = filter_args_filter(&a->filter),
+		.kinds = a->filter.kinds ? a->filter.kinds : WATCH_KIND_ALL,
+		.follow = a->follow,
+		.rearm_ns = a->rearm_ms * NSEC_PER_MSEC,
+		.duration_ns = a->duration_ns,
+		.max_faults = a->max_faults,
+		.output_fd = -1,
+	};
+	bool output;
+	int r;
+
+	r = take_signals(run);
+	o.signal_fd = run->signal_fd;
+	if (!r)
+		r = recording_start(&run->rec, &o, a->ring, run->features, a->argv, &output);
+	if (!r)
+		session_on_tick(run->rec.session, summary_tick, NULL);
+	if (r < 0 && output)
+		return output_failed(run, r);
+	if (r < 0)
+		log_error("cannot start recording: %s", strerror(-r));
+	return r < 0 ? EXIT_RUNTIME : EXIT_OK;
+}
+
+static int attach_one(struct run *run, unsigned int i, struct pagetap_failure *f)
+{
+	struct session_summary before, now;
+	int r;
+
+	session_summary(run->rec.session, &before);
+	r = session_attach(run->rec.session, run->a.targets.pid[i], f);
+	if (r < 0)
+		return r;
+	session_summary(run->rec.session, &now);
+	summary_attached(&run->name[i], &before, &now);
+	return 0;
+}
+
+static int attach(struct run *run)
+{
+	for (unsigned int i = 0; i < run->a.targets.n; i++) {
+		struct pagetap_failure f = { 0 };
+
+		if (attach_one(run, i, &f) < 0)
+			return cmd_attach_failed(&run->name[i], &f);
+	}
+	return EXIT_OK;
+}
+
+/* What the recording alone would end with. */
+static int ending(struct run *run, int session_error)
+{
+	struct recording *rec = &run->rec;
+
+	if (rec->result.error) {
+		summary_output_error(run->path, rec);
+		if (rec->result.error == -EPIPE)
+			launch_die_by(SIGPIPE);
+		log_info("recording stopped, %s was detached and runs on; the file ends with a "
+			 "whole record", run->name[0].s);
+		return EXIT_RUNTIME;
+	}
+	if (session_error < 0)
+		log_error("recording stopped: %s", strerror(-session_error));
+	else
+		summary_ending(&run->name[0], run->a.targets.n, rec);
+	summary_numbers(rec);
+	summary_losses(rec, run->a.ring);
+	summary_next(run->path, rec);
+	if (session_error < 0)
+		return EXIT_RUNTIME;
+	return run->a.strict && rec->summary.stats.lost ? EXIT_LOSSES : EXIT_OK;
+}
+
+static int record(struct run *run)
+{
+	int error, r;
+
+	error = session_run(run->rec.session);
+	log_progress_clear();
+	r = recording_finish(&run->rec);
+	if (r == -EINTR || run->rec.summary.at_once) {
+		log_error("stopping at once; buffered records dropped%s; target detached",
+			  r == -EINTR ? "" : " (said in the trace)");
+		launch_die_by(SIGINT);
+	}
+	return ending(run, error);
+}
+
+/* The COMMAND's own end is ours, whatever the recording came to. */
+static int command_end(struct run *run, int status)
+{
+	struct launch *l = &run->launch;
+	int own;
+
+	if (!l->pid)
+		return status;
+	if (status == EXIT_OK && run->rec.summary.reason != DETACH_EXIT)
+		log_verbose("waiting for %s to end", run->name[0].s);
+	if (launch_wait(l, run->signal_fd) == -EINTR)
+		launch_die_by(SIGINT);
+	own = launch_finish_like(l->status);
+	return own ? own : status;
+}
+
+static int prepare_command(struct run *run)
+{
+	struct record_args *a = &run->a;
+	int r = launch_find(a->command[0]);
+
+	if (!r) {
+		sigprocmask(SIG_SETMASK, NULL, &run->old_mask);
+		r = launch_fork(&run->launch, a->command, &run->old_mask);
+	}
+	if (r == -ENOENT)
+		log_error("%s: command not found", a->command[0]);
+	else if (r < 0)
+		log_error("%s: %s", a->command[0], strerror(-r));
+	else
+		a->targets = (struct target_args){ .pid = { run->launch.pid }, .n = 1 };
+	choose_output(run);
+	return r < 0 ? launch_status(r) : EXIT_OK;
+}
+
+/* Attached within its first instructions, or - if that fails - not run at all. */
+static int attach_command(struct run *run)
+{
+	struct pagetap_failure f = { 0 };
+	struct launch *l = &run->launch;
+	int r = launch_exec(l);
+
+	if (r < 0) {
+		log_error("%s: %s", run->a.command[0], strerror(-r));
+		l->pid = 0;
+		return launch_status(r);
+	}
+	cmd_name_of(l->pid, &run->name[0]);
+	r = pagetap_look(l->pid, NULL, &f);
+	if (!r)
+		r = attach_one(run, 0, &f);
+	if (!r) {
+		log_verbose("what %s did before it was stopped is not covered", run->name[0].s);
+		launch_go(l);
+		return EXIT_OK;
+	}
+	if (launch_ended(l)) {
+		log_info("%s ended while pagetap was attaching; nothing was recorded",
+			 run->name[0].s);
+		return launch_finish_like(l->status);
+	}
+	cmd_attach_failed(&run->name[0], &f);
+	log_info("%s was ended before it did anything", run->name[0].s);
+	kill(l->pid, SIGKILL);
+	launch_wait(l, -1);
+	return EXIT_COMMAND_FAILED;
+}
+
+static int run_all(struct run *run)
+{
+	bool command = run->a.command;
+	int status;
+
+	status = cmd_probe(filter_args_filter(&run->a.filter).modes, &run->features);
+	if (status)
+		return command ? EXIT_COMMAND_FAILED : status;
+	status = command ? prepare_command(run) : look(run);
+	if (status)
+		return status;
+	status = open_output(run);
+	if (!status)
+		status = start(run);
+	if (status)
+		return command ? EXIT_COMMAND_FAILED : status;
+	status = command ? attach_command(run) : attach(run);
+	if (status)
+		return status;
+	return command_end(run, record(run));
+}
+
+int cmd_record(int argc, char **argv)
+{
+	static struct run run = {
+		.a.ring = RING_DEFAULT,
+		.launch = LAUNCH_NULL,
+		.rec = RECORDING_NULL,
+		.signal_fd = -1,
+	};
+	int operand, status;
+
+	if (!cmd_begin(&page, argc, argv, &run.a, &run.a.voice, &operand, &status))
+		return status;
+	status = check_args(&run, argc, argv, operand);
+	if (!status)
+		status = run_all(&run);
+	recording_end(&run.rec);
+	launch_end(&run.launch);
+	close_fd(&run.signal_fd);
+	return status;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* Summary: while recording and afterwards.  See cmd-summary.h. */
+
+#include "cmd-summary.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "words.h"
+
+void summary_attached(const struct cmd_name *who, const struct session_summary *before,
+		      const struct session_summary *now)
+{
+	struct words took, stopped, of, watched, size;
+
+	log_info("attached to %s in %s (stopped %s), %s of %s mappings watched", who->s,
+		 words_duration(now->attach_ns, &took), words_duration(now->stop_ns, &stopped),
+		 words_count(now->vmas_watched - before->vmas_watched, &watched),
+		 words_count(now->vmas - before->vmas, &of));
+	log_verbose("%s covered", words_bytes(now->watched_bytes - before->watched_bytes, &size));
+}
+
+void summary_tick(void *unused, const struct session_summary *now)
+{
+	struct words ran, faults, writes, lost, n;
+	char line[160];
+
+	(void)unused;
+	snprintf(line, sizeof(line), "%s: %s faults, %s of them writes, %s lost, %s process%s",
+		 words_duration(now->ran_ns, &ran), words_count(now->stats.faults, &faults),
+		 words_count(now->stats.writes, &writes), words_count(now->stats.lost, &lost),
+		 words_count(now->processes, &n), now->processes == 1 ? "" : "es");
+	if (now->asked)
+		log_plain("pagetap: %s", line);
+	else
+		log_progress("%s", line);
+}
+
+/* " with status 0", " of SIGKILL", or nothing where it cannot be told. */
+static const char *exit_words(const struct session_summary *s, char *buf, size_t cap)
+{
+	struct words w;
+
+	if (s->exit_signal != RECORD_UNKNOWN)
+		snprintf(buf, cap, "was killed by %s",
+			 words_signal((int)s->exit_signal, &w));
+	else if (s->exit_code != RECORD_UNKNOWN)
+		snprintf(buf, cap, "exited with status %d", (int)s->exit_code);
+	else
+		snprintf(buf, cap, "exited");
+	return buf;
+}
+
+void summary_ending(const struct cmd_name *first, unsigned int targets,
+		    const struct recording *rec)
+{
+	const struct session_summary *s = &rec->summary;
+	struct words ran;
+	char how[64];
+
+	words_duration(s->ran_ns, &ran);
+	if (s->reason == DETACH_EXIT && s->processes <= 1)
+		log_info("%s %s after %s", first->s, exit_words(s, how, sizeof(how)), ran.s);
+	else if (s->reason == DETACH_EXIT)
+		log_info("the last of %u processes %s after %s", s->processes,
+			 exit_words(s, how, sizeof(how)), ran.s);
+	else if (s->reason == DETACH_EXEC)
+		log_info("%s executed another program after %s; it runs on unwatched "
+			 "(-f follows it)", first->s, ran.s);
+	else if (targets > 1)
+		log_info("detached from %s and %u more, which run on", first->s, targets - 1);
+	else
+		log_info("detached from %s, which runs on", first->s);
+}
+
+void summary_numbers(const struct recording *rec)
+{
+	const struct record_stats *t = &rec->summary.stats;
+	struct words faults, writes, lost, p50, p99;
+
+	if (t->faults)
+		log_result("  %s faults   %s writes   %s lost      handled in %s (p50), %s (p99)",
+			   words_count(t->faults, &faults), words_count(t->writes, &writes),
+			   words_count(t->lost, &lost), words_duration(t->lat_p50_ns, &p50),
+			   words_duration(t->lat_p99_ns, &p99));
+	else
+		log_result("  0 faults   0 writes   %s lost", words_count(t->lost, &lost));
+}
+
+void summary_losses(const struct recording *rec, uint64_t slots)
+{
+	uint64_t lost = rec->summary.stats.lost;
+	struct words n;
+
+	if (!lost)
+		return;
+	log_warn("%s record%s lost (ring full); counts are still exact, the page list is not",
+		 words_count(lost, &n), lost == 1 ? "" : "s");
+	log_hint("--ring %llu, or -m heap to watch less", (unsigned long long)slots * 4);
+}
+
+/* A name that a shell takes as it stands, or quoted so that it does. */
+static const char *quoted(const char *path, char *buf, size_t cap)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_./,:@%+-";
+	size_t at = 0;
+
+	if (path[strspn(path, plain)] == '\0' && path[0] != '-')
+		return path;
+	if (cap < 4 * strlen(path) + 6)
+		return path;
+	if (path[0] == '-') {
+		buf[at++] = '.';
+		buf[at++] = '/';
+	}
+	buf[at++] = '\'';
+	for (; *path; path++) {
+		if (*path == '\'') {
+			memcpy(buf + at, "'\\'", 3);
+			at += 3;
+		}
+		buf[at++] = *path;
+	}
+	buf[at++] = '\'';
+	buf[at] = '\0';
+	return buf;
+}
+
+void summary_next(const char *path, const struct recording *rec)
+{
+	struct words bytes, records;
+	char buf[1024];
+	size_t len = strlen(path);
+	const char *cat = len > 4 && !strcmp(path + len - 4, ".zst") ? "zstdcat" : "cat";
+	const char *name;
+
+	if (!strcmp(path, "-"))
+		return;
+	log_result("trace:   %s (%s, %s records)", path, words_bytes(rec->result.bytes, &bytes),
+		   words_count(rec->result.records, &records));
+	name = quoted(path, buf, sizeof(buf));
+	log_result("look:    pagetap validate %s      %s %s | jq 'select(.ev==\"fault\")' | less",
+		   name, cat, name);
+}
+
+void summary_output_error(const char *path, const struct recording *rec)
+{
+	const char *name = strcmp(path, "-") ? path : "standard output";
+	int error = -rec->result.error;
+	struct words records, bytes;
+
+	if (!error || error == EPIPE)
+		return;
+	log_error("%s: %s after %s records (%s)", name,
+		  error == ENOSPC ? "no space left on device" : strerror(error),
+		  words_count(rec->result.records, &records),
+		  words_bytes(rec->result.bytes, &bytes));
+}

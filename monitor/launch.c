@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* Launch: a COMMAND from fork to its exit status.  See launch.h. */
+
+#include "launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "compat/sys.h"
+#include "exit.h"
+
+static int executable(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno == ENOTDIR ? -ENOENT : -errno;
+	return S_ISREG(st.st_mode) && !access(path, X_OK) ? 0 : -EACCES;
+}
+
+/* As execvp(3) searches: a file that may not be run is passed over, and remembered. */
+int launch_find(const char *name)
+{
+	const char *path = getenv("PATH"), *next;
+	char full[PATH_MAX];
+	int found = -ENOENT, r;
+
+	if (!*name)
+		return -ENOENT;
+	if (strchr(name, '/'))
+		return executable(name);
+	for (path = path ? path : "/bin:/usr/bin"; path; path = next) {
+		int len = (int)strcspn(path, ":");
+
+		next = path[len] ? path + len + 1 : NULL;
+		r = snprintf(full, sizeof(full), "%.*s%s%s", len, path, len ? "/" : "./", name);
+		if (r < 0 || r >= (int)sizeof(full))
+			continue;
+		r = executable(full);
+		if (!r)
+			return 0;
+		if (r == -EACCES)
+			found = r;
+	}
+	return found;
+}
+
+/* Async-signal-safe up to execvp: other threads may exist one day. */
+static void be_command(char *const argv[], const sigset_t *mask, int gate, int report)
+{
+	char go;
+	ssize_t n;
+	int error;
+
+	do
+		n = read(gate, &go, 1);
+	while (n < 0 && errno == EINTR);
+	if (n != 1)
+		_exit(EXIT_COMMAND_FAILED);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	execvp(argv[0], argv);
+	error = errno;
+	n = write(report, &error, sizeof(error));
+	_exit(n == sizeof(error) ? EXIT_COMMAND_FAILED : EXIT_RUNTIME);
+}
+
+int launch_fork(struct launch *l, char *const argv[], const sigset_t *mask)
+{
+	_close_ int gate_in = -1, gate_out = -1, report_in = -1, report_out = -1;
+	int p[2];
+	pid_t pid;
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return -errno;
+	gate_in = p[0];
+	gate_out = p[1];
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return -errno;
+	report_in = p[0];
+	report_out = p[1];
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		/* Our end of the gate in the child would keep it waiting for ever. */
+		close(gate_out);
+		be_command(argv, mask, gate_in, report_out);
+	}
+	l->pid = pid;
+	l->gate = steal_fd(&gate_out);
+	l->report = steal_fd(&report_in);
+	return 0;
+}
+
+static void reap(struct launch *l, int options)
+{
+	pid_t r;
+
+	if (l->reaped || !l->pid)
+		return;
+	do
+		r = waitpid(l->pid, &l->status, options);
+	while (r < 0 && errno == EINTR);
+	l->reaped = r == l->pid || r < 0;
+}
+
+int launch_exec(struct launch *l)
+{
+	int error = 0;
+	ssize_t n;
+
+	n = write(l->gate, "", 1);
+	close_fd(&l->gate);
+	if (n != 1)
+		return -EPIPE;
+	do
+		n = read(l->report, &error, sizeof(error));
+	while (n < 0 && errno == EINTR);
+	/*
+	 * The kernel closes close-on-exec descriptors when the new address space
+	 * stands and before its first instruction.
+	 */
+	if (!n)
+		kill(l->pid, SIGSTOP);
+	close_fd(&l->report);
+	if (!n)
+		return 0;
+	reap(l, 0);
+	return n == sizeof(error) && error > 0 ? -error : -EIO;
+}
+
+void launch_go(struct launch *l)
+{
+	if (l->pid && !l->reaped)
+		kill(l->pid, SIGCONT);
+}
+
+bool launch_ended(struct launch *l)
+{
+	reap(l, WNOHANG);
+	return l->reaped;
+}
+
+/* True: SIGINT. */
+static bool pass_on(struct launch *l, int signal_fd)
+{
+	struct signalfd_siginfo si;
+
+	while (read(signal_fd, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo == SIGINT)
+			return true;
+		if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGHUP)
+			kill(l->pid, (int)si.ssi_signo);
+	}
+	return false;
+}
+
+int launch_wait(struct launch *l, int signal_fd)
+{
+	_close_ int pidfd = l->reaped ? -1 : sys_pidfd_open(l->pid, 0);
+	struct pollfd p[2] = {
+		{ .fd = pidfd, .events = POLLIN },
+		{ .fd = signal_fd, .events = POLLIN },
+	};
+
+	while (!l->reaped) {
+		/* Without a pidfd (before 5.3) the wait is a plain one. */
+		if (pidfd < 0 || p[0].revents) {
+			reap(l, 0);
+			break;
+		}
+		if (p[1].revents && pass_on(l, signal_fd))
+			return -EINTR;
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+void launch_end(struct launch *l)
+{
+	bool waits = l->gate >= 0;
+
+	close_fd(&l->gate);
+	close_fd(&l->report);
+	if (waits)
+		reap(l, 0);
+}
+
+int launch_status(int error)
+{
+	switch (-error) {
+	case ENOENT:
+		return EXIT_COMMAND_NOT_FOUND;
+	case EACCES:
+	case EPERM:
+	case ENOEXEC:
+		return EXIT_COMMAND_NOT_EXECUTABLE;
+	default:
+		return EXIT_COMMAND_FAILED;
+	}
+}
+
+void launch_die_by(int sig)
+{
+	struct rlimit none = { 0, 0 };
+	sigset_t one;
+
+	setrlimit(RLIMIT_CORE, &none);
+	signal(sig, SIG_DFL);
+	sigemptyset(&one);
+	sigaddset(&one, sig);
+	raise(sig);
+	sigprocmask(SIG_UNBLOCK, &one, NULL);
+}
+
+int launch_finish_like(int wait_status)
+{
+	if (WIFSIGNALED(wait_status)) {
+		launch_die_by(WTERMSIG(wait_status));
+		return 128 + WTERMSIG(wait_status);
+	}
+	return WEXITSTATUS(wait_status);
+}

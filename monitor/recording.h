@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Recording: output, queue, writer and session put together and taken apart.
+ *
+ *	recording_output(&rec, path)	the file exists
+ *	recording_start(&rec, ...)	line 1 is written, nothing is attached yet
+ *	session_attach(rec.session, ..), session_run(rec.session)
+ *	recording_finish(&rec, ...)	the targets are free, everything is written
+ *	recording_end(&rec)		in every case
+ *
+ * Says nothing: cmd-record.c and cmd-demo.c have the words.
+ */
+#ifndef MONITOR_RECORDING_H
+#define MONITOR_RECORDING_H
+
+#include "head.h"
+#include "trace/queue.h"
+#include "trace/sink.h"
+#include "trace/writer.h"
+#include "watch/session.h"
+
+struct recording {
+	struct sink *sink;
+	struct queue *queue;
+	struct writer *writer;
+	struct session *session;
+	struct head head;
+	int signal_fd;			/* borrowed; -1 none */
+	struct session_summary summary;	/* recording_finish() fills these */
+	struct writer_result result;
+};
+
+#define RECORDING_NULL { .signal_fd = -1 }
+
+/* What sink_open() answers. */
+int recording_output(struct recording *rec, const char *path);
+
+/*
+ * opts: filter, kinds and limits; queue, base and descriptors are set here.
+ * slots: of the queue, rounded up to a power of two.  features: of this kernel.
+ * *ret_output: the error is one of the output, not of the monitor.
+ * Call with every signal that signal_fd gives blocked.
+ */
+int recording_start(struct recording *rec, const struct session_opts *opts, uint64_t slots,
+		    uint64_t features, const char *const *argv, bool *ret_output);
+
+/*
+ * Free the targets, then write what is queued (after a second Ctrl-C: drop it).
+ * 0; -EINTR: a SIGINT came while the output stood still - the targets are free,
+ * the writer is still stuck, and nothing is left to do but to die.
+ */
+int recording_finish(struct recording *rec);
+/* Frees what is left of it; harmless after recording_finish(). */
+void recording_end(struct recording *rec);
+
+#endif
