@@ -54,7 +54,13 @@ static bool translate(const struct proc_event *e, struct procwatch_event *ret)
 		ret->tgid = e->event_data.fork.parent_tgid;
 		ret->child_tid = e->event_data.fork.child_pid;
 		ret->child_tgid = e->event_data.fork.child_tgid;
-		ret->kind = ret->child_tid == ret->child_tgid ? PROCWATCH_FORK : PROCWATCH_THREAD;
+		ret->kind = PROCWATCH_FORK;
+		if (ret->child_tid == ret->child_tgid)
+			return true;
+		/* A thread's "parent" is that of its group: not who made it. */
+		ret->kind = PROCWATCH_THREAD;
+		ret->tid = ret->child_tid;
+		ret->tgid = ret->child_tgid;
 		return true;
 	case PROC_EVENT_EXEC:
 		ret->kind = PROCWATCH_EXEC;

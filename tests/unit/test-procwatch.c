@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* Procwatch: forks, execs and exits of our own children, and an overrun. */
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "suite.h"
+#include "watch/procwatch.h"
+
+#define CHILDREN 50
+
+static struct procwatch *watch;
+static pid_t children[CHILDREN];
+static unsigned int seen[4], threads;
+static uint32_t codes[CHILDREN];
+
+static void on_event(void *arg, const struct procwatch_event *ev)
+{
+	(void)arg;
+	if (ev->kind == PROCWATCH_THREAD && ev->tgid == getpid())
+		threads++;
+	for (int i = 0; i < CHILDREN; i++) {
+		if (ev->kind == PROCWATCH_FORK && ev->tgid == getpid() &&
+		    ev->child_tgid == children[i])
+			seen[ev->kind]++;
+		if (ev->kind == PROCWATCH_EXEC && ev->tgid == children[i])
+			seen[ev->kind]++;
+		if (ev->kind == PROCWATCH_EXIT && ev->tgid == children[i]) {
+			seen[ev->kind]++;
+			codes[i] = ev->exit_code;
+		}
+	}
+}
+
+static void drain(void)
+{
+	struct pollfd p = { .fd = procwatch_fd(watch), .events = POLLIN };
+
+	while (poll(&p, 1, 100) == 1)
+		CU_ASSERT_EQUAL_FATAL(procwatch_read(watch, on_event, NULL), 0);
+}
+
+static void test_open(void)
+{
+	CU_ASSERT_EQUAL_FATAL(procwatch_open(&watch), 0);
+	CU_ASSERT_EQUAL(procwatch_read(watch, on_event, NULL), 0);
+}
+
+static void test_all_told(void)
+{
+	uint64_t before = clock_now();
+
+	for (int i = 0; i < CHILDREN; i++) {
+		children[i] = fork();
+		if (!children[i]) {
+			if (i % 2)
+				execl("/bin/sh", "sh", "-c", "exit 3", NULL);
+			_exit(i);
+		}
+	}
+	for (int i = 0; i < CHILDREN; i++)
+		CU_ASSERT_EQUAL(waitpid(children[i], NULL, 0), children[i]);
+	drain();
+	CU_ASSERT_EQUAL(seen[PROCWATCH_FORK], CHILDREN);
+	CU_ASSERT_EQUAL(seen[PROCWATCH_EXEC], CHILDREN / 2);
+	CU_ASSERT_EQUAL(seen[PROCWATCH_EXIT], CHILDREN);
+	for (int i = 0; i < CHILDREN; i++)
+		CU_ASSERT_EQUAL(WEXITSTATUS(codes[i]), i % 2 ? 3 : i);
+	CU_ASSERT(clock_now() > before);
+}
+
+static void *idle(void *arg)
+{
+	return arg;
+}
+
+static void test_threads_are_no_processes(void)
+{
+	pthread_t t;
+
+	memset(seen, 0, sizeof(seen));
+	threads = 0;
+	CU_ASSERT_EQUAL(pthread_create(&t, NULL, idle, NULL), 0);
+	pthread_join(t, NULL);
+	drain();
+	CU_ASSERT_EQUAL(threads, 1);
+	CU_ASSERT_EQUAL(seen[PROCWATCH_FORK], 0);
+	CU_ASSERT_EQUAL(seen[PROCWATCH_EXIT], 0);
+}
+
+/* A buffer that nobody empties: the loss is told, and events flow again after it. */
+static void test_overrun(void)
+{
+	int small = 4096, r = 0;
+
+	setsockopt(procwatch_fd(watch), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	for (int i = 0; i < 400; i++) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(0);
+		waitpid(pid, NULL, 0);
+	}
+	r = procwatch_read(watch, on_event, NULL);
+	CU_ASSERT_EQUAL(r, -ENOBUFS);
+	memset(seen, 0, sizeof(seen));
+	children[0] = fork();
+	if (!children[0])
+		_exit(0);
+	waitpid(children[0], NULL, 0);
+	drain();
+	CU_ASSERT_EQUAL(seen[PROCWATCH_EXIT], 1);
+}
+
+static void test_close(void)
+{
+	watch = procwatch_close(watch);
+	CU_ASSERT_PTR_NULL(watch);
+	CU_ASSERT_PTR_NULL(procwatch_close(NULL));
+}
+
+static const struct suite_test tests[] = {
+	{ "open", test_open },
+	{ "every child is told of", test_all_told },
+	{ "threads are no processes", test_threads_are_no_processes },
+	{ "an overrun is told", test_overrun },
+	{ "close", test_close },
+};
+
+SUITE_MAIN("procwatch", tests)
