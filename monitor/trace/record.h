@@ -78,7 +78,7 @@ struct record {
 		struct record_stats stats;
 		struct { uint8_t reason; bool clean; } detach;
 	};
-	struct record_text *text;	/* owned; NULL if the kind has none */
+	struct record_text *text;	/* owned; NULL: the kind has none, or no memory (null) */
 };
 
 enum {
@@ -118,6 +118,12 @@ struct record_text *record_text_new(const char *a, size_t alen, const char *b, s
 
 /* Free what the record owns. */
 void record_release(struct record *r);
+
+/*
+ * Bytes of text, both strings together, that a line can hold; what is beyond is cut
+ * off and the line says `cut`.  No path of the kernel's is longer than 4,096.
+ */
+#define RECORD_TEXT_MAX 7680
 
 /*
  * The line of one record, newline included, written to buf.  Returns its length,
