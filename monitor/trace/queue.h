@@ -17,7 +17,7 @@
 
 struct queue;
 
-/* slots: a power of two, 64 or more.  -EINVAL, -ENOMEM. */
+/* slots: a power of two, 64 or more.  -EINVAL, -ENOMEM, -EMFILE. */
 int queue_new(struct queue **ret, uint32_t slots);
 /* NULL in, NULL out; releases every record still inside. */
 struct queue *queue_free(struct queue *q);
@@ -28,15 +28,22 @@ struct queue *queue_free(struct queue *q);
 bool queue_push(struct queue *q, struct record *r);
 /* Producer: once after a batch of pushes; wakes a sleeping consumer, else free. */
 void queue_kick(struct queue *q);
-/* Producer: no more records will come. */
+/* Producer: no more records will come.  What is in the queue can still be popped. */
 void queue_close(struct queue *q);
 /* Producer: records dropped so far, and how many of them were faults. */
 uint64_t queue_dropped(const struct queue *q, uint64_t *ret_faults);
 
 /*
- * Consumer.  Returns 1 with a record, 0 when timeout_ms passed without one,
- * -EPIPE when the queue was closed and is empty.
+ * Consumer.  Returns 1 with a record (its text is the caller's then), 0 when
+ * timeout_ms passed without one (-1 waits for ever), -EPIPE when the queue was
+ * closed and is empty.
  */
 int queue_pop(struct queue *q, struct record *ret, int timeout_ms);
+/*
+ * Consumer: rest until timeout_ms has passed, a quarter of the ring is full or the
+ * queue is closed.  Single records do not wake it, which spares the producer a
+ * system call, and the CPU it shares with the target, for each of them.
+ */
+void queue_doze(struct queue *q, int timeout_ms);
 
 #endif
