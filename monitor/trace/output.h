@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Output: bytes to a descriptor, with everything that can go wrong there.
+ *
+ * Private to sink*.c.  Knows nothing of lines.  A signal that write(2) raises
+ * (SIGPIPE, SIGXFSZ) is swallowed here and comes back as -EPIPE or -EFBIG, in
+ * whichever thread.  See pipe(7), write(2), open(2).
+ */
+#ifndef TRACE_OUTPUT_H
+#define TRACE_OUTPUT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum output_kind {
+	OUTPUT_FILE,		/* regular: can be cut back */
+	OUTPUT_STREAM,		/* pipe or terminal: its reader may be slow */
+	OUTPUT_SOCKET,
+	OUTPUT_DEVICE,		/* any other character device */
+};
+
+struct output {
+	int fd;			/* ours to close */
+	int hurry;		/* eventfd: `deadline` has been set */
+	_Atomic uint64_t deadline;	/* CLOCK_MONOTONIC ns, 0 = a slow reader may be slow */
+	enum output_kind kind;
+	uint64_t start;		/* where in the file our first byte is */
+	uint64_t bytes;		/* written since */
+};
+
+/* As sink_open(). */
+int output_open(struct output *o, const char *path);
+/*
+ * All of it, or -errno; *ret_done bytes were written in either case.  -ETIMEDOUT: the
+ * reader was slower than output_hurry() allowed.
+ */
+int output_write(struct output *o, const char *bytes, size_t len, size_t *ret_done);
+/*
+ * Make the first `keep` bytes all there is.  -EINVAL where that is impossible: not a
+ * file, or somebody else writes to it too.
+ */
+int output_cut(struct output *o, uint64_t keep);
+/* Any thread: from now on wait for a reader at most ms in all. */
+void output_hurry(struct output *o, unsigned int ms);
+/* close(2) and what it says; errors of writing back come out here. */
+int output_close(struct output *o);
+
+#endif
