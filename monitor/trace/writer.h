@@ -2,9 +2,12 @@
 /*
  * Writer: the thread that turns records into lines and lines into bytes.
  *
- * It alone knows seq.  It never touches the target; when the sink fails (no
- * space, reader gone) it keeps draining the queue, so that nobody waits for it,
- * cuts the file back to its last whole record, and says so by `failed`.
+ * It alone knows seq, and how many lines were lost in all: it sets `lost` of every
+ * stats record.  A line is in the sink 100 ms after its record was queued, a frame
+ * of a compressed file is closed each second.  It never touches the target; when the
+ * sink fails (no space, reader gone) it keeps draining the queue, so that nobody
+ * waits for it, cuts the file back to its last whole record, and says so by
+ * writer_fd() and `error`.  It takes no signals.
  */
 #ifndef TRACE_WRITER_H
 #define TRACE_WRITER_H
@@ -24,16 +27,25 @@ struct writer_result {
 };
 
 /*
- * Write the header and start the thread.  Borrows queue and sink until
- * writer_finish().  -errno of the first write, of pthread_create, -ENOMEM.
+ * Write the header, in the caller's thread, and start the writer's.  Borrows queue
+ * and sink until writer_finish(), h only during the call.  -errno of the first
+ * write, of pthread_create(3), eventfd(2), -ENOMEM.
  */
 int writer_start(struct writer **ret, struct queue *q, struct sink *s,
 		 const struct record_header *h);
 /* An eventfd that becomes readable when the output has failed. */
 int writer_fd(const struct writer *w);
 /*
+ * An eventfd that becomes readable when the queue has been closed and everything is
+ * written (or has failed): a caller that must stay responsive while a slow reader
+ * takes its time waits for it before writer_finish().
+ */
+int writer_done_fd(const struct writer *w);
+/*
  * Queue must be closed before.  Waits until everything is written, flushes the
- * sink, ends the thread, frees w.  With drop, what is still queued is thrown away.
+ * sink, ends the thread, frees w; the sink is still to be closed.  With drop, what is
+ * queued is thrown away and said in a `lost` record, but for the final stats and the
+ * detach, and a slow reader gets half a second more (-ETIMEDOUT after that).
  */
 void writer_finish(struct writer *w, bool drop, struct writer_result *ret);
 

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writer: the loop of the thread behind the queue.  See writer.h.
+ *
+ * Lines are collected and handed on when there are many of them or when the oldest
+ * has waited long enough for a reader to notice; so a busy trace costs few system
+ * calls and a quiet one is never behind.
+ */
+
+#include "trace/writer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#define BATCH_BYTES (256u * 1024)
+#define LINE_AGE_MAX (100 * NSEC_PER_MSEC)
+/* A compressed file that is cut loses its last frame: a second at most. */
+#define FLUSH_PERIOD NSEC_PER_SEC
+/* With drop: how long a slow reader may still take over the last lines. */
+#define HURRY_MS 500
+
+struct writer {
+	struct queue *queue;	/* borrowed */
+	struct sink *sink;	/* borrowed */
+	uint32_t page_size;
+	int failed, done;	/* eventfds */
+	atomic_bool drop;
+	pthread_t thread;
+
+	/* The thread's. */
+	char *buf;
+	size_t len;
+	uint64_t oldest;	/* when the first line in buf was made */
+	uint64_t flush_due;	/* UINT64_MAX: nothing to flush */
+	uint64_t seq;		/* of the last line */
+	uint64_t lost, lost_faults;	/* not declared yet */
+	uint64_t lost_total;	/* declared, whatever the reason */
+	uint64_t last_ts;
+	int error;
+};
+
+static void signal_fd(int fd)
+{
+	uint64_t one = 1;
+
+	/* Fails only when it is readable already. */
+	if (write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+static void fail(struct writer *w, int error)
+{
+	w->error = error;
+	w->len = 0;
+	w->flush_due = UINT64_MAX;
+	signal_fd(w->failed);
+}
+
+static void flush(struct writer *w)
+{
+	int r = w->error ? 0 : sink_flush(w->sink);
+
+	w->flush_due = UINT64_MAX;
+	if (r < 0)
+		fail(w, r);
+}
+
+static void hand_over(struct writer *w)
+{
+	uint64_t now;
+	int r;
+
+	if (!w->len || w->error)
+		return;
+	r = sink_write(w->sink, w->buf, w->len);
+	w->len = 0;
+	if (r < 0) {
+		fail(w, r);
+		return;
+	}
+	now = clock_now();
+	if (w->flush_due == UINT64_MAX)
+		w->flush_due = now + FLUSH_PERIOD;
+	else if (now >= w->flush_due)
+		flush(w);
+}
+
+static void lose(struct writer *w, const struct record *r)
+{
+	w->lost++;
+	w->lost_faults += r->kind == RECORD_FAULT;
+}
+
+static void put_line(struct writer *w, const struct record *r)
+{
+	int64_t n;
+
+	if (!w->len)
+		w->oldest = clock_now();
+	n = record_format(r, w->seq + 1, w->page_size, w->buf + w->len, RECORD_TEXT_LINE_MAX);
+	if (n < 0) {
+		lose(w, r);
+		return;
+	}
+	w->seq++;
+	w->len += (size_t)n;
+	if (w->len >= BATCH_BYTES)
+		hand_over(w);
+}
+
+static void declare_lost(struct writer *w, uint64_t ts)
+{
+	struct record lost = {
+		.kind = RECORD_LOST,
+		.ts = ts,
+		.lost = {
+			.n = (int64_t)w->lost,
+			.faults = (int64_t)w->lost_faults,
+			.reason = LOST_OUTPUT,
+		},
+	};
+
+	w->lost_total += w->lost;
+	w->lost = w->lost_faults = 0;
+	put_line(w, &lost);
+}
+
+/* The two that tell how it ended. */
+static bool is_last_word(const struct record *r)
+{
+	return r->kind == RECORD_DETACH || (r->kind == RECORD_STATS && r->stats.final);
+}
+
+static void take(struct writer *w, struct record *r)
+{
+	w->last_ts = r->ts;
+	if (w->error) {
+		record_release(r);
+		return;
+	}
+	if (atomic_load_explicit(&w->drop, memory_order_relaxed) && !is_last_word(r) &&
+	    r->kind != RECORD_LOST) {
+		lose(w, r);
+		record_release(r);
+		return;
+	}
+	if (w->lost)
+		declare_lost(w, r->ts);
+	if (r->kind == RECORD_LOST && r->lost.n != RECORD_UNKNOWN)
+		w->lost_total += (uint64_t)r->lost.n;
+	/* Whoever made it did not know what is lost behind the queue. */
+	if (r->kind == RECORD_STATS)
+		r->stats.lost = w->lost_total;
+	put_line(w, r);
+	record_release(r);
+}
+
+static int ms_until(uint64_t due)
+{
+	uint64_t now = clock_now();
+
+	if (due == UINT64_MAX)
+		return -1;
+	return now >= due ? 0 : (int)((due - now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC);
+}
+
+/* Nothing is queued: rest, or bring out what is old enough. */
+static void idle(struct writer *w)
+{
+	int ms = w->len ? ms_until(w->oldest + LINE_AGE_MAX) : 0;
+
+	if (ms) {
+		queue_doze(w->queue, ms);
+		return;
+	}
+	hand_over(w);
+	if (!ms_until(w->flush_due))
+		flush(w);
+}
+
+static void *writer_main(void *arg)
+{
+	struct writer *w = arg;
+	struct record r;
+	int got;
+
+	while ((got = queue_pop(w->queue, &r, w->len ? 0 : ms_until(w->flush_due))) >= 0) {
+		if (got)
+			take(w, &r);
+		else
+			idle(w);
+	}
+	if (w->lost && !w->error)
+		declare_lost(w, w->last_ts);
+	hand_over(w);
+	flush(w);
+	signal_fd(w->done);
+	return NULL;
+}
+
+static struct writer *writer_free(struct writer *w)
+{
+	close_fd(&w->failed);
+	close_fd(&w->done);
+	free(w->buf);
+	free(w);
+	return NULL;
+}
+
+static int write_header(struct writer *w, const struct record_header *h)
+{
+	int64_t n = record_format_header(h, w->buf, BATCH_BYTES + RECORD_TEXT_LINE_MAX);
+	int r;
+
+	if (n < 0)
+		return (int)n;
+	r = sink_write(w->sink, w->buf, (size_t)n);
+	return r < 0 ? r : sink_flush(w->sink);
+}
+
+/* Signals are for the threads that expect them. */
+static int start_thread(struct writer *w)
+{
+	sigset_t all, before;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	r = -pthread_create(&w->thread, NULL, writer_main, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!r)
+		pthread_setname_np(w->thread, "pagetap-writer");
+	return r;
+}
+
+int writer_start(struct writer **ret, struct queue *q, struct sink *s,
+		 const struct record_header *h)
+{
+	struct writer *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->queue = q;
+	w->sink = s;
+	w->page_size = h->page_size;
+	w->flush_due = UINT64_MAX;
+	w->buf = malloc(BATCH_BYTES + RECORD_TEXT_LINE_MAX);
+	w->failed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	w->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->failed < 0 || w->done < 0 || !w->buf)
+		r = w->buf ? -errno : -ENOMEM;
+	else
+		r = write_header(w, h);
+	if (!r)
+		r = start_thread(w);
+	if (r < 0) {
+		writer_free(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+int writer_fd(const struct writer *w)
+{
+	return w->failed;
+}
+
+int writer_done_fd(const struct writer *w)
+{
+	return w->done;
+}
+
+void writer_finish(struct writer *w, bool drop, struct writer_result *ret)
+{
+	uint64_t lines;
+
+	if (drop) {
+		atomic_store(&w->drop, true);
+		sink_hurry(w->sink, HURRY_MS);
+	}
+	pthread_join(w->thread, NULL);
+	lines = sink_lines(w->sink);
+	*ret = (struct writer_result){
+		.records = lines ? lines - 1 : 0,
+		.bytes = sink_bytes(w->sink),
+		.error = w->error,
+	};
+	writer_free(w);
+}
