@@ -43,8 +43,17 @@ uint64_t emit_ts(const struct emit *e, uint64_t mono_ns)
 	return mono_ns > e->base_ns ? mono_ns - e->base_ns : 0;
 }
 
+/* Some records are about an instant before their predecessor's; none goes back. */
+static void keep_order(struct emit *e, struct record *r)
+{
+	if (r->ts < e->last_ts)
+		r->ts = e->last_ts;
+	e->last_ts = r->ts;
+}
+
 void emit_push(struct emit *e, struct record *r)
 {
+	keep_order(e, r);
 	if (r->kind == RECORD_FAULT) {
 		e->faults++;
 		e->writes += r->fault.write;
@@ -61,6 +70,7 @@ void emit_hold(struct emit *e, struct record *r, uint64_t now)
 {
 	if (e->nheld == EMIT_HOLD_MAX)
 		release_held(e);
+	keep_order(e, r);
 	if (!e->unnamed++)
 		e->held_since = now;
 	e->held[e->nheld++] = *r;

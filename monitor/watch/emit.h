@@ -26,6 +26,7 @@ struct emit {
 	struct queue *queue;		/* borrowed */
 	uint64_t base_ns;
 	uint32_t page_size;
+	uint64_t last_ts;
 	uint64_t faults, writes, repeats;
 	struct record *held;		/* EMIT_HOLD_MAX, in order */
 	unsigned int nheld, unnamed;

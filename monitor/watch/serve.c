@@ -245,9 +245,9 @@ static int serve_batch(struct space *s, const struct uffd_msg *msgs, size_t n, u
 		}
 		note_all(s, b);
 		if (ev.kind == EVENT_FORK)
-			on_fork(s, ev.fork.fd, now);
+			on_fork(s, ev.fork.fd, clock_now());
 		else
-			on_layout(s, &ev, now);
+			on_layout(s, &ev, clock_now());
 	}
 	note_all(s, b);
 	s->drained = now;

@@ -32,7 +32,7 @@ static struct space *blank(struct space_shared *sh, int uffd, uint64_t features)
 	s->features = features;
 	s->pidfd = s->procfd = s->pagemap = -1;
 	s->reread_due = UINT64_MAX;
-	s->born_at = clock_now();
+	s->born_at = s->drained = s->surveyed = clock_now();
 	layout_init(&s->layout, SPACE_LAYOUT_LIMIT);
 	cover_init(&s->cover, sh->page_size);
 	return s;

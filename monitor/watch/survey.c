@@ -114,9 +114,10 @@ static void judge(struct space *s, struct region *g)
 }
 
 /* Owe what is writable and unclaimed; new since the last reading means a gap. */
-static void owe_unclaimed(struct space *s, const struct region *g, uint64_t now, bool changed)
+static void owe_unclaimed(struct space *s, const struct region *g, bool changed)
 {
 	struct range rest = g->r, run;
+	uint64_t now = clock_now();
 
 	while (cover_next_unclaimed(&s->cover, rest, &run)) {
 		if (s->snapshot)
@@ -129,7 +130,6 @@ static void owe_unclaimed(struct space *s, const struct region *g, uint64_t now,
 
 struct survey_pass {
 	struct space *s;
-	uint64_t now;
 	int64_t differences;
 };
 
@@ -138,18 +138,19 @@ static void on_region(void *arg, enum vma_op op, struct region *g)
 	struct survey_pass *p = arg;
 	struct space *s = p->s;
 	bool was_armed = g->arm;
+	uint64_t before = clock_now();
 
 	p->differences++;
 	if (op != VMA_OP_GONE)
 		judge(s, g);
-	emit_vma(&s->shared->emit, s->pid, s->mm, p->now, op, g);
+	emit_vma(&s->shared->emit, s->pid, s->mm, clock_now(), op, g);
 	if (op == VMA_OP_GONE || !g->modes)
 		return;
 	if (g->modes & (WATCH_MODE_MISSING | WATCH_MODE_MINOR))
-		emit_arm(&s->shared->emit, s->pid, s->mm, p->now, clock_now(), g->r,
+		emit_arm(&s->shared->emit, s->pid, s->mm, before, clock_now(), g->r,
 			 g->modes & WATCH_MODE_MISSING ? ARM_MISSING : ARM_MINOR);
 	if (g->arm)
-		owe_unclaimed(s, g, p->now, op == VMA_OP_CHANGE && !was_armed);
+		owe_unclaimed(s, g, op == VMA_OP_CHANGE && !was_armed);
 }
 
 /* Pages outside every region cannot be written; should they come back, they are new. */
@@ -167,7 +168,7 @@ static void drop_holes(struct space *s)
 
 int64_t survey(struct space *s, uint64_t now)
 {
-	struct survey_pass p = { .s = s, .now = now };
+	struct survey_pass p = { .s = s };
 	uint64_t end;
 	int r;
 
