@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -39,11 +40,26 @@ int session_probe_features(uint64_t *ret_features)
 	return uffd_probe(ret_features);
 }
 
+/*
+ * A fork event installs a descriptor in whoever reads it, and the target's fork
+ * waits for that: it shall not wait for a limit of ours.
+ */
+static void raise_limits(void)
+{
+	struct rlimit lim;
+
+	if (!getrlimit(RLIMIT_NOFILE, &lim) && lim.rlim_cur < lim.rlim_max) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+}
+
 static int open_parts(struct session *s)
 {
 	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
 	int r;
 
+	raise_limits();
 	s->shared.page_size = page;
 	s->shared.huge_size = 2u << 20;
 	s->shared.filter = &s->filter;
