@@ -41,7 +41,7 @@ static int namespace_of(int dirfd, const char *path, ino_t *ret)
 int tids_new(struct tids **ret, int procfd)
 {
 	struct tids *t;
-	ino_t theirs, ours;
+	ino_t theirs = 0, ours = 0;
 	int r;
 
 	r = namespace_of(procfd, "ns/pid", &theirs);
