@@ -1,0 +1,195 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# follow: forks, execs, exits, namespaces, and a COMMAND of one's own.
+# limit: 300
+. "$(dirname "$0")/lib.sh"
+
+cat >"$W/forks.py" <<'PY'
+# Forks and, in the child, writes to memory of its own; then execs as asked.
+import ctypes, mmap, os, sys
+m = mmap.mmap(-1, 4096 * 100, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+base = ctypes.addressof(ctypes.c_char.from_buffer(m))
+for i in range(100):
+    m[i * 4096] = 1
+print("ready pid=%d" % os.getpid(), flush=True)
+open(sys.argv[1], "rb").read(1)
+pid = os.fork()
+if pid == 0:
+    for i in range(0, 100, 2):
+        m[i * 4096] = 2
+    os._exit(sum(m[i * 4096] for i in range(100)))
+print("child %d status %d first %d" % (pid, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]),
+                                       base // 4096), flush=True)
+for i in range(1, 100, 2):
+    m[i * 4096] = 3
+print("ok sum %d" % sum(m[i * 4096] for i in range(100)), flush=True)
+if len(sys.argv) > 2:
+    os.execv(sys.argv[2], sys.argv[2:])
+PY
+
+# forks RECORD-OPTIONS [COMMAND...]: TARGET has forked and ended; trace in $D/t.ndjson.
+forks() {
+	local options=$1
+	shift
+	mkfifo "$D/gate"
+	start_target "$D/target.out" /usr/bin/python3 "$W/forks.py" "$D/gate" "$@" || return
+	# shellcheck disable=SC2086
+	record "$D/record.err" -p "$TARGET" -o "$D/t.ndjson" $options
+	wait_attached "$TARGET" || return
+	within 10 grep -q attached "$D/record.err" || return
+	timeout 5 sh -c "echo >'$D/gate'"
+	within 30 grep -q '^ok' "$D/target.out" || wrong "it stands still" || return
+	read -r _ CHILD _ CHILD_STATUS _ FIRST < <(grep '^child' "$D/target.out")
+	[ "$CHILD_STATUS" = 150 ] || wrong "the child counted $CHILD_STATUS" || return
+	grep -qx 'ok sum 200' "$D/target.out" || wrong "the parent's memory: $(grep ok "$D/target.out")"
+}
+
+# writes PID: pages of the python mapping that the trace says PID wrote.
+writes() {
+	jq -r "select(.ev == \"fault\" and .write and .pid == $1 and .page >= $FIRST and .page < $FIRST + 100) | .page" \
+		"$D/t.ndjson" | sort -u | wc -l
+}
+
+case_followed_child() {
+	forks -f || return
+	end_of "$TARGET" 10 || return
+	end_of "$RECORDER" 20 || return
+	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
+	valid "$D/t.ndjson" || return
+	[ "$(count "$D/t.ndjson" ".ev == \"fork\" and .pid == $TARGET and .child == $CHILD and .followed")" = 1 ] ||
+		wrong "no fork record: $(jq -c 'select(.ev == "fork")' "$D/t.ndjson")" || return
+	[ "$(writes "$CHILD")" = 50 ] || wrong "child: 50 pages written, $(writes "$CHILD") told" || return
+	[ "$(writes "$TARGET")" = 50 ] || wrong "parent: 50 pages written, $(writes "$TARGET") told" || return
+	[ "$(count "$D/t.ndjson" ".ev == \"exit\" and .pid == $CHILD and .code == 150")" = 1 ] ||
+		wrong "no exit record of the child" || return
+	[ "$(count "$D/t.ndjson" ".ev == \"exit\" and .pid == $TARGET and .code == 0")" = 1 ] ||
+		wrong "no exit record of the parent"
+}
+
+case_child_not_followed_runs_free() {
+	forks '' || return
+	end_of "$TARGET" 10 || return
+	end_of "$RECORDER" 20 || return
+	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
+	valid "$D/t.ndjson" || return
+	[ "$(count "$D/t.ndjson" '.ev == "fork" and (.followed | not)')" = 1 ] || wrong "no fork record" || return
+	[ "$(writes "$CHILD")" = 0 ] || wrong "writes of a child that is not followed" || return
+	[ "$(writes "$TARGET")" = 50 ] || wrong "parent: 50 pages written, $(writes "$TARGET") told"
+}
+
+case_exec_followed() {
+	forks -f "$T/writer" -n 2000000 -T 60 -c "$D/count" || return
+	end_of "$TARGET" 60 || return
+	[ "$STATUS" = 0 ] || wrong "the program it executes exited with $STATUS: $(tail -n 1 "$D/target.out")" || return
+	end_of "$RECORDER" 20 || return
+	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
+	[ "$(tail -n 1 "$D/target.out")" = "$("$T/writer" -n 2000000 -T 60 | tail -n 1)" ] ||
+		wrong "it did other work" || return
+	valid "$D/t.ndjson" || return
+	[ "$(count "$D/t.ndjson" ".ev == \"exec\" and .pid == $TARGET and .comm == \"writer\"")" = 1 ] ||
+		wrong "no exec record: $(jq -c 'select(.ev == "exec")' "$D/t.ndjson")" || return
+	local mm
+	mm=$(jq -r 'select(.ev == "exec") | .new_mm' "$D/t.ndjson")
+	[ "$(count "$D/t.ndjson" ".ev == \"fault\" and .mm == $mm")" -gt 100 ] ||
+		wrong "hardly a fault of the new program"
+}
+
+case_exec_not_followed() {
+	forks '' "$T/writer" -n 100000 -T 60 || return
+	end_of "$TARGET" 30 || return
+	[ "$STATUS" = 0 ] || wrong "the program it executes exited with $STATUS" || return
+	end_of "$RECORDER" 20 || return
+	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
+	valid "$D/t.ndjson" || return
+	[ "$(jq -r 'select(.ev == "detach") | .reason' "$D/t.ndjson")" = exec ] ||
+		wrong "it ended because of $(jq -r 'select(.ev == "detach") | .reason' "$D/t.ndjson")"
+}
+
+case_pid_namespace() {
+	local inner
+	unshare -pf --mount-proc true 2>/dev/null || { skip no-pidns "unshare -p fails"; return; }
+	: >"$D/target.out"
+	unshare -pf --mount-proc "$T/million" -T 60 -p 500 -t 3 -g "$D/gate" >"$D/target.out" 2>&1 &
+	started $!
+	mkfifo "$D/gate"
+	within 10 grep -q '^ready' "$D/target.out" || wrong "not ready" || return
+	inner=$(pgrep -P $!)
+	started "$inner"
+	grep -q '^ready pid=1$' "$D/target.out" || wrong "not in a pid namespace" || return
+	record "$D/record.err" -p "$inner" -o "$D/t.ndjson"
+	wait_attached "$inner" || return
+	within 10 grep -q attached "$D/record.err" || return
+	local threads
+	threads=$(ls "/proc/$inner/task")
+	timeout 5 sh -c "echo >'$D/gate'"
+	within 20 grep -q '^touched' "$D/target.out" || wrong "it stands still" || return
+	stop_record "$RECORDER" || return
+	untouched "$inner" || return
+	valid "$D/t.ndjson" || return
+	# The target says the numbers it knows itself by: 2, 3, 4; the trace the host's.
+	[ "$(jq -r 'select(.ev == "fault") | .tid' "$D/t.ndjson" | sort -u |
+		grep -vxF "$(echo "$threads" | tr ' ' '\n')")" = "" ] || wrong "tids that are not the host's" || return
+	local first n tid
+	while read -r _ first n tid; do
+		[ "$(jq -r "select(.ev == \"fault\" and .page >= $first and .page < $first + $n) | .ns_tid" "$D/t.ndjson" | sort -u)" = "${tid#tid=}" ] ||
+			wrong "pages of its thread ${tid#tid=}: ns_tid is $(jq -r "select(.ev == \"fault\" and .page >= $first and .page < $first + $n) | .ns_tid" "$D/t.ndjson" | sort -u | tr '\n' ' ')" || return
+	done < <(grep '^pages' "$D/target.out")
+}
+
+case_two_targets() {
+	local a b
+	start_target "$D/a.out" "$T/writer" -T 60 -c "$D/a.count" || return
+	a=$TARGET
+	start_target "$D/b.out" "$T/mapper" -T 60 -c "$D/b.count" || return
+	b=$TARGET
+	record "$D/record.err" -p "$a,$b" -o "$D/t.ndjson"
+	wait_attached "$a" || return
+	wait_attached "$b" || return
+	runs_on "$D/a.count" || return
+	runs_on "$D/b.count" || return
+	sleep 0.5
+	# One of them ends; the recording of the other goes on.
+	target_ends "$a" "$D/a.out" || return
+	runs_on "$D/b.count" || return
+	! ended "$RECORDER" || wrong "the recording ended with the first of two" || return
+	stop_record "$RECORDER" || return
+	untouched "$b" || return
+	target_ends "$b" "$D/b.out" || return
+	valid "$D/t.ndjson" || return
+	[ "$(count "$D/t.ndjson" '.ev == "attach"')" = 2 ] || wrong "not two attach records" || return
+	[ "$(count "$D/t.ndjson" ".ev == \"fault\" and .pid == $b")" -gt 10 ] || wrong "no faults of the second"
+}
+
+# ---- COMMAND -----------------------------------------------------------------
+
+# command WANTED ARGUMENTS...: record -- ARGUMENTS exits with WANTED.
+command_status() {
+	local wanted=$1
+	shift
+	timeout 60 "$PAGETAP" record -o "$D/t.ndjson" -- "$@" >"$D/command.out" 2>"$D/command.err" </dev/null
+	STATUS=$?
+	[ "$STATUS" = "$wanted" ] || wrong "record -- $*: exit status $STATUS instead of $wanted"
+}
+
+case_command() {
+	command_status 0 "$T/writer" -n 2000000 -T 30 || return
+	grep -q '^ok writes=2000000 digest=da2a2f3aca79731c$' "$D/command.out" || wrong "it did other work" || return
+	valid "$D/t.ndjson" || return
+	[ "$(count "$D/t.ndjson" '.ev == "fault" and .write')" -gt 500 ] || wrong "hardly a write seen" || return
+	[ "$(jq -r 'select(.ev == "detach") | .reason' "$D/t.ndjson")" = exit ] || wrong "it ended otherwise"
+}
+
+case_command_statuses() {
+	command_status 7 sh -c 'sleep 0.3; exit 7' || return
+	command_status 127 "$D/no-such-program" || return
+	: >"$D/not-executable"
+	command_status 126 "$D/not-executable" || return
+	command_status 143 sh -c 'sleep 0.3; kill -TERM $$' || return
+	command_status 137 sh -c 'sleep 0.3; kill -KILL $$' || return
+	# So short that it may be gone before anything was attached: its own status all the same.
+	command_status 0 true || return
+	command_status 1 false
+}
+
+run_cases "$@"

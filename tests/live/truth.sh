@@ -1,0 +1,114 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# truth: a program says which pages it wrote, once each; the trace must say the same.
+# limit: 400
+. "$(dirname "$0")/lib.sh"
+
+# Compare the pages and threads of the trace with what the target says.
+# agree OUT TRACE KIND
+agree() {
+	awk '/^pages/ { split($4, t, "="); for (i = 0; i < $3; i++) print $2 + i, t[2] }' "$1" |
+		LC_ALL=C sort >"$D/truth"
+	# Other pages of the target (stack, libc's data) are its own business.
+	jq -r "select(.ev == \"fault\" and .kind == \"$3\" and .write) | \"\(.page) \(.tid)\"" "$2" |
+		LC_ALL=C sort >"$D/told"
+	LC_ALL=C comm -23 "$D/truth" "$D/told" >"$D/unseen"
+	[ ! -s "$D/unseen" ] || wrong "$(wc -l <"$D/unseen") writes are not in the trace, $(wc -l <"$D/truth") are true" || return
+	# Exactly once, and by nobody else: no page of the truth twice.
+	awk 'NR == FNR { true_[$1] = 1; next } $1 in true_' "$D/truth" "$D/told" >"$D/of-them"
+	[ "$(wc -l <"$D/of-them")" = "$(wc -l <"$D/truth")" ] ||
+		wrong "$(wc -l <"$D/of-them") records for $(wc -l <"$D/truth") writes"
+}
+
+final() { jq -r "select(.ev == \"stats\" and .final) | .$2" "$1"; }
+
+# one TARGET-OPTIONS RECORD-OPTIONS KIND TRACE
+one() {
+	local fifo=$D/gate err=$D/record.err trace=$4
+	mkfifo "$fifo"
+	# shellcheck disable=SC2086
+	start_target "$D/target.out" "$T/million" -T 250 -g "$fifo" $1 || return
+	# shellcheck disable=SC2086
+	record "$err" -p "$TARGET" -o "$trace" $2
+	wait_attached "$TARGET" || return
+	within 10 grep -q attached "$err" || wrong "it does not say that it is attached" || return
+	timeout 5 sh -c "echo >'$fifo'" || return
+	within 200 grep -q '^touched' "$D/target.out" || wrong "not all pages touched" || return
+	stop_record "$RECORDER" || return
+	untouched "$TARGET" || return
+	target_ends "$TARGET" "$D/target.out" || return
+	case $trace in
+	*.zst) zstd -q -dc "$trace" >"$D/plain.ndjson" || return ;;
+	*) ln -s "$trace" "$D/plain.ndjson" ;;
+	esac
+	agree "$D/target.out" "$D/plain.ndjson" "$3" || return
+	[ "$(final "$D/plain.ndjson" lost)" = 0 ] || wrong "lost $(final "$D/plain.ndjson" lost)" || return
+	valid "$trace"
+}
+
+case_first_writes_of_empty_pages() { one '-p 20000 -t 3' '' wp "$D/t.ndjson"; }
+case_first_writes_of_full_pages() { one '-p 20000 -t 3 -x' '' wp "$D/t.ndjson"; }
+case_missing_pages() { one '-p 20000 -t 3' '--mode missing' missing "$D/t.ndjson"; }
+case_write_and_missing() {
+	one '-p 20000 -t 3' '--mode write,missing' missing "$D/t.ndjson"
+}
+
+# seq_whole FILE: 1, 2, 3 ... without a hole.
+seq_whole() {
+	tail -n +2 "$1" | sed 's/^[^,]*,"seq":\([0-9]*\),.*/\1/' |
+		awk '$1 != NR { print "line " NR + 1 ": seq " $1; exit 1 }' ||
+		wrong "seq has a hole"
+}
+
+million() {
+	one '-p 250000 -t 4' '' wp "$1" || return
+	local plain=$D/plain.ndjson n
+	seq_whole "$plain" || return
+	n=$(grep -c '^{"ev":"fault"' "$plain")
+	[ "$n" -ge 1000000 ] || wrong "$n faults" || return
+	say "$n faults in $(wc -c <"$1") bytes"
+}
+
+case_a_million_faults() {
+	million "$D/m.ndjson" || return
+	# jq reads every line and finds the same sums.
+	local faults
+	faults=$(grep -c '^{"ev":"fault"' "$D/m.ndjson")
+	[ "$(jq -n 'reduce inputs as $r (0; if $r.ev == "fault" then . + 1 else . end)' "$D/m.ndjson")" = "$faults" ] ||
+		wrong "jq counts differently" || return
+	[ "$(final "$D/m.ndjson" faults)" = "$faults" ] || wrong "stats count differently" || return
+	# So does sqlite, a line a row.
+	cat >"$D/load.sql" <<-SQL
+	create table raw(line text);
+	.mode ascii
+	.separator "\x1f" "\n"
+	.import $D/m.ndjson raw
+	select count(*), count(distinct line ->> 'seq'), max(line ->> 'seq'),
+		sum(line ->> 'ev' = 'fault') from raw;
+	SQL
+	local records
+	records=$(($(wc -l <"$D/m.ndjson") - 1))
+	[ "$(sqlite3 -list "$D/m.db" <"$D/load.sql" | tr '\037\n' '| ')" = "$((records + 1))|$records|$records|$faults " ] ||
+		wrong "sqlite: $(sqlite3 -list "$D/m.db" <"$D/load.sql" | tail -n 1) for $records records, $faults faults"
+}
+
+case_a_million_faults_compressed() { million "$D/m.ndjson.zst"; }
+
+# With --rearm each page is told again when it is written again.
+case_rearm() {
+	start_target "$D/target.out" "$T/writer" -T 60 -t 1 -p 16 -c "$D/count" || return
+	record "$D/record.err" -p "$TARGET" -o "$D/t.ndjson" --rearm 100 -d 2
+	wait_attached "$TARGET" || return
+	end_of "$RECORDER" 20 || return
+	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
+	runs_on "$D/count" || return
+	target_ends "$TARGET" "$D/target.out" || return
+	valid "$D/t.ndjson" || return
+	local most
+	most=$(jq -r 'select(.ev == "fault" and .write) | .page' "$D/t.ndjson" | sort | uniq -c | sort -rn |
+		awk 'NR == 1 { print $1 }')
+	[ "$most" -ge 10 ] || wrong "a page written all the time was told $most times in 20 epochs"
+}
+
+run_cases "$@"
