@@ -82,7 +82,7 @@ static int prove(struct session *s, struct space *sp)
  * the moment it is registered: its layout events hold threads of the target.
  */
 static int open_space(struct session *s, pid_t pid, const struct pagetap_loan *loan, uint32_t mm,
-		      struct space **ret, const char **ret_what)
+		      uint64_t since, struct space **ret, const char **ret_what)
 {
 	struct space *sp;
 	int r;
@@ -91,6 +91,7 @@ static int open_space(struct session *s, pid_t pid, const struct pagetap_loan *l
 	r = space_new(&sp, &s->shared, pid, loan->uffd, loan->pidfd, 0);
 	if (r < 0)
 		return r;
+	sp->born_at = since;		/* an exec after this is one to follow */
 	if (mm)
 		sp->mm = mm;
 	*ret_what = "registering its memory";
@@ -164,7 +165,7 @@ int session_attach(struct session *s, pid_t pid, struct pagetap_failure *ret_fai
 	r = pagetap_borrow_finish(b, &loan, ret_failure);
 	if (r < 0)
 		return r;
-	r = open_space(s, pid, &loan, 0, &sp, &what);
+	r = open_space(s, pid, &loan, 0, t0, &sp, &what);
 	if (r < 0)
 		return fail(ret_failure, r, what);
 	r = arm_first(s, pid);
@@ -207,7 +208,7 @@ static void finish_adoption(struct session *s, const struct session_adoption *a)
 	now = clock_now();
 	emit_gap(e, a->pid, a->mm, a->since, now, (struct range){ 0, 0 }, GAP_EXEC);
 	if (!r)
-		r = open_space(s, a->pid, &loan, a->mm, &sp, &what);
+		r = open_space(s, a->pid, &loan, a->mm, a->since, &sp, &what);
 	if (r < 0)
 		emit_error(e, a->pid, a->mm, clock_now(), -r, "follow", what);
 }

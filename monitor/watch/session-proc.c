@@ -239,6 +239,18 @@ void session_on_gone(struct session *s, struct space *sp)
 	check_empty(s, DETACH_EXIT);
 }
 
+void session_on_failed(struct session *s, struct space *sp)
+{
+	uint64_t now = clock_now();
+
+	emit_gap(&s->shared.emit, sp->pid, sp->mm, sp->drained, now, (struct range){ 0, 0 },
+		 GAP_STALL);
+	if (!sp->pid)
+		emit_named(&s->shared.emit, sp->mm, 0);
+	session_drop_space(s, sp);
+	check_empty(s, DETACH_ERROR);
+}
+
 void session_on_dead(struct session *s, struct space *sp)
 {
 	uint64_t now = clock_now();
@@ -248,7 +260,11 @@ void session_on_dead(struct session *s, struct space *sp)
 	if (now - sp->dead_since < DEAD_WAIT)
 		return;
 	if (sp->pid) {
-		exec_space(s, sp);
+		/* A process that is exiting has no mappings: its pidfd will tell. */
+		if (maps_read(sp->procfd, &sp->maps) != -ESRCH)
+			exec_space(s, sp);
+		else
+			sp->dead_since = now;
 		return;
 	}
 	emit_named(&s->shared.emit, sp->mm, 0);
@@ -282,7 +298,7 @@ static void name_child(struct session *s, struct space *sp, uint64_t now)
 		return;
 	sp->naming_due = now + NAMING_RETRY;
 	pid = family_find(sp, candidates, candidates_of(s, sp, candidates));
-	if (pid == -ESRCH) {
+	if (pid == -ESRCH || (!pid && !space_alive(sp))) {
 		sp->dead = true;
 		return;
 	}

@@ -76,6 +76,8 @@ void session_read_procwatch(struct session *s);
 int session_watch_pidfd(struct session *s, struct space *sp);
 /* The process of a space has gone (pidfd). */
 void session_on_gone(struct session *s, struct space *sp);
+/* Its events cannot be read, and threads wait for that: let it go, and say so. */
+void session_on_failed(struct session *s, struct space *sp);
 /* A space died (ESRCH): exec or exit. */
 void session_on_dead(struct session *s, struct space *sp);
 /* Take over children that fork events have brought, and name them. */

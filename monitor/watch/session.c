@@ -199,11 +199,13 @@ static void serve_space(struct session *s, struct space *sp, uint64_t woke)
 {
 	int64_t n = serve(sp, woke);
 
-	if (n == -ESRCH)
+	if (n == -ESRCH) {
 		sp->dead = true;
-	else if (n < 0)
+	} else if (n < 0) {
 		emit_error(&s->shared.emit, sp->pid, sp->mm, clock_now(), (int)-n, "read",
 			   "userfaultfd");
+		sp->failed = true;
+	}
 }
 
 /*
@@ -253,7 +255,7 @@ static uint64_t next_due(struct session *s, uint64_t now, uint64_t until)
 			due = earlier(due, earlier(sp->survey_due, sp->reread_due));
 		if (!sp->npending && !sp->dead)
 			due = earlier(due, arm_due(sp));
-		if (sp->gone || sp->born)
+		if (sp->gone || sp->failed || sp->born)
 			due = now;
 		else if (sp->dead)
 			due = earlier(due, now + DEAD_RETRY);
@@ -322,6 +324,8 @@ static void turn_housekeeping(struct session *s)
 		next = sp->next;
 		if (sp->gone)
 			session_on_gone(s, sp);
+		else if (sp->failed)
+			session_on_failed(s, sp);
 		else if (sp->dead)
 			session_on_dead(s, sp);
 	}

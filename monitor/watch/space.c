@@ -153,6 +153,18 @@ int space_name(struct space *s, pid_t pid)
 	return 0;
 }
 
+/*
+ * Unregistering a page where nothing can be mapped (vm.mmap_min_addr) changes
+ * nothing: EINVAL from a living address space, ENOMEM from a dead one.
+ */
+bool space_alive(const struct space *s)
+{
+	uint64_t page = s->shared->page_size;
+	int r = uffd_unregister(s->uffd, (struct range){ page, 2 * page });
+
+	return r != -ENOMEM && r != -ESRCH;
+}
+
 struct space *space_free(struct space *s)
 {
 	if (!s)

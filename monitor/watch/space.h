@@ -89,6 +89,7 @@ struct space {
 	bool follow;			/* take children */
 	bool dead;			/* ESRCH: the address space has gone */
 	bool gone;			/* the process has ended (pidfd) */
+	bool failed;			/* its events cannot be read: it must be let go */
 	bool proved;			/* the userfaultfd is of this address space */
 	bool resync;			/* follow failed: seed everything anew */
 };
@@ -100,6 +101,8 @@ int space_new(struct space **ret, struct space_shared *sh, pid_t pid, int uffd, 
 int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now);
 /* A forked child gets its name.  Opens /proc/PID.  -ESRCH. */
 int space_name(struct space *s, pid_t pid);
+/* Does the address space still exist?  Asked of the userfaultfd, without a pid. */
+bool space_alive(const struct space *s);
 /* Unregisters everything (by closing), frees. */
 struct space *space_free(struct space *s);
 
