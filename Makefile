@@ -51,7 +51,7 @@ ifneq ($(WERROR),)
 warnings += -Werror
 endif
 ifneq ($(SAN),)
-sanitize = -fsanitize=$(SAN) -fno-omit-frame-pointer
+sanitize = -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 # AddressSanitizer finds the same mistakes, and _FORTIFY_SOURCE hides some from it.
 else
 cflags  += $(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
@@ -183,23 +183,29 @@ check: tests
 	@O='$(O)' CC='$(CC)' MAKE='$(MAKE)' sh tests/run $(T)
 
 bench: all $(call program,$(bench_c) $(target_c))
-	@O='$(O)' sh tests/bench/run.sh
+	@O='$(O)' bash tests/bench/run.sh
 
 lint: all
 	@O='$(O)' CC='$(CC)' sh tests/lint.sh --all
 
 # Fuzzers are built by clang from the sources, so that coverage reaches every room.
 fuzz_seconds ?= 30
-$(O)/tests/fuzz/%: tests/fuzz/%.c $(monitor_c) $(inject_c) | $(after_deps)
+fuzz_o = $(patsubst %.c,$(O)/fuzz/%.o,$(monitor_c) $(inject_c))
+$(O)/fuzz/%.o: %.c | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,CC,"$< (fuzz)")
+	$(quiet)clang $(cflags) $(pkg_cflags) -O1 -g -fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
+
+$(O)/tests/fuzz/%: tests/fuzz/%.c $(fuzz_o) | $(after_deps)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
 	$(quiet)clang $(filter-out -MMD -MP,$(cflags)) $(pkg_cflags) -O1 -g \
-		-fsanitize=fuzzer,address,undefined -o $@ $< $(monitor_c) $(inject_c) $(libs)
+		-fsanitize=fuzzer,address,undefined -o $@ $< $(fuzz_o) $(libs)
 
 fuzz: $(call program,$(fuzz_c))
 	@O='$(O)' SECONDS_EACH='$(fuzz_seconds)' sh tests/fuzz/run.sh
 
-fresh: ; @sh tests/fresh/run.sh
+fresh: ; @bash tests/fresh/run.sh
 
 demo: $(O)/pagetap
 	@cd $(O) && ./pagetap demo
