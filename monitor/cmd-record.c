@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -20,6 +19,7 @@
 #include "filter-args.h"
 #include "holder.h"
 #include "launch.h"
+#include "signals.h"
 #include "target-args.h"
 
 #define RING_DEFAULT 131072
@@ -166,10 +166,8 @@ static int output_failed(const struct run *run, int r)
 		log_error("refusing to write compressed data to a terminal; use -o FILE");
 		return EXIT_USAGE;
 	}
-	if (r == -ELOOP)
-		log_error("%s: it is a symbolic link, which pagetap does not follow", name);
-	else if (r == -EINVAL)
-		log_error("%s: it is neither a regular file nor a FIFO", name);
+	if (r == -EINVAL)
+		log_error("%s: it is no regular file (symbolic links are not followed)", name);
 	else if (r == -ENOSPC)
 		log_error("%s: no space left on device; nothing was attached", name);
 	else
@@ -183,31 +181,6 @@ static int open_output(struct run *run)
 
 	r = recording_output(&run->rec, run->path);
 	return r < 0 ? output_failed(run, r) : EXIT_OK;
-}
-
-/* Before any thread exists: they inherit the mask, and signalfd alone takes them. */
-static int take_signals(struct run *run)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1);
-	run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (run->signal_fd < 0)
-		return -errno;
-	/*
-	 * A reader that goes away is an error of write(2), not our end; and a monitor
-	 * that the terminal stops (Ctrl-Z, output from the background) would leave the
-	 * targets waiting for answers.
-	 */
-	sigaddset(&set, SIGPIPE);
-	sigaddset(&set, SIGTSTP);
-	sigaddset(&set, SIGTTOU);
-	sigprocmask(SIG_BLOCK, &set, &run->old_mask);
-	return 0;
 }
 
 static int start(struct run *run)
@@ -225,7 +198,7 @@ static int start(struct run *run)
 	bool output;
 	int r;
 
-	r = take_signals(run);
+	r = signals_take(&run->signal_fd, &run->old_mask);
 	o.signal_fd = run->signal_fd;
 	if (!r)
 		r = recording_start(&run->rec, &o, a->ring, run->features, a->argv, &output);

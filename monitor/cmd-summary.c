@@ -134,7 +134,7 @@ void summary_next(const char *path, const struct recording *rec)
 	struct words bytes, records;
 	char buf[1024];
 	size_t len = strlen(path);
-	const char *cat = len > 4 && !strcmp(path + len - 4, ".zst") ? "zstdcat" : "cat";
+	bool compressed = len > 4 && !strcmp(path + len - 4, ".zst");
 	const char *name;
 
 	if (!strcmp(path, "-"))
@@ -142,8 +142,12 @@ void summary_next(const char *path, const struct recording *rec)
 	log_result("trace:   %s (%s, %s records)", path, words_bytes(rec->result.bytes, &bytes),
 		   words_count(rec->result.records, &records));
 	name = quoted(path, buf, sizeof(buf));
-	log_result("look:    pagetap validate %s      %s %s | jq 'select(.ev==\"fault\")' | less",
-		   name, cat, name);
+	if (compressed)
+		log_result("look:    pagetap validate %s      zstdcat %s | jq "
+			   "'select(.ev==\"fault\")' | less", name, name);
+	else
+		log_result("look:    pagetap validate %s      jq 'select(.ev==\"fault\")' %s | less",
+			   name, name);
 }
 
 void summary_output_error(const char *path, const struct recording *rec)
