@@ -316,6 +316,7 @@ static int attach_command(struct run *run)
 {
 	struct pagetap_failure f = { 0 };
 	struct launch *l = &run->launch;
+	bool held = l->hold >= 0;
 	int r = launch_exec(l);
 
 	if (r < 0) {
@@ -328,7 +329,9 @@ static int attach_command(struct run *run)
 	if (!r)
 		r = attach_one(run, 0, &f);
 	if (!r) {
-		log_verbose("what %s did before it was stopped is not covered", run->name[0].s);
+		log_verbose("%s was %s", run->name[0].s,
+			    held ? "held at its first instruction" :
+				   "stopped after its start; what it did before is not covered");
 		launch_go(l);
 		return EXIT_OK;
 	}

@@ -20,6 +20,10 @@
 #include "compat/sys.h"
 #include "exit.h"
 
+/* A program that has executed stops at once; a page of it may come from a disk. */
+#define HOLD_STEP_US 100
+#define HOLD_STEPS 20000
+
 static int executable(const char *path)
 {
 	struct stat st;
@@ -98,6 +102,7 @@ int launch_fork(struct launch *l, char *const argv[], const sigset_t *mask)
 		be_command(argv, mask, gate_in, report_out);
 	}
 	l->pid = pid;
+	l->hold = launch_hold(pid);
 	l->gate = steal_fd(&gate_out);
 	l->report = steal_fd(&report_in);
 	return 0;
@@ -115,6 +120,21 @@ static void reap(struct launch *l, int options)
 	l->reaped = r == l->pid || r < 0;
 }
 
+/* Stopped, or ended: either way it runs no further. */
+static bool stands_still(pid_t pid)
+{
+	siginfo_t si = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)pid, &si, WSTOPPED | WEXITED | WNOHANG | WNOWAIT) < 0 ||
+	       si.si_pid;
+}
+
+static void await_stop(pid_t pid)
+{
+	for (int i = 0; i < HOLD_STEPS && !stands_still(pid); i++)
+		usleep(HOLD_STEP_US);
+}
+
 int launch_exec(struct launch *l)
 {
 	int error = 0;
@@ -127,17 +147,21 @@ int launch_exec(struct launch *l)
 	do
 		n = read(l->report, &error, sizeof(error));
 	while (n < 0 && errno == EINTR);
+	close_fd(&l->report);
+	if (n) {
+		close_fd(&l->hold);
+		reap(l, 0);
+		return n == sizeof(error) && error > 0 ? -error : -EIO;
+	}
 	/*
 	 * The kernel closes close-on-exec descriptors when the new address space
-	 * stands and before its first instruction.
+	 * stands.  This is for where there is no perf event; twice does no harm, a
+	 * SIGCONT takes back every stop that has not been acted on.
 	 */
-	if (!n)
-		kill(l->pid, SIGSTOP);
-	close_fd(&l->report);
-	if (!n)
-		return 0;
-	reap(l, 0);
-	return n == sizeof(error) && error > 0 ? -error : -EIO;
+	kill(l->pid, SIGSTOP);
+	await_stop(l->pid);
+	close_fd(&l->hold);
+	return 0;
 }
 
 void launch_go(struct launch *l)
@@ -194,6 +218,7 @@ void launch_end(struct launch *l)
 
 	close_fd(&l->gate);
 	close_fd(&l->report);
+	close_fd(&l->hold);
 	if (waits)
 		reap(l, 0);
 }

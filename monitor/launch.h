@@ -9,9 +9,8 @@
  *	launch_wait(&l, signal_fd)	it has ended
  *	launch_end(&l)			in every case
  *
- * No ptrace: an exec replaces the address space, so one can attach only after it.
- * A SIGSTOP sent at the instant of the exec holds the program within its first
- * instructions (in the dynamic linker, as a rule); what ran before is not covered.
+ * No ptrace.  An exec replaces the address space, so one can attach only after it,
+ * and by then the program runs; see launch-hold.c for how it is stopped in time.
  */
 #ifndef MONITOR_LAUNCH_H
 #define MONITOR_LAUNCH_H
@@ -24,11 +23,12 @@ struct launch {
 	pid_t pid;	/* 0: none */
 	int gate;	/* a byte lets the child go on to exec */
 	int report;	/* errno of a failed exec; end of file: it has happened */
+	int hold;	/* perf event that stops it; -1 none */
 	int status;	/* as wait(2) gives it; valid once reaped */
 	bool reaped;
 };
 
-#define LAUNCH_NULL { .gate = -1, .report = -1 }
+#define LAUNCH_NULL { .gate = -1, .report = -1, .hold = -1 }
 
 /* 0, -ENOENT (not in PATH), -EACCES (found, not executable). */
 int launch_find(const char *name);
@@ -37,7 +37,10 @@ int launch_find(const char *name);
  * that the keys of the terminal reach it.  Borrows argv until launch_exec().
  */
 int launch_fork(struct launch *l, char *const argv[], const sigset_t *mask);
-/* 0, or the negative errno of the exec; the process has ended then. */
+/*
+ * 0: it has executed, and stands still (or has ended: launch_ended()).  Otherwise the
+ * negative errno of the exec; the process has ended then.
+ */
 int launch_exec(struct launch *l);
 void launch_go(struct launch *l);
 /* Has it ended already?  Reaps it if so. */
@@ -49,6 +52,12 @@ bool launch_ended(struct launch *l);
 int launch_wait(struct launch *l, int signal_fd);
 /* Not reaped yet: a child that has not executed is ended, a COMMAND is left alone. */
 void launch_end(struct launch *l);
+
+/*
+ * Make the child stop by itself when its new program begins (launch-hold.c): the
+ * descriptor to keep until it has, or -errno where perf events are not allowed.
+ */
+int launch_hold(pid_t pid);
 
 /* The exit status that stands for a failure before the COMMAND: 125, 126, 127. */
 int launch_status(int error);
