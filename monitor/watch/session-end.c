@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "watch/session-state.h"
 
@@ -109,8 +109,8 @@ struct session *session_free(struct session *s)
 	while (s->spaces)
 		session_drop_space(s, s->spaces);
 	procwatch_close(s->procwatch);
-	if (s->epoll >= 0)
-		close(s->epoll);
+	close_fd(&s->epoll);
+	close_fd(&s->reserve);
 	emit_done(&s->shared.emit);
 	resolve_source_close(&s->shared.source);
 	free(s);

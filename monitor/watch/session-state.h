@@ -38,6 +38,7 @@ struct session {
 	struct space *spaces;
 	struct procwatch *procwatch;
 	int epoll;
+	int reserve;		/* a descriptor to give up when there is no other */
 	struct session_hint hints[SESSION_HINTS];
 	unsigned int nhints;
 	struct session_adoption adoptions[SESSION_ADOPTIONS];

@@ -4,6 +4,7 @@
 #include "watch/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -11,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "watch/session-state.h"
 #include "watch/uffd.h"
@@ -60,6 +62,9 @@ static int open_parts(struct session *s)
 	int r;
 
 	raise_limits();
+	s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (s->reserve < 0)
+		return -errno;
 	s->shared.page_size = page;
 	s->shared.huge_size = 2u << 20;
 	s->shared.filter = &s->filter;
@@ -93,7 +98,7 @@ int session_new(struct session **ret, const struct session_opts *opts)
 		return -ENOMEM;
 	s->opts = *opts;
 	s->filter = opts->filter;
-	s->epoll = -1;
+	s->epoll = s->reserve = -1;
 	s->summary.exit_code = s->summary.exit_signal = RECORD_UNKNOWN;
 	s->started = clock_now();
 	s->ends = UINT64_MAX;
@@ -195,10 +200,31 @@ static void on_signal(struct session *s)
 	}
 }
 
+/*
+ * Out of descriptors: the fork event stays in the kernel and the target's fork waits.
+ * One kept in reserve lets it be read; its child is let go at once.
+ */
+static int64_t serve_on_reserve(struct session *s, struct space *sp, uint64_t woke)
+{
+	bool follow = sp->follow;
+	int64_t n;
+
+	emit_error(&s->shared.emit, sp->pid, sp->mm, clock_now(), EMFILE, "fork",
+		   "no descriptor left: the child is not followed");
+	close_fd(&s->reserve);
+	sp->follow = false;
+	n = serve(sp, woke);
+	sp->follow = follow;
+	s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return n;
+}
+
 static void serve_space(struct session *s, struct space *sp, uint64_t woke)
 {
 	int64_t n = serve(sp, woke);
 
+	if ((n == -EMFILE || n == -ENFILE) && s->reserve >= 0)
+		n = serve_on_reserve(s, sp, woke);
 	if (n == -ESRCH) {
 		sp->dead = true;
 	} else if (n < 0) {
