@@ -31,6 +31,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)	/* the rest of the library is hidden */
+
 /* Where in the transaction.  The order is the order of events. */
 enum pagetap_phase {
 	PAGETAP_PHASE_NONE,
@@ -146,6 +148,8 @@ int pagetap_borrow_fd(const struct pagetap_borrowing *b);
 /* Waits if the injector has not finished.  Frees b in every case. */
 int pagetap_borrow_finish(struct pagetap_borrowing *b, struct pagetap_loan *ret,
 			  struct pagetap_failure *ret_failure);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Arch: x86-64.
+ *
+ * The signal frame is kernel ABI: arch/x86/kernel/signal_64.c, struct rt_sigframe
+ * and struct ucontext of arch/x86/include/uapi/asm; sigreturn(2).
+ */
+
+#include "arch.h"
+
+#include <cpuid.h>
+#include <elf.h>
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+
+const char *const arch_name = "x86-64";
+const unsigned int arch_elf_machine = EM_X86_64;
+
+/* Results of the kernel that never reach a program: include/linux/errno.h. */
+#define ERESTARTSYS 512
+#define ERESTARTNOINTR 513
+#define ERESTARTNOHAND 514
+#define ERESTART_RESTARTBLOCK 516
+
+#define USER_CS 0x33
+#define USER_DS 0x2b
+#define FLAGS_PLAIN 0x202		/* interrupts on, and the bit that is always 1 */
+#define FLAG_TRAP 0x100
+
+static const unsigned char insn_call[] = { 0x0f, 0x05 };
+static const unsigned char insn_call_return[] = { 0x0f, 0x05, 0xc3 };
+static const unsigned char insn_sigreturn[2][9] = {
+	{ 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 },	/* mov $15,%rax; syscall */
+	{ 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 },			/* mov $15,%eax; syscall */
+};
+
+static void find(uint64_t *io, uint64_t at, const void *text, size_t len, const void *what,
+		 size_t n)
+{
+	const char *p;
+
+	if (*io)
+		return;
+	p = memmem(text, len, what, n);
+	if (p)
+		*io = at + (uint64_t)(p - (const char *)text);
+}
+
+void arch_insns_find(struct arch_insns *io, uint64_t at, const void *text, size_t len)
+{
+	find(&io->call, at, text, len, insn_call, sizeof(insn_call));
+	find(&io->call_return, at, text, len, insn_call_return, sizeof(insn_call_return));
+	find(&io->sigreturn, at, text, len, insn_sigreturn[0], 9);
+	find(&io->sigreturn, at, text, len, insn_sigreturn[1], 7);
+}
+
+bool arch_insns_all(const struct arch_insns *i)
+{
+	return i->call && i->call_return && i->sigreturn;
+}
+
+uint64_t arch_regs_sp(const struct arch_regs *r)
+{
+	return r->user.rsp;
+}
+
+uint64_t arch_regs_tls(const struct arch_regs *r)
+{
+	return r->user.fs_base;
+}
+
+uint64_t arch_regs_ip(const struct arch_regs *r)
+{
+	return r->user.rip;
+}
+
+void arch_regs_set_ip(struct arch_regs *io, uint64_t ip)
+{
+	io->user.rip = ip;
+}
+
+bool arch_regs_foreign(const struct arch_regs *r)
+{
+	return r->user.cs != USER_CS;
+}
+
+void arch_regs_call(struct arch_regs *io, uint64_t insn, uint64_t sp, long nr,
+		    const uint64_t arg[6])
+{
+	struct user_regs_struct *u = &io->user;
+
+	u->rip = insn;
+	u->rsp = sp;
+	u->rax = (unsigned long)nr;
+	/* No restart of the interrupted call may be applied to ours. */
+	u->orig_rax = ~0UL;
+	u->eflags &= ~(unsigned long)FLAG_TRAP;
+	u->rdi = arg[0];
+	u->rsi = arg[1];
+	u->rdx = arg[2];
+	u->r10 = arg[3];
+	u->r8 = arg[4];
+	u->r9 = arg[5];
+}
+
+void arch_regs_returned(struct arch_regs *io, uint64_t insn, uint64_t sp)
+{
+	static const uint64_t none[6];
+
+	arch_regs_call(io, insn + sizeof(insn_call), sp, 0, none);
+}
+
+long arch_regs_result(const struct arch_regs *r)
+{
+	return (long)r->user.rax;
+}
+
+enum arch_interrupted arch_regs_interrupted(const struct arch_regs *r, long *ret_nr)
+{
+	*ret_nr = (long)r->user.orig_rax;
+	if (*ret_nr < 0)
+		return ARCH_USER_CODE;
+	return (long)r->user.rax == -EINTR ? ARCH_CALL_EINTR : ARCH_CALL_RESTARTS;
+}
+
+void arch_regs_reissue(struct arch_regs *io)
+{
+	io->user.rax = io->user.orig_rax;
+	io->user.rip -= sizeof(insn_call);
+	io->user.orig_rax = ~0UL;
+}
+
+/* struct rt_sigframe up to where rt_sigreturn reads, as the kernel lays it out. */
+struct frame {
+	uint64_t sigreturn;		/* where the return before it goes */
+	uint64_t uc_flags, uc_link;
+	uint64_t ss_sp;
+	int32_t ss_flags, ss_pad;
+	uint64_t ss_size;
+	uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
+	uint64_t rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, eflags;
+	uint16_t cs, gs, fs, ss;
+	uint64_t err, trapno, oldmask, cr2;
+	uint64_t fpstate;
+	uint64_t reserved[8];
+	uint64_t sigmask;
+	uint64_t pad;			/* a multiple of 64 bytes, as fpstate wants */
+};
+
+static_assert(sizeof(struct frame) == 320, "kernel ABI up to sigmask, and pad");
+static_assert(offsetof(struct frame, r8) - 8 == offsetof(ucontext_t, uc_mcontext), "ABI");
+static_assert(offsetof(struct frame, sigmask) - 8 == offsetof(ucontext_t, uc_sigmask), "ABI");
+static_assert(sizeof(struct frame) % 64 == 0, "the extended state follows the frames");
+
+#define UC_FP_XSTATE 1
+#define UC_SIGCONTEXT_SS 2
+#define UC_STRICT_RESTORE_SS 4
+#define SS_NONSENSE 0x7ffffff0		/* sigaltstack(2) refuses it: the old one stays */
+#define SIGINFO_SIZE 128		/* the kernel checks that the frame with it is there */
+
+static void frame_init(struct frame *f, const struct arch_insns *insns)
+{
+	memset(f, 0, sizeof(*f));
+	f->sigreturn = insns->sigreturn;
+	f->uc_flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
+	f->ss_flags = SS_NONSENSE;
+	f->eflags = FLAGS_PLAIN;
+	f->cs = USER_CS;
+	f->ss = USER_DS;
+}
+
+static void frame_close(struct frame *f, const struct arch_insns *insns, uint64_t next)
+{
+	frame_init(f, insns);
+	f->rax = SYS_close;
+	f->rdi = ~UINT64_C(0);
+	f->rip = insns->call_return;
+	f->rsp = next;
+	f->sigmask = ~UINT64_C(0);
+}
+
+static bool restarts(const struct user_regs_struct *u)
+{
+	switch (-(long)u->rax) {
+	case ERESTARTSYS:
+	case ERESTARTNOINTR:
+	case ERESTARTNOHAND:
+	case ERESTART_RESTARTBLOCK:
+		return (long)u->orig_rax >= 0;
+	}
+	return false;
+}
+
+static void frame_last(struct frame *f, const struct arch_insns *insns,
+		       const struct arch_regs *original, uint64_t mask, uint64_t fpstate)
+{
+	struct arch_regs r = *original;
+	const struct user_regs_struct *u = &r.user;
+
+	if (restarts(u))
+		arch_regs_reissue(&r);
+	frame_init(f, insns);
+	f->r8 = u->r8;
+	f->r9 = u->r9;
+	f->r10 = u->r10;
+	f->r11 = u->r11;
+	f->r12 = u->r12;
+	f->r13 = u->r13;
+	f->r14 = u->r14;
+	f->r15 = u->r15;
+	f->rdi = u->rdi;
+	f->rsi = u->rsi;
+	f->rbp = u->rbp;
+	f->rbx = u->rbx;
+	f->rdx = u->rdx;
+	f->rax = u->rax;
+	f->rcx = u->rcx;
+	f->rsp = u->rsp;
+	f->rip = u->rip;
+	f->eflags = u->eflags;
+	f->cs = (uint16_t)u->cs;
+	f->ss = (uint16_t)u->ss;
+	f->sigmask = mask;
+	f->fpstate = fpstate;
+}
+
+/* struct _fpx_sw_bytes at byte 464 of the FXSAVE area, asm/sigcontext.h. */
+struct sw_bytes {
+	uint32_t magic1;
+	uint32_t extended_size;
+	uint64_t xfeatures;
+	uint32_t xstate_size;
+	uint32_t pad[7];
+};
+
+static_assert(sizeof(struct sw_bytes) == 48, "kernel ABI");
+
+#define SW_BYTES_AT 464
+#define HEADER_AT 512
+#define MAGIC1 0x46505853u
+#define MAGIC2 0x46505845u
+#define XFEATURE_TILE_DATA (UINT64_C(1) << 18)
+#define XSTATE_MIN (512 + 64)
+
+/*
+ * The image may be no longer than the thread's own: without permission for AMX that
+ * excludes the tiles, though the register set always shows room for them.
+ */
+static size_t xstate_size(const struct arch_xstate *x, uint64_t features)
+{
+	size_t size = XSTATE_MIN;
+	unsigned int len, at, c, d;
+
+	for (unsigned int i = 2; i < 63; i++) {
+		if (!(features >> i & 1))
+			continue;
+		if (!__get_cpuid_count(0xd, i, &len, &at, &c, &d) || !len)
+			continue;
+		if (size < at + len)
+			size = at + len;
+	}
+	return size <= x->len ? size : x->len;
+}
+
+static void xstate_fill(unsigned char *image, const struct arch_xstate *x)
+{
+	struct sw_bytes sw = { .magic1 = MAGIC1 };
+	uint32_t magic2 = MAGIC2;
+	uint64_t in_use;
+
+	/* PTRACE_GETREGSET leaves the mask of what the kernel enables here. */
+	memcpy(&sw.xfeatures, x->bytes + SW_BYTES_AT, sizeof(sw.xfeatures));
+	memcpy(&in_use, x->bytes + HEADER_AT, sizeof(in_use));
+	if (!(in_use & XFEATURE_TILE_DATA))
+		sw.xfeatures &= ~XFEATURE_TILE_DATA;
+	sw.xstate_size = (uint32_t)xstate_size(x, sw.xfeatures);
+	sw.extended_size = sw.xstate_size + sizeof(magic2);
+	memcpy(image, x->bytes, sw.xstate_size);
+	memcpy(image + SW_BYTES_AT, &sw, sizeof(sw));
+	memcpy(image + sw.xstate_size, &magic2, sizeof(magic2));
+}
+
+size_t arch_net_size(const struct arch_xstate *x)
+{
+	if (x->len < XSTATE_MIN)
+		return 0;
+	return (ARCH_NET_FDS + 1) * sizeof(struct frame) + x->len + sizeof(uint32_t) +
+	       SIGINFO_SIZE;
+}
+
+int arch_net_build(struct arch_net *ret, void *image, size_t size, uint64_t at,
+		   const struct arch_insns *insns, const struct arch_regs *original,
+		   uint64_t mask, const struct arch_xstate *x)
+{
+	struct frame *f = image;
+	uint64_t fpstate = at + (ARCH_NET_FDS + 1) * sizeof(*f);
+
+	if (!arch_insns_all(insns) || !arch_net_size(x))
+		return -ENOTSUP;
+	if (arch_net_size(x) > size)
+		return -ENOSPC;
+	memset(image, 0, arch_net_size(x));
+	for (int i = 0; i < ARCH_NET_FDS; i++) {
+		frame_close(&f[i], insns, at + (uint64_t)(i + 1) * sizeof(*f));
+		ret->fd_at[i] = (size_t)i * sizeof(*f) + offsetof(struct frame, rdi);
+	}
+	frame_last(&f[ARCH_NET_FDS], insns, original, mask, fpstate);
+	xstate_fill((unsigned char *)image + (ARCH_NET_FDS + 1) * sizeof(*f), x);
+	ret->sp = at;
+	ret->sp_last = at + ARCH_NET_FDS * sizeof(*f);
+	ret->len = arch_net_size(x);
+	return 0;
+}

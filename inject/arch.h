@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Arch: what an architecture must give, and nothing that reads or writes a process.
+ *
+ * Pure: registers are structs here; who fetches and stores them is tracee.c.  One
+ * arch-*.c is linked, by the name of the machine.
+ */
+#ifndef INJECT_ARCH_H
+#define INJECT_ARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+extern const char *const arch_name;
+extern const unsigned int arch_elf_machine;
+
+/* NT_PRSTATUS, ptrace(2) PTRACE_GETREGSET. */
+struct arch_regs {
+	struct user_regs_struct user;
+	uint64_t tls;			/* where not part of the above */
+};
+
+/* Extended state, NT_X86_XSTATE: AMX tiles make it 11 KiB. */
+struct arch_xstate {
+	size_t len;			/* 0: none */
+	unsigned char bytes[16384] __attribute__((aligned(64)));
+};
+
+/* Instructions that exist in the target's text; 0: not found.  Never written. */
+struct arch_insns {
+	uint64_t call;			/* a system call instruction */
+	uint64_t call_return;		/* one followed by a return instruction */
+	uint64_t sigreturn;		/* rt_sigreturn: number into register, call */
+};
+
+/* Look for what is still missing in *io, in text that lies at address at. */
+void arch_insns_find(struct arch_insns *io, uint64_t at, const void *text, size_t len);
+bool arch_insns_all(const struct arch_insns *i);
+
+/* ---- registers ---- */
+
+uint64_t arch_regs_sp(const struct arch_regs *r);
+uint64_t arch_regs_tls(const struct arch_regs *r);
+uint64_t arch_regs_ip(const struct arch_regs *r);
+void arch_regs_set_ip(struct arch_regs *io, uint64_t ip);
+/* The thread executes code of another word size: our calls would mean other calls. */
+bool arch_regs_foreign(const struct arch_regs *r);
+/* Turn *io into "about to execute the call instruction at insn", all else as it is. */
+void arch_regs_call(struct arch_regs *io, uint64_t insn, uint64_t sp, long nr,
+		    const uint64_t arg[6]);
+/* Turn *io into "a call has just returned to the return instruction behind it". */
+void arch_regs_returned(struct arch_regs *io, uint64_t insn, uint64_t sp);
+long arch_regs_result(const struct arch_regs *r);
+
+/* What the stop interrupted. */
+enum arch_interrupted {
+	ARCH_USER_CODE,			/* no system call */
+	ARCH_CALL_RESTARTS,		/* the kernel restarts or has finished it */
+	ARCH_CALL_EINTR,		/* the program would see EINTR */
+};
+
+enum arch_interrupted arch_regs_interrupted(const struct arch_regs *r, long *ret_nr);
+/* Make the interrupted call be issued again, with the same arguments. */
+void arch_regs_reissue(struct arch_regs *io);
+
+/* ---- the net: signal frames that restore the thread without us ---- */
+
+#define ARCH_NET_FDS 4
+
+/*
+ * An image of ARCH_NET_FDS frames, each of which closes one descriptor (-1: none),
+ * and a last one with all registers, the signal mask and the extended state.
+ */
+struct arch_net {
+	uint64_t sp;			/* stack pointer that starts the chain at its head */
+	uint64_t sp_last;		/* the same for the last frame alone */
+	size_t fd_at[ARCH_NET_FDS];	/* offsets in the image of 64-bit descriptors */
+	size_t len;			/* bytes of the image */
+};
+
+/* Bytes that an image may need; 0: this architecture knows no net. */
+size_t arch_net_size(const struct arch_xstate *x);
+/*
+ * Build it for address at (64-byte aligned).  The last frame issues an interrupted
+ * call again, because rt_sigreturn(2) forgets restart blocks.  -ENOTSUP, -ENOSPC.
+ */
+int arch_net_build(struct arch_net *ret, void *image, size_t size, uint64_t at,
+		   const struct arch_insns *insns, const struct arch_regs *original,
+		   uint64_t mask, const struct arch_xstate *x);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Net: what makes our own death harmless while a thread's registers are bent.
+ *
+ *	sp -> | rt_sigreturn | frame: close(fd 0), then sp = next |
+ *	      | rt_sigreturn | frame: close(fd 1), ...            |
+ *	      | rt_sigreturn | last frame: all registers, signal  |
+ *	      |              | mask, extended state -> as before  |
+ *
+ * Every call is made with `syscall; ret` and this stack pointer.  With a tracer the
+ * thread stops behind `syscall`; without one, ret enters the chain, whose frames are
+ * loaded by rt_sigreturn(2), and the thread goes on where it was.  The tracer itself
+ * never lets it come that far: it puts the registers back, because rt_sigreturn
+ * forgets restart blocks.
+ *
+ * Order: registers, then signal mask when bending; mask, then registers when
+ * straightening.  So the original mask is in force or in a frame at every instant.
+ */
+#ifndef INJECT_NET_H
+#define INJECT_NET_H
+
+#include "visit.h"
+
+/* After visit_open(): find scratch memory, hang the net, bend, block signals. */
+int net_hang(struct visit *v);
+/* Note that slot must be closed if we die; fd -1: no longer.  One word is written. */
+int net_hold(struct visit *v, unsigned int slot, int fd);
+/* Release scratch memory, straighten: mask, registers, bytes.  Not yet detached. */
+int net_take_down(struct visit *v);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* Remote: one system call in a stopped thread. */
+
+#include "remote.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+
+#include "net.h"
+
+int remote_call(struct visit *v, long *ret, long nr, uint64_t a0, uint64_t a1, uint64_t a2,
+		uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	const uint64_t arg[6] = { a0, a1, a2, a3, a4, a5 };
+	struct arch_regs regs = v->bent;
+	uint64_t sp = v->has_net ? v->net.sp : arch_regs_sp(&v->home);
+	int r;
+
+	arch_regs_call(&regs, v->has_net ? v->insns.call_return : v->insns.call, sp, nr, arg);
+	v->progress->touched = true;
+	v->is_bent = true;
+	v->progress->bent = true;
+	r = tracee_put_regs(&v->tracee, &regs);
+	if (!r)
+		r = tracee_run_to_call(&v->tracee);
+	if (!r)
+		r = tracee_run_to_call(&v->tracee);
+	if (!r)
+		r = tracee_get_regs(&v->tracee, &regs);
+	if (r < 0)
+		return r;
+	v->calls++;
+	*ret = arch_regs_result(&regs);
+	return 0;
+}
+
+/*
+ * If others share the table, the number must leave the net before it is free: closing
+ * it once more could hit what another thread has opened under it since.
+ */
+int remote_close(struct visit *v, unsigned int slot)
+{
+	int fd = v->fds[slot], r = 0;
+	long result;
+
+	if (fd < 0)
+		return 0;
+	if (!v->alone)
+		r = net_hold(v, slot, -1);
+	if (!r)
+		r = remote_call(v, &result, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
+	if (r < 0)
+		return r;
+	r = net_hold(v, slot, -1);
+	if (r < 0)
+		return r;
+	return result < 0 ? (int)result : 0;
+}

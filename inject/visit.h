@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Visit: a thread stopped, with room for arguments and a net below it, until it runs on
+ * exactly as it was found.
+ *
+ *	visit_open(v, procfd, tid)	seize, stop, save
+ *	net_hang(v)			net.h: scratch, net, signals blocked
+ *	remote_call(v, ...)		remote.h
+ *	visit_close(v)			everything back, detached
+ */
+#ifndef INJECT_VISIT_H
+#define INJECT_VISIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "arch.h"
+#include "choose.h"
+#include "memory.h"
+#include "pagetap/inject.h"
+#include "progress.h"
+#include "scratch.h"
+#include "tracee.h"
+
+#define VISIT_ARGS 1024			/* bytes for arguments, at scratch.at */
+
+struct visit {
+	/* set by the caller before visit_open() */
+	struct progress *progress;
+	struct pagetap_failure *failure;
+	unsigned int flags;		/* PAGETAP_* */
+	bool alone;			/* no other thread shares the descriptors */
+	bool shadow_stack;
+	uint64_t deadline;
+
+	struct tracee tracee;
+	struct memory memory;
+	struct arch_insns insns;
+	struct scratch scratch;
+	struct arch_net net;
+	struct arch_regs home;		/* what the thread gets back */
+	struct arch_regs bent;
+	bool is_saved, is_bent, mask_set, has_net;
+	bool was_bare;			/* some call was made without a net below it */
+	int seccomp;			/* mode of the thread */
+	int fds[ARCH_NET_FDS];		/* descriptors of ours in the target, -1 none */
+	unsigned int calls;
+	uint64_t stopped_at;
+	unsigned char room[65536];	/* for searching text, and the image of the net */
+};
+
+/* Before the first visit_open(): memory, instructions.  Touches nothing. */
+int visit_prepare(struct visit *v, int procfd);
+/* Choose among candidates, seize, check that it is still start_time's process, stop. */
+int visit_open(struct visit *v, int procfd, int pidfd, uint64_t start_time,
+	       const struct choose *candidates);
+/* Undo everything that is still done.  0, or what failed; *ret_ns: how long it stood. */
+int visit_close(struct visit *v, uint64_t *ret_ns);
+/* Close descriptors of our own; without effect on the target. */
+void visit_done(struct visit *v);
+
+#endif
