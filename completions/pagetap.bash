@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+# bash completion for pagetap(1).  Checked against --help by tests/check-docs.sh.
+
+# Live processes with user memory; several candidates are shown with their names.
+_pagetap_pids() {
+	local list=$1 word=${1##*,} before="" dir pid comm cmdline
+	local -a pids=() shown=()
+
+	[[ $list == *,* ]] && before=${list%,*},
+	for dir in /proc/"$word"*/; do
+		pid=${dir%/}
+		pid=${pid##*/}
+		[[ $pid =~ ^[0-9]+$ && $pid != "$$" ]] || continue
+		# Kernel threads have no command line.
+		{ IFS= read -r -d '' cmdline <"/proc/$pid/cmdline" || [[ $cmdline ]]; } \
+			2>/dev/null || continue
+		{ IFS= read -r comm <"/proc/$pid/comm"; } 2>/dev/null || continue
+		pids+=("$before$pid")
+		shown+=("$before$pid (${comm//[^[:print:]]/?})")
+	done
+	if ((${#pids[@]} == 1)); then
+		COMPREPLY=("${pids[@]}")
+	else
+		COMPREPLY=("${shown[@]}")
+	fi
+}
+
+_pagetap_words() {
+	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
+}
+
+# The last word of a comma list.
+_pagetap_list() {
+	local list=$2 before=""
+
+	[[ $list == *,* ]] && before=${list%,*},
+	mapfile -t COMPREPLY < <(compgen -P "$before" -W "$1" -- "${list##*,}")
+}
+
+_pagetap_value() {
+	local option=$1 cur=$2
+
+	case $option in
+	-p | --pid) _pagetap_pids "$cur" ;;
+	-o | --output)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		;;
+	-e | --events) _pagetap_list 'missing wp minor fork exit map' "$cur" ;;
+	-m | --mapping) _pagetap_words 'heap stack anon shmem hugetlb file' "$cur" ;;
+	--mode) _pagetap_list 'write missing minor' "$cur" ;;
+	--engine) _pagetap_words 'sync' "$cur" ;;
+	--color) _pagetap_words 'auto always never' "$cur" ;;
+	-a | --address | -d | --duration | -n | --count | --rearm | --ring) ;;
+	*) return 1 ;;
+	esac
+}
+
+_pagetap() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local command=${COMP_WORDS[1]} i
+	local common='-q --quiet -v --verbose --color -h --help'
+
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		_pagetap_words 'record map check validate demo -h --help -V --version' "$cur"
+		return
+	fi
+	# readline splits --option=value into three words.
+	if [[ $cur == '=' ]]; then
+		cur=
+	elif [[ $prev == '=' ]]; then
+		prev=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		if [[ ${COMP_WORDS[i]} == -- ]]; then
+			compopt -o default
+			((COMP_CWORD == i + 1)) && mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+			return
+		fi
+	done
+	_pagetap_value "$prev" "$cur" && return
+	case $command in
+	record)
+		_pagetap_words "-p --pid -o --output -f --follow -e --events -m --mapping
+			-a --address -d --duration -n --count --engine --mode --rearm --ring
+			--strict $common --" "$cur"
+		;;
+	map)
+		_pagetap_words "-p --pid -m --mapping -a --address --mode -J --json
+			$common" "$cur"
+		;;
+	check) _pagetap_words "-p --pid -J --json $common" "$cur" ;;
+	demo) _pagetap_words "-o --output -d --duration $common" "$cur" ;;
+	validate)
+		if [[ $cur == -* ]]; then
+			_pagetap_words "--allow-cut -J --json $common" "$cur"
+		else
+			compopt -o filenames
+			mapfile -t COMPREPLY < <(compgen -f -X '!*.@(ndjson|ndjson.zst)' -- "$cur"
+				compgen -d -- "$cur")
+		fi
+		;;
+	esac
+}
+
+complete -F _pagetap pagetap

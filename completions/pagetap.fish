@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+# fish completion for pagetap(1).  Checked against --help by tests/check-docs.sh.
+
+# Live processes with user memory, each with its name; the last of a comma list.
+function __pagetap_pids
+    set -l before (string match -r '^.*,' -- (commandline -ct) | string replace -r '^--?p(id=)?' '')
+    for dir in /proc/*/
+        set -l pid (path basename $dir 2>/dev/null; or basename $dir)
+        string match -qr '^[0-9]+$' -- $pid; or continue
+        # Kernel threads have no command line.
+        test -n "$(string join '' < /proc/$pid/cmdline 2>/dev/null)"; or continue
+        set -l comm (cat /proc/$pid/comm 2>/dev/null | string replace -ra '[^[:print:]]' '?')
+        test -n "$comm"; and printf '%s%s\t%s\n' "$before" $pid "$comm"
+    end
+end
+
+function __pagetap_list
+    set -l before (string match -r '^.*,' -- (commandline -ct) | string replace -r '^--?\w+=?' '')
+    for word in $argv
+        printf '%s%s\n' "$before" $word
+    end
+end
+
+function __pagetap_command
+    set -l words (commandline -opc)
+    test (count $words) -ge 2; and contains -- $words[2] $argv
+end
+
+complete -c pagetap -f
+set -l none 'test (count (commandline -opc)) -eq 1'
+complete -c pagetap -n $none -a record -d 'attach to a process and write what its memory does'
+complete -c pagetap -n $none -a map -d 'show mappings and what can be watched'
+complete -c pagetap -n $none -a check -d 'say what this machine, user and process allow'
+complete -c pagetap -n $none -a validate -d 'read a trace strictly'
+complete -c pagetap -n $none -a demo -d 'watch a small program for three seconds'
+complete -c pagetap -n $none -s V -l version -d 'print the version and exit'
+complete -c pagetap -s h -l help -d 'print the options and exit'
+
+set -l any '__pagetap_command record map check validate demo'
+complete -c pagetap -n $any -s q -l quiet -d 'say nothing but errors'
+complete -c pagetap -n $any -s v -l verbose -d 'say more'
+complete -c pagetap -n $any -l color -x -a 'auto always never' -d 'when to use colour'
+
+set -l record '__pagetap_command record'
+complete -c pagetap -n $record -s p -l pid -x -a '(__pagetap_pids)' -d 'attach to these processes'
+complete -c pagetap -n $record -s o -l output -r -F -d 'where to write'
+complete -c pagetap -n $record -s f -l follow -d 'watch children and what they execute'
+complete -c pagetap -n $record -s e -l events -x -a '(__pagetap_list missing wp minor fork exit map)' -d 'keep only these kinds'
+complete -c pagetap -n $record -s m -l mapping -x -a 'heap stack anon shmem hugetlb file' -d 'only mappings of this name'
+complete -c pagetap -n $record -s a -l address -x -d 'only this range of addresses'
+complete -c pagetap -n $record -s d -l duration -x -d 'stop after so many seconds'
+complete -c pagetap -n $record -s n -l count -x -d 'stop after so many faults'
+complete -c pagetap -n $record -l engine -x -a sync -d 'how faults are seen'
+complete -c pagetap -n $record -l mode -x -a '(__pagetap_list write missing minor)' -d 'what to report'
+complete -c pagetap -n $record -l rearm -x -d 'protect again each so many ms'
+complete -c pagetap -n $record -l ring -x -d 'records that may wait for the output'
+complete -c pagetap -n $record -l strict -d 'exit with status 6 if records were lost'
+
+set -l map '__pagetap_command map'
+complete -c pagetap -n $map -s p -l pid -x -a '(__pagetap_pids)' -d 'the process'
+complete -c pagetap -n $map -s m -l mapping -x -a 'heap stack anon shmem hugetlb file' -d 'only mappings of this name'
+complete -c pagetap -n $map -s a -l address -x -d 'only this range of addresses'
+complete -c pagetap -n $map -l mode -x -a '(__pagetap_list write missing minor)' -d 'judge for these modes'
+complete -c pagetap -n $map -s J -l json -d 'print one JSON object'
+
+set -l check '__pagetap_command check'
+complete -c pagetap -n $check -s p -l pid -x -a '(__pagetap_pids)' -d 'also look at this process'
+complete -c pagetap -n $check -s J -l json -d 'print one JSON object'
+
+set -l validate '__pagetap_command validate'
+complete -c pagetap -n $validate -F
+complete -c pagetap -n $validate -l allow-cut -d 'a trace without an end is no fault'
+complete -c pagetap -n $validate -s J -l json -d 'print one JSON object a file'
+
+set -l demo '__pagetap_command demo'
+complete -c pagetap -n $demo -s o -l output -r -F -d 'where to write'
+complete -c pagetap -n $demo -s d -l duration -x -d 'watch for so many seconds'
