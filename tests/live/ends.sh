@@ -39,8 +39,10 @@ case_number_of_faults() {
 	[ "$STATUS" = 0 ] || wrong "exit status $STATUS" || return
 	fine || return
 	[ "$(reason)" = limit ] || wrong "reason $(reason)" || return
-	[ "$(count "$D/t.ndjson" '.ev == "fault"')" = 100 ] ||
-		wrong "$(count "$D/t.ndjson" '.ev == "fault"') faults instead of 100"
+	local n
+	n=$(count "$D/t.ndjson" '.ev == "fault"')
+	# Those that arrive together are all written.
+	[ "$n" -ge 100 ] && [ "$n" -lt 200 ] || wrong "$n faults instead of about 100"
 }
 
 case_signals() {

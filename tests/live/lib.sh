@@ -20,6 +20,7 @@ cleanup() {
 	local p
 	for p in "${PIDS[@]}"; do
 		kill -KILL "$p" 2>/dev/null
+		wait "$p" 2>/dev/null
 	done
 	PIDS=()
 }
@@ -160,7 +161,8 @@ runs_on() {
 # untouched PID: nothing of ours is in the process.
 untouched() {
 	local p=$1 f t
-	[ "$(awk '/^TracerPid/ { print $2 }' "/proc/$p/status")" = 0 ] ||
+	! ended "$p" || wrong "process $p has ended" || return
+	[ "$(awk '/^TracerPid/ { print $2 }' "/proc/$p/status" 2>/dev/null)" = 0 ] ||
 		wrong "process $p has a tracer" || return
 	for f in "/proc/$p"/fd/*; do
 		case $(readlink "$f") in *userfaultfd*)
@@ -183,10 +185,10 @@ picture() {
 			echo "fd ${f##*/} $(readlink "$f") $(grep -hE '^(pos|flags)' "/proc/$p/fdinfo/${f##*/}" | tr '\n' ' ')"
 		done
 		echo "cwd $(readlink "/proc/$p/cwd") root $(readlink "/proc/$p/root")"
-		grep -hE '^(TracerPid|SigQ|Uid|Gid|Cap|Seccomp|NoNewPrivs|FDSize|Threads)' "/proc/$p/status"
+		grep -hE '^(TracerPid|Uid|Gid|Cap|Seccomp|NoNewPrivs|FDSize|Threads)' "/proc/$p/status"
 		cat "/proc/$p/limits"
 		for t in "/proc/$p"/task/*; do
-			grep -hE '^(State|Sig|Shd)' "$t/status"
+			grep -hE '^(State|SigPnd|ShdPnd|SigBlk|SigIgn|SigCgt)' "$t/status"
 			# Call, arguments, stack and instruction pointer of a waiting thread.
 			cat "$t/syscall"
 		done

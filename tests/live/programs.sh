@@ -97,7 +97,7 @@ if len(sys.argv) > 1:
 def work(me):
     h = hashlib.sha256(b"%d" % me)
     keep, table = [], {}
-    for i in range(1500):
+    for i in range(8000):
         block = bytearray(h.digest() * 64)
         block[i % len(block)] ^= me
         h.update(block)
