@@ -31,11 +31,11 @@ int cmd_attach_failed(const struct cmd_name *who, const struct pagetap_failure *
 		log_error("cannot attach to %s: %s", who->s, f->text);
 		break;
 	case PAGETAP_TARGET_GONE:
-		log_error("%s %s", who->s, f->text);
+		/* The words are "it exited ...". */
+		log_error("%s %s", who->s, strncmp(f->text, "it ", 3) ? f->text : f->text + 3);
 		break;
 	case PAGETAP_TARGET_RESTORED:
-		log_error("could not set up %s: %s.  Its registers and memory are as before; "
-			  "it runs on.", who->s, f->text);
+		log_error("could not set up %s: %s", who->s, f->text);
 		break;
 	case PAGETAP_TARGET_DAMAGED:
 		log_error("setting up %s failed and could not be undone: %s", who->s, f->text);

@@ -60,7 +60,7 @@ static int parse_engine(void *member, const char *word, struct options_error *e)
 static const struct option_spec options[] = {
 	{ 'p', "pid", "PID[,PID...]", "attach to these processes; may be repeated",
 	  OPTION_PARSE, AT(targets), .parse = target_args_parse },
-	{ 'o', "output", "FILE", "where to write; - is standard output, .zst compresses",
+	{ 'o', "output", "FILE", "where to write; - is stdout, .zst compresses",
 	  OPTION_TEXT, AT(output) },
 	{ 'f', "follow", NULL, "also watch children and programs they execute",
 	  OPTION_FLAG, AT(follow) },
@@ -252,7 +252,7 @@ static int ending(struct run *run, int session_error)
 	if (session_error < 0)
 		log_error("recording stopped: %s", strerror(-session_error));
 	else
-		summary_ending(&run->name[0], run->a.targets.n, rec);
+		summary_ending(&run->name[0], run->a.targets.pid[0], run->a.targets.n, rec);
 	summary_numbers(rec);
 	summary_losses(rec, run->a.ring);
 	summary_next(run->path, rec);

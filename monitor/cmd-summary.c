@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "watch/procinfo.h"
 #include "words.h"
 
 void summary_attached(const struct cmd_name *who, const struct session_summary *before,
@@ -53,7 +53,14 @@ static const char *exit_words(const struct session_summary *s, char *buf, size_t
 	return buf;
 }
 
-void summary_ending(const struct cmd_name *first, unsigned int targets,
+static bool runs(pid_t pid)
+{
+	static struct procinfo p;	/* large: exe is a whole path */
+
+	return !procinfo_of(pid, &p) && p.state != 'Z';
+}
+
+void summary_ending(const struct cmd_name *first, pid_t pid, unsigned int targets,
 		    const struct recording *rec)
 {
 	const struct session_summary *s = &rec->summary;
@@ -71,8 +78,10 @@ void summary_ending(const struct cmd_name *first, unsigned int targets,
 			 "(-f follows it)", first->s, ran.s);
 	else if (targets > 1)
 		log_info("detached from %s and %u more, which run on", first->s, targets - 1);
-	else
+	else if (runs(pid))
 		log_info("detached from %s, which runs on", first->s);
+	else
+		log_info("%s has ended; detached from its children", first->s);
 }
 
 void summary_numbers(const struct recording *rec)
@@ -146,8 +155,8 @@ void summary_next(const char *path, const struct recording *rec)
 		log_result("look:    pagetap validate %s      zstdcat %s | jq "
 			   "'select(.ev==\"fault\")' | less", name, name);
 	else
-		log_result("look:    pagetap validate %s      jq 'select(.ev==\"fault\")' %s | less",
-			   name, name);
+		log_result("look:    pagetap validate %s      jq 'select(.ev==\"fault\")' %s | "
+			   "less", name, name);
 }
 
 void summary_output_error(const char *path, const struct recording *rec)

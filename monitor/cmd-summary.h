@@ -13,8 +13,11 @@ void summary_attached(const struct cmd_name *who, const struct session_summary *
 		      const struct session_summary *now);
 /* session_on_tick(): the line that replaces itself, or the answer to SIGUSR1. */
 void summary_tick(void *unused, const struct session_summary *now);
-/* How it ended for the processes: detached and running on, exited, another program. */
-void summary_ending(const struct cmd_name *first, unsigned int targets,
+/*
+ * How it ended for the processes: detached and running on, exited, another program.
+ * pid: of the first of them.
+ */
+void summary_ending(const struct cmd_name *first, pid_t pid, unsigned int targets,
 		    const struct recording *rec);
 /* The line of numbers. */
 void summary_numbers(const struct recording *rec);

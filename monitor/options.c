@@ -105,6 +105,18 @@ static void list_words(const char *words, char *buf, size_t cap)
 	}
 }
 
+static int no_number(const struct option_spec *o, const char *shown, const char *arg,
+		     struct options_error *e)
+{
+	unsigned long long min = o->min, max = o->max;
+
+	if (!max)
+		return options_wrong(e, "option %s: '%s' is not a number of %llu or more", shown,
+				     arg, min);
+	return options_wrong(e, "option %s: '%s' is not a number from %llu to %llu", shown, arg,
+			     min, max);
+}
+
 static int set_value(const struct option_spec *o, const char *shown, void *into, const char *arg,
 		     struct options_error *e)
 {
@@ -131,16 +143,12 @@ static int set_value(const struct option_spec *o, const char *shown, void *into,
 	case OPTION_NUMBER:
 		if (options_number(arg, o->min, o->max, member))
 			return 0;
-		if (!o->max)
-			return options_wrong(e, "option %s: '%s' is not a number of %llu or more", shown,
-				     arg, (unsigned long long)o->min);
-		return options_wrong(e, "option %s: '%s' is not a number from %llu to %llu", shown, arg,
-			     (unsigned long long)o->min, (unsigned long long)o->max);
+		return no_number(o, shown, arg, e);
 	case OPTION_SECONDS:
 		if (options_seconds(arg, member))
 			return 0;
-		return options_wrong(e, "option %s: '%s' is not a time in seconds (such as 10 or 0.5)",
-			     shown, arg);
+		return options_wrong(e, "option %s: '%s' is not a time in seconds (such as 10 "
+				     "or 0.5)", shown, arg);
 	case OPTION_PARSE:
 		if (!o->parse(member, arg, &why))
 			return 0;

@@ -19,10 +19,11 @@ struct args {
 static int parse(void *member, const char *arg, struct options_error *e)
 {
 	char *into = member;
+	size_t n = strlen(into);
 
 	if (!strcmp(arg, "bad"))
 		return options_wrong(e, "'%s' is bad", arg);
-	strncat(into, arg, 60 - strlen(into));
+	snprintf(into + n, 64 - n, "%s", arg);
 	return 0;
 }
 
