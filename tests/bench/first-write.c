@@ -77,7 +77,7 @@ static void target(int commands, int answers)
 
 static uint64_t ask(int commands, int answers, char what)
 {
-	uint64_t ns;
+	uint64_t ns = 0;
 
 	if (write(commands, &what, 1) != 1 || read(answers, &ns, sizeof(ns)) != sizeof(ns))
 		give_up("target");
@@ -182,7 +182,9 @@ int main(int argc, char **argv)
 	npages = strtoul(argv[2], NULL, 10);
 	rounds = strtoul(argv[3], NULL, 10);
 	free_ns = calloc(rounds * 4, sizeof(uint64_t));
-	if (!npages || !rounds || !free_ns || pipe2(commands, O_CLOEXEC) || pipe2(answers, O_CLOEXEC))
+	if (!npages || !rounds || !free_ns)
+		return 2;
+	if (pipe2(commands, O_CLOEXEC) || pipe2(answers, O_CLOEXEC))
 		return 2;
 	watched_ns = free_ns + rounds;
 	again_ns = watched_ns + rounds;
@@ -204,7 +206,8 @@ int main(int argc, char **argv)
 		again_ns[i] = ask(commands[1], answers[0], 'w');
 		kill(p, SIGINT);
 		if (waitpid(p, &status, 0) != p || !WIFEXITED(status) || WEXITSTATUS(status)) {
-			fprintf(stderr, "first-write: pagetap ended with %#x\n", (unsigned int)status);
+			fprintf(stderr, "first-write: pagetap ended with %#x\n",
+				(unsigned int)status);
 			return 1;
 		}
 	}

@@ -95,7 +95,8 @@ end_of() {
 		wrong "process $1 has not ended after $2 s ($(cat "/proc/$1/wchan" 2>/dev/null))"
 		return
 	fi
-	wait "$1"
+	# Without the words of bash for a process that was killed.
+	wait "$1" 2>/dev/null
 	STATUS=$?
 }
 
