@@ -194,6 +194,11 @@ uint64_t queue_dropped(const struct queue *q, uint64_t *ret_faults)
 	return q->dropped;
 }
 
+bool queue_roomy(const struct queue *q)
+{
+	return ck_ring_size(&q->ring) <= q->room / 2;
+}
+
 static bool is_closed(struct queue *q)
 {
 	bool closed = ck_pr_load_uint(&q->closed);

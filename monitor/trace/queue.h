@@ -32,6 +32,8 @@ void queue_kick(struct queue *q);
 void queue_close(struct queue *q);
 /* Producer: records dropped so far, and how many of them were faults. */
 uint64_t queue_dropped(const struct queue *q, uint64_t *ret_faults);
+/* Producer: is half of the ring free, so that it is worth to begin anew after a loss? */
+bool queue_roomy(const struct queue *q);
 
 /*
  * Consumer.  Returns 1 with a record (its text is the caller's then), 0 when

@@ -22,23 +22,17 @@ struct procwatch {
 };
 
 /* The words of a subscription as they travel: connector header, then the wish. */
-struct wish {
-	struct cn_msg head;
-	enum proc_cn_mcast_op op;
-} __attribute__((packed));
-
 static int subscribe(struct nl_sock *sock, enum proc_cn_mcast_op op)
 {
-	struct wish w = {
-		.head = { .id = { CN_IDX_PROC, CN_VAL_PROC }, .len = sizeof(op) },
-		.op = op,
-	};
+	struct cn_msg head = { .id = { CN_IDX_PROC, CN_VAL_PROC }, .len = sizeof(op) };
 	struct nl_msg *msg = nlmsg_alloc_simple(NLMSG_DONE, 0);
 	int r;
 
 	if (!msg)
 		return -ENOMEM;
-	r = nlmsg_append(msg, &w, sizeof(w), NLMSG_ALIGNTO);
+	r = nlmsg_append(msg, &head, sizeof(head), 0);
+	if (!r)
+		r = nlmsg_append(msg, &op, sizeof(op), NLMSG_ALIGNTO);
 	if (!r)
 		r = nl_send_auto(sock, msg);
 	nlmsg_free(msg);

@@ -48,6 +48,7 @@ struct session {
 	uint64_t netlink_lost;
 	struct session_summary summary;
 	bool stop, any_attached, at_once;
+	bool mute;		/* the queue is full: nothing is claimed until it has room */
 	enum detach_reason reason;
 	void (*tick)(void *arg, const struct session_summary *now);
 	void *tick_arg;

@@ -24,6 +24,7 @@
 /* An answer refused with EAGAIN waits for a thread of the target to run. */
 #define PENDING_RETRY (50 * NSEC_PER_USEC)
 #define DEAD_RETRY NSEC_PER_MSEC
+#define MUTE_RETRY (20 * NSEC_PER_MSEC)
 #define NAMING_RETRY (2 * NSEC_PER_MSEC)
 
 /* What a descriptor in the epoll set is; the space's own two are told by its address. */
@@ -277,9 +278,9 @@ static uint64_t next_due(struct session *s, uint64_t now, uint64_t until)
 			due = earlier(due, now + PENDING_RETRY);
 		if (!sp->pid)
 			due = earlier(due, now + NAMING_RETRY);
-		else if (!sp->dead)
+		else if (!sp->dead && !s->mute)
 			due = earlier(due, earlier(sp->survey_due, sp->reread_due));
-		if (!sp->npending && !sp->dead)
+		if (!sp->npending && !sp->dead && !s->mute)
 			due = earlier(due, arm_due(sp));
 		if (sp->gone || sp->failed || sp->born)
 			due = now;
@@ -288,6 +289,8 @@ static uint64_t next_due(struct session *s, uint64_t now, uint64_t until)
 	}
 	if (s->nadoptions)
 		due = earlier(due, now + NSEC_PER_MSEC);
+	if (s->mute)
+		due = earlier(due, now + MUTE_RETRY);
 	return due;
 }
 
@@ -309,18 +312,51 @@ static void survey_spaces(struct session *s, uint64_t now)
 	for (struct space *sp = s->spaces; sp; sp = sp->next) {
 		if (!sp->pid || sp->dead || sp->gone)
 			continue;
-		if (sp->resync || s->shared.emit.dropped_layout)
-			survey_resync(sp, sp->resync ? GAP_RESYNC : GAP_RING);
+		if (sp->resync)
+			survey_resync(sp, GAP_RESYNC);
 		else if (now >= sp->survey_due || now >= sp->reread_due)
 			survey(sp, now);
 	}
+}
+
+/*
+ * The reader of the trace does not keep up, and records were dropped that others
+ * lean on (an arm, a mapping).  Nothing more is claimed then: the targets run freely
+ * until the queue has drained, and everything begins anew behind a declared gap.
+ */
+static void fall_silent(struct session *s)
+{
+	for (struct space *sp = s->spaces; sp; sp = sp->next)
+		space_disclaim(sp);
 	s->shared.emit.dropped_layout = false;
+	s->mute = true;
+}
+
+static void speak_again(struct session *s)
+{
+	s->mute = false;
+	for (struct space *sp = s->spaces; sp; sp = sp->next)
+		if (sp->pid && !sp->dead && !sp->gone)
+			survey_resync(sp, GAP_RING);
+}
+
+/* Arming and surveys: what makes claims, and so needs room in the queue. */
+static void claim(struct session *s)
+{
+	if (s->shared.emit.dropped_layout)
+		fall_silent(s);
+	if (s->mute && queue_roomy(s->opts.queue))
+		speak_again(s);
+	if (s->mute)
+		return;
+	arm_spaces(s);
+	survey_spaces(s, clock_now());
 }
 
 static void tick(struct session *s, uint64_t now)
 {
 	if (now >= s->next_epoch) {
-		for (struct space *sp = s->spaces; sp; sp = sp->next)
+		for (struct space *sp = s->spaces; sp && !s->mute; sp = sp->next)
 			arm_epoch(sp, now);
 		s->next_epoch = now + s->opts.rearm_ns;
 	}
@@ -355,9 +391,8 @@ static void turn_housekeeping(struct session *s)
 		else if (sp->dead)
 			session_on_dead(s, sp);
 	}
-	arm_spaces(s);
+	claim(s);
 	now = clock_now();
-	survey_spaces(s, now);
 	session_adoptions_step(s);
 	emit_expire(&s->shared.emit, now);
 	tick(s, now);

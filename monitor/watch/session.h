@@ -34,7 +34,7 @@ struct session_opts {
 	unsigned int inject_timeout_ms;	/* 0 = default */
 	struct queue *queue;		/* borrowed */
 	int output_fd;			/* readable = output failed (writer_fd); -1 none */
-	int signal_fd;			/* signalfd of the caller: INT TERM HUP USR1 CHLD; -1 */
+	int signal_fd;			/* the caller's: INT TERM HUP USR1 CHLD; -1 none */
 };
 
 /* What session_run() has seen; for the summary. */

@@ -128,7 +128,8 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now)
 	emit_hold(&s->shared->emit, &fork, now);
 	r = cover_clone(&s->cover, &parent->cover);
 	if (!r)
-		r = layout_clone(&s->layout, &parent->layout, &s->shared->next_vma, notify_child, s);
+		r = layout_clone(&s->layout, &parent->layout, &s->shared->next_vma, notify_child,
+				 s);
 	if (r < 0) {
 		emit_gap(&s->shared->emit, 0, s->mm, now, now, (struct range){ 0, 0 }, GAP_FORK);
 		emit_named(&s->shared->emit, s->mm, 0);
@@ -136,7 +137,7 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now)
 		return r;
 	}
 	/* Memory that fork() wipes in the child (MADV_WIPEONFORK) is not armed there. */
-	space_owe(s, (struct range){ 0, UINT64_MAX & ~(uint64_t)(s->shared->page_size - 1) },
+	space_owe(s, (struct range){ 0, align_down(UINT64_MAX, s->shared->page_size) },
 		  now + 5 * NSEC_PER_MSEC, TODO_CHECK, now);
 	*ret = s;
 	return 0;
@@ -151,6 +152,12 @@ int space_name(struct space *s, pid_t pid)
 		return r;
 	s->survey_due = clock_now();
 	return 0;
+}
+
+void space_disclaim(struct space *s)
+{
+	cover_done(&s->cover);
+	s->todo_head = s->ntodo = 0;
 }
 
 /*

@@ -119,6 +119,8 @@ int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t
 int64_t survey(struct space *s, uint64_t now);
 /* Register, read again, until two readings agree: the coverage contract. */
 int survey_first(struct space *s);
+/* Promise nothing more: what was claimed may not have reached the trace. */
+void space_disclaim(struct space *s);
 /* Forget layout and cover, declare a gap over everything, begin anew. */
 int survey_resync(struct space *s, enum gap_reason reason);
 

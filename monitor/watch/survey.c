@@ -214,9 +214,7 @@ int survey_resync(struct space *s, enum gap_reason reason)
 	emit_gap(&s->shared->emit, s->pid, s->mm, s->surveyed, now, (struct range){ 0, 0 }, reason);
 	layout_done(&s->layout);
 	layout_init(&s->layout, SPACE_LAYOUT_LIMIT);
-	cover_done(&s->cover);
-	cover_init(&s->cover, s->shared->page_size);
-	s->todo_head = s->ntodo = 0;
+	space_disclaim(s);
 	s->snapshot = false;
 	s->resync = false;
 	return survey_first(s);

@@ -77,8 +77,8 @@ static void test_unmap_hole(void)
 	struct follow_change c;
 
 	world();
-	CU_ASSERT_EQUAL(apply((struct event){ .kind = EVENT_UNMAP, .span = { AT(20), AT(24) } }, &c),
-			0);
+	CU_ASSERT_EQUAL(
+		apply((struct event){ .kind = EVENT_UNMAP, .span = { AT(20), AT(24) } }, &c), 0);
 	CU_ASSERT_EQUAL(c.uncovered, 0);
 	CU_ASSERT(c.reread);
 	CU_ASSERT_EQUAL(layout.n, 2);
