@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Record: every kind is one line of strict JSON that says what the struct says.
+ *
+ * link: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+ */
+
+#include <errno.h>
+#include <jansson.h>
+
+#include "starve.h"
+#include "suite.h"
+#include "trace-samples.h"
+#include "trace/names.h"
+#include "trace/reader.h"
+
+static char buf[RECORD_TEXT_LINE_MAX];
+
+/* The line as an object; checks that it is exactly one line. */
+static json_t *parsed(const struct record *r, uint64_t seq)
+{
+	int64_t n = record_format(r, seq, SAMPLE_PAGE, buf, sizeof(buf));
+	json_t *o;
+
+	CU_ASSERT_FATAL(n > 2);
+	CU_ASSERT_EQUAL(buf[n - 1], '\n');
+	CU_ASSERT_PTR_EQUAL(memchr(buf, '\n', (size_t)n), buf + n - 1);
+	o = json_loadb(buf, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+	return o;
+}
+
+static json_int_t number(json_t *o, const char *key)
+{
+	json_t *j = json_object_get(o, key);
+
+	CU_ASSERT(json_is_integer(j));
+	return json_integer_value(j);
+}
+
+static const char *string(json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	CU_ASSERT_PTR_NOT_NULL(s);
+	return s ? s : "";
+}
+
+static void test_every_kind(void)
+{
+	static const char *const first[] = { "ev", "seq", "ts", "pid", "mm" };
+	bool seen[RECORD_NR] = { [RECORD_HEADER] = true };
+
+	for (size_t i = 0; i < SAMPLES; i++) {
+		struct record r = sample_record(&samples[i]);
+		json_t *o = parsed(&r, i + 1);
+		void *it = json_object_iter(o);
+
+		for (size_t k = 0; k < 5; k++, it = json_object_iter_next(o, it))
+			CU_ASSERT_STRING_EQUAL(json_object_iter_key(it), first[k]);
+		for (it = json_object_iter(o); it; it = json_object_iter_next(o, it))
+			CU_ASSERT(reader_key_allowed(json_object_iter_key(it)));
+		CU_ASSERT_STRING_EQUAL(string(o, "ev"), record_kind_name(r.kind));
+		CU_ASSERT_EQUAL(number(o, "seq"), (json_int_t)i + 1);
+		CU_ASSERT_EQUAL(number(o, "ts"), (json_int_t)r.ts);
+		CU_ASSERT_EQUAL(number(o, "pid"), r.pid);
+		CU_ASSERT_EQUAL(number(o, "mm"), r.mm);
+		seen[r.kind] = true;
+		json_decref(o);
+		record_release(&r);
+		CU_ASSERT_PTR_NULL(r.text);
+	}
+	for (int k = 0; k < RECORD_NR; k++)
+		CU_ASSERT(seen[k]);
+}
+
+static json_t *parsed_sample(enum record_kind kind, int skip)
+{
+	for (size_t i = 0; i < SAMPLES; i++) {
+		struct record r;
+		json_t *o;
+
+		if (samples[i].r.kind != kind || skip--)
+			continue;
+		r = sample_record(&samples[i]);
+		o = parsed(&r, 1);
+		record_release(&r);
+		return o;
+	}
+	CU_FAIL_FATAL("no such sample");
+	return NULL;
+}
+
+static void test_fault(void)
+{
+	json_t *o = parsed_sample(RECORD_FAULT, 0);
+
+	CU_ASSERT_EQUAL(number(o, "tid"), 4243);
+	CU_ASSERT_STRING_EQUAL(string(o, "kind"), "wp");
+	CU_ASSERT(json_is_true(json_object_get(o, "write")));
+	CU_ASSERT_STRING_EQUAL(string(o, "addr"), "0x7f3c036db123");
+	CU_ASSERT_EQUAL(number(o, "page"), 0x7f3c036db);
+	CU_ASSERT_EQUAL(number(o, "npages"), 1);
+	CU_ASSERT_EQUAL(number(o, "vma"), 9);
+	CU_ASSERT_STRING_EQUAL(string(o, "act"), "unprotect");
+	CU_ASSERT_STRING_EQUAL(string(o, "via"), "uffd");
+	CU_ASSERT_EQUAL(number(o, "lat_ns"), 6100);
+	CU_ASSERT_EQUAL(number(o, "stop_ns"), 91000);
+	CU_ASSERT_PTR_NULL(json_object_get(o, "ns_tid"));
+	json_decref(o);
+	o = parsed_sample(RECORD_FAULT, 1);
+	CU_ASSERT_STRING_EQUAL(string(o, "addr"), "0x0");
+	CU_ASSERT_EQUAL(number(o, "page"), 0);
+	CU_ASSERT_EQUAL(number(o, "ns_tid"), 7);
+	CU_ASSERT(json_is_false(json_object_get(o, "write")));
+	json_decref(o);
+	o = parsed_sample(RECORD_FAULT, 2);
+	CU_ASSERT_STRING_EQUAL(string(o, "addr"), "0xfffffffffffff000");
+	CU_ASSERT_EQUAL(number(o, "page"), (json_int_t)(UINT64_MAX / SAMPLE_PAGE));
+	CU_ASSERT_EQUAL(number(o, "stop_ns"), (json_int_t)SAMPLE_INT_MAX);
+	json_decref(o);
+}
+
+static void test_vma(void)
+{
+	json_t *o = parsed_sample(RECORD_VMA, 0);
+
+	CU_ASSERT_EQUAL(number(o, "id"), 9);
+	CU_ASSERT_STRING_EQUAL(string(o, "op"), "snapshot");
+	CU_ASSERT_STRING_EQUAL(string(o, "prot"), "rw-p");
+	CU_ASSERT_STRING_EQUAL(string(o, "name"), "[heap]");
+	CU_ASSERT_EQUAL(number(o, "off"), 4096);
+	CU_ASSERT_EQUAL(number(o, "ino"), 77);
+	CU_ASSERT_STRING_EQUAL(string(o, "kind"), "heap");
+	CU_ASSERT(json_is_true(json_object_get(o, "watch")));
+	CU_ASSERT_PTR_NULL(json_object_get(o, "why"));
+	CU_ASSERT_PTR_NULL(json_object_get(o, "name_hex"));
+	json_decref(o);
+	/* Readers would round what is beyond 2^53. */
+	o = parsed_sample(RECORD_VMA, 1);
+	CU_ASSERT(json_is_null(json_object_get(o, "ino")));
+	CU_ASSERT_STRING_EQUAL(string(o, "ino_hex"), "0xffffffffffffffff");
+	CU_ASSERT(json_is_null(json_object_get(o, "off")));
+	CU_ASSERT_STRING_EQUAL(string(o, "off_hex"), "0xfffffffffffff000");
+	CU_ASSERT_STRING_EQUAL(string(o, "prot"), "r-xs");
+	CU_ASSERT_STRING_EQUAL(string(o, "why"), "file-backed");
+	json_decref(o);
+	o = parsed_sample(RECORD_VMA, 2);
+	CU_ASSERT_EQUAL(number(o, "off"), (json_int_t)SAMPLE_INT_MAX);
+	CU_ASSERT_STRING_EQUAL(string(o, "ino_hex"), "0x20000000000000");
+	json_decref(o);
+	/* A name that could not be kept is not an empty name. */
+	o = parsed_sample(RECORD_VMA, 3);
+	CU_ASSERT(json_is_null(json_object_get(o, "name")));
+	json_decref(o);
+}
+
+static void test_processes(void)
+{
+	json_t *o = parsed_sample(RECORD_ATTACH, 0);
+
+	CU_ASSERT_STRING_EQUAL(string(o, "comm"), "redis-server");
+	CU_ASSERT_STRING_EQUAL(string(o, "exe"), "/usr/bin/redis-server");
+	CU_ASSERT_EQUAL(number(o, "ppid"), 1);
+	CU_ASSERT_EQUAL(number(o, "threads"), 6);
+	CU_ASSERT_EQUAL(number(o, "vmas"), 65530);
+	CU_ASSERT_EQUAL(number(o, "stop_ns"), 612345);
+	json_decref(o);
+	o = parsed_sample(RECORD_FORK, 0);
+	CU_ASSERT_EQUAL(number(o, "child"), 4300);
+	CU_ASSERT_EQUAL(number(o, "child_mm"), 4);
+	CU_ASSERT(json_is_true(json_object_get(o, "followed")));
+	json_decref(o);
+	o = parsed_sample(RECORD_FORK, 1);
+	CU_ASSERT(json_is_null(json_object_get(o, "child")));
+	json_decref(o);
+	o = parsed_sample(RECORD_EXEC, 0);
+	CU_ASSERT_EQUAL(number(o, "new_mm"), 5);
+	json_decref(o);
+	o = parsed_sample(RECORD_EXEC, 1);
+	CU_ASSERT(json_is_null(json_object_get(o, "new_mm")));
+	CU_ASSERT(json_is_null(json_object_get(o, "exe")));
+	json_decref(o);
+	o = parsed_sample(RECORD_EXIT, 0);
+	CU_ASSERT_EQUAL(number(o, "code"), 3);
+	CU_ASSERT(json_is_null(json_object_get(o, "signal")));
+	json_decref(o);
+	o = parsed_sample(RECORD_EXIT, 1);
+	CU_ASSERT(json_is_null(json_object_get(o, "code")));
+	CU_ASSERT_EQUAL(number(o, "signal"), 9);
+	json_decref(o);
+}
+
+static void test_memory(void)
+{
+	json_t *o = parsed_sample(RECORD_ARM, 0);
+
+	CU_ASSERT_EQUAL(number(o, "ts0"), 123400000);
+	CU_ASSERT_STRING_EQUAL(string(o, "addr"), "0x7f3c036db000");
+	CU_ASSERT_EQUAL(number(o, "page"), 0x7f3c036db);
+	CU_ASSERT_EQUAL(number(o, "npages"), 17);
+	CU_ASSERT_STRING_EQUAL(string(o, "mode"), "missing");
+	json_decref(o);
+	o = parsed_sample(RECORD_REMAP, 0);
+	CU_ASSERT_STRING_EQUAL(string(o, "new_addr"), "0x10000");
+	CU_ASSERT_EQUAL(number(o, "new_page"), 16);
+	json_decref(o);
+	o = parsed_sample(RECORD_GAP, 0);
+	CU_ASSERT_STRING_EQUAL(string(o, "reason"), "remove-race");
+	CU_ASSERT_EQUAL(number(o, "npages"), 17);
+	json_decref(o);
+	o = parsed_sample(RECORD_GAP, 1);
+	CU_ASSERT_STRING_EQUAL(string(o, "reason"), "resync");
+	CU_ASSERT_PTR_NULL(json_object_get(o, "npages"));
+	CU_ASSERT_PTR_NULL(json_object_get(o, "addr"));
+	json_decref(o);
+	o = parsed_sample(RECORD_DIRTY, 0);
+	CU_ASSERT_EQUAL(number(o, "epoch"), 12);
+	CU_ASSERT_EQUAL(number(o, "vma"), 9);
+	json_decref(o);
+}
+
+static void test_account(void)
+{
+	json_t *o = parsed_sample(RECORD_LOST, 0);
+
+	CU_ASSERT_EQUAL(number(o, "n"), 17);
+	CU_ASSERT_EQUAL(number(o, "faults"), 16);
+	CU_ASSERT_STRING_EQUAL(string(o, "reason"), "ring");
+	json_decref(o);
+	o = parsed_sample(RECORD_LOST, 1);
+	CU_ASSERT(json_is_null(json_object_get(o, "n")));
+	CU_ASSERT(json_is_null(json_object_get(o, "faults")));
+	json_decref(o);
+	o = parsed_sample(RECORD_STATS, 0);
+	CU_ASSERT_EQUAL(number(o, "faults"), 61204);
+	CU_ASSERT_EQUAL(number(o, "writes"), 36720);
+	CU_ASSERT_EQUAL(number(o, "lost"), 17);
+	CU_ASSERT_EQUAL(number(o, "repeats"), 2);
+	CU_ASSERT_EQUAL(number(o, "lat_p50_ns"), 6100);
+	CU_ASSERT_EQUAL(number(o, "lat_p99_ns"), 13200);
+	CU_ASSERT_EQUAL(number(o, "stop_p99_ns"), 95000);
+	CU_ASSERT_EQUAL(number(o, "dirty_pages"), 300);
+	CU_ASSERT_EQUAL(number(o, "rss_kb"), 9000);
+	CU_ASSERT(json_is_true(json_object_get(o, "final")));
+	json_decref(o);
+	o = parsed_sample(RECORD_DETACH, 0);
+	CU_ASSERT_STRING_EQUAL(string(o, "reason"), "duration");
+	CU_ASSERT(json_is_true(json_object_get(o, "clean")));
+	json_decref(o);
+	o = parsed_sample(RECORD_ERROR, 0);
+	CU_ASSERT_STRING_EQUAL(string(o, "what"), "read");
+	CU_ASSERT_EQUAL(number(o, "errno"), 11);
+	CU_ASSERT_STRING_EQUAL(string(o, "msg"), "userfaultfd: again");
+	json_decref(o);
+}
+
+/* Every word of the format is written as itself and found again. */
+static void test_words(void)
+{
+	for (unsigned int set = 0; set < NAMES_SET_NR; set++) {
+		unsigned int v = 0;
+		const char *w;
+
+		for (; (w = names_word(set, v)); v++)
+			CU_ASSERT_EQUAL(names_find(set, w, strlen(w)), (int)v);
+		CU_ASSERT(v > 0);
+		CU_ASSERT_EQUAL(names_find(set, "no such word", 12), -1);
+		CU_ASSERT_EQUAL(names_find(set, "wp\0x", 4), -1);
+	}
+}
+
+static struct record named(const char *bytes, size_t len)
+{
+	return (struct record){
+		.kind = RECORD_VMA, .pid = 1, .mm = 1, .npages = 1,
+		.vma = { .id = 1, .watch = true },
+		.text = record_text_new(bytes, len, NULL, 0),
+	};
+}
+
+static size_t unhex(const char *hex, char *out)
+{
+	size_t n = strlen(hex) / 2;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned int byte = 0;
+
+		CU_ASSERT_EQUAL(sscanf(hex + 2 * i, "%2x", &byte), 1);
+		out[i] = (char)byte;
+	}
+	return n;
+}
+
+/* What a name is in the line: itself if it is UTF-8, else the raw bytes beside it. */
+static void check_name(const char *bytes, size_t len, bool is_text)
+{
+	struct record r = named(bytes, len);
+	json_t *o = parsed(&r, 1), *name = json_object_get(o, "name");
+	json_t *raw = json_object_get(o, "name_hex");
+	static char room[RECORD_TEXT_MAX + 1];
+
+	CU_ASSERT(json_is_string(name));
+	CU_ASSERT_EQUAL(!raw, is_text);
+	if (is_text) {
+		CU_ASSERT_EQUAL(json_string_length(name), len);
+		CU_ASSERT(!memcmp(json_string_value(name), bytes, len));
+	} else {
+		CU_ASSERT_EQUAL(unhex(string(o, "name_hex"), room), len);
+		CU_ASSERT(!memcmp(room, bytes, len));
+		CU_ASSERT_PTR_NOT_NULL(strstr(json_string_value(name), "\xef\xbf\xbd"));
+	}
+	/* No order to a terminal is in the line. */
+	for (const char *p = buf; *p != '\n'; p++) {
+		CU_ASSERT((unsigned char)*p >= ' ' && *p != 0x7f);
+		CU_ASSERT(!((unsigned char)p[0] == 0xc2 && (unsigned char)p[1] < 0xa0));
+	}
+	json_decref(o);
+	record_release(&r);
+}
+
+static void test_every_byte(void)
+{
+	char one[3] = "a?z", all[256];
+
+	for (int c = 0; c < 256; c++) {
+		one[1] = all[c] = (char)c;
+		check_name(one, 3, c > 0 && c < 0x80);
+	}
+	check_name(all, sizeof(all), false);
+	check_name(all + 1, 127, true);
+}
+
+static void test_utf8(void)
+{
+	static const char *const good[] = {
+		"", "caf\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xc2\x9b" "31m",
+		"\xc2\x80", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf", "\xee\x80\x80", "\x1b[2J\x7f\"\\",
+		"\\012 (deleted)",
+	};
+	static const char *const bad[] = {
+		"\xc3", "\xc3(", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\x80", "\xe0\x9f\xbf",
+		"\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+		"\xe2\x82", "\xf0\x9f\x98", "\x80", "\xbf", "\xfe", "\xff", "ok\xc3\xa9\xff",
+	};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		check_name(good[i], strlen(good[i]), true);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		check_name(bad[i], strlen(bad[i]), false);
+}
+
+static void test_long_names(void)
+{
+	static char name[RECORD_TEXT_MAX * 2];
+	struct record r;
+	json_t *o;
+
+	/* The longest path of the kernel's, of the bytes that need most room. */
+	memset(name, 0x01, sizeof(name));
+	name[7] = (char)0xff;
+	check_name(name, 4096, false);
+	check_name(name, RECORD_TEXT_MAX, false);
+	r = named(name, sizeof(name));
+	o = parsed(&r, 1);
+	CU_ASSERT(json_is_true(json_object_get(o, "cut")));
+	CU_ASSERT_EQUAL(strlen(string(o, "name_hex")), 2 * RECORD_TEXT_MAX);
+	json_decref(o);
+	record_release(&r);
+	/* Of two texts the short one stays whole. */
+	r = (struct record){
+		.kind = RECORD_EXEC, .text = record_text_new("comm", 4, name, sizeof(name)),
+	};
+	o = parsed(&r, 1);
+	CU_ASSERT_STRING_EQUAL(string(o, "comm"), "comm");
+	CU_ASSERT_EQUAL(strlen(string(o, "exe_hex")), 2 * (RECORD_TEXT_MAX - 4));
+	json_decref(o);
+	record_release(&r);
+	r.text = record_text_new(name, sizeof(name), name, sizeof(name));
+	o = parsed(&r, 1);
+	CU_ASSERT_EQUAL(strlen(string(o, "comm_hex")), RECORD_TEXT_MAX);
+	CU_ASSERT_EQUAL(strlen(string(o, "exe_hex")), RECORD_TEXT_MAX);
+	json_decref(o);
+	record_release(&r);
+}
+
+static void test_refusals(void)
+{
+	struct record r = { .kind = RECORD_FAULT, .npages = 1 };
+
+	CU_ASSERT_EQUAL(record_format(&r, SAMPLE_INT_MAX + 1, 4096, buf, sizeof(buf)), -EINVAL);
+	CU_ASSERT_EQUAL(record_format(&r, 1, 0, buf, sizeof(buf)), -EINVAL);
+	r.ts = SAMPLE_INT_MAX + 1;
+	CU_ASSERT_EQUAL(record_format(&r, 1, 4096, buf, sizeof(buf)), -EINVAL);
+	r = (struct record){ .kind = RECORD_FAULT, .fault.kind = FAULT_NR };
+	CU_ASSERT_EQUAL(record_format(&r, 1, 4096, buf, sizeof(buf)), -EINVAL);
+	r = (struct record){ .kind = RECORD_FAULT, .fault.act = ACT_NR };
+	CU_ASSERT_EQUAL(record_format(&r, 1, 4096, buf, sizeof(buf)), -EINVAL);
+	r = (struct record){ .kind = RECORD_FAULT, .fault.via = VIA_NR };
+	CU_ASSERT_EQUAL(record_format(&r, 1, 4096, buf, sizeof(buf)), -EINVAL);
+	r = (struct record){ .kind = RECORD_VMA, .vma.why = WHY_NR };
+	CU_ASSERT_EQUAL(record_format(&r, 1, 4096, buf, sizeof(buf)), -EINVAL);
+	r = (struct record){ .kind = RECORD_VMA, .ts = SAMPLE_INT_MAX + 1 };
+	CU_ASSERT_EQUAL(record_format(&r, 1, 4096, buf, sizeof(buf)), -EINVAL);
+	r = (struct record){ .kind = RECORD_GAP, .gap.reason = GAP_NR };
+	CU_ASSERT_EQUAL(record_format(&r, 1, 4096, buf, sizeof(buf)), -EINVAL);
+	r = (struct record){ .kind = RECORD_LOST, .lost.reason = LOST_NR };
+	CU_ASSERT_EQUAL(record_format(&r, 1, 4096, buf, sizeof(buf)), -EINVAL);
+	r = (struct record){ .kind = RECORD_HEADER };
+	CU_ASSERT_EQUAL(record_format(&r, 1, 4096, buf, sizeof(buf)), -EINVAL);
+	r = (struct record){ .kind = RECORD_NR };
+	CU_ASSERT_EQUAL(record_format(&r, 1, 4096, buf, sizeof(buf)), -EINVAL);
+}
+
+/* Whatever the room: the whole line, or -ENOSPC and not a byte beyond it. */
+static void test_little_room(void)
+{
+	for (size_t i = 0; i < SAMPLES; i++) {
+		struct record r = sample_record(&samples[i]);
+		int64_t whole = record_format(&r, 1, SAMPLE_PAGE, buf, sizeof(buf));
+		char *room = malloc((size_t)whole + 1);
+
+		if (!r.text)
+			CU_ASSERT(whole <= RECORD_LINE_MAX);
+		for (int64_t cap = 0; cap <= whole; cap += cap < whole - 2 ? 7 : 1) {
+			memset(room, 0x55, (size_t)whole + 1);
+			if (cap < whole)
+				CU_ASSERT_EQUAL(record_format(&r, 1, SAMPLE_PAGE, room, (size_t)cap),
+						-ENOSPC);
+			CU_ASSERT_EQUAL(room[cap], 0x55);
+		}
+		CU_ASSERT_EQUAL(record_format(&r, 1, SAMPLE_PAGE, room, (size_t)whole + 1), whole);
+		free(room);
+		record_release(&r);
+	}
+}
+
+static void test_header(void)
+{
+	static const char *const odd[] = { "pagetap", "-m", "caf\xff\x1b", NULL };
+	struct record_header h = sample_header;
+	int64_t n = record_format_header(&h, buf, sizeof(buf));
+	json_t *o;
+
+	CU_ASSERT_FATAL(n > 0);
+	o = json_loadb(buf, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+	CU_ASSERT(!strncmp(buf, "{\"ev\":\"header\",", 15));
+	CU_ASSERT_STRING_EQUAL(string(o, "schema"), "pagetap.trace/1");
+	CU_ASSERT_STRING_EQUAL(string(o, "base_real"), "2026-03-01T12:00:00.000000001Z");
+	CU_ASSERT_EQUAL(number(o, "base_mono_ns"), 1234567890123);
+	CU_ASSERT_EQUAL(number(o, "page_size"), 4096);
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(o, "argv")), 4);
+	CU_ASSERT_PTR_NULL(json_object_get(o, "seq"));
+	CU_ASSERT_PTR_NULL(json_object_get(o, "ts"));
+	json_decref(o);
+	h.argv = odd;
+	h.base_mono_ns = SAMPLE_INT_MAX + 1;	/* 104 days of uptime */
+	n = record_format_header(&h, buf, sizeof(buf));
+	o = json_loadb(buf, (size_t)n, 0, NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+	CU_ASSERT(json_is_null(json_object_get(o, "base_mono_ns")));
+	CU_ASSERT_STRING_EQUAL(string(o, "base_mono_hex"), "0x20000000000000");
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(json_object_get(o, "argv_hex"), 2)),
+			       "636166ff1b");
+	json_decref(o);
+	CU_ASSERT_EQUAL(record_format_header(&h, buf, 100), -ENOSPC);
+	h.page_size = 0;
+	CU_ASSERT_EQUAL(record_format_header(&h, buf, sizeof(buf)), -EINVAL);
+}
+
+/* Whichever allocation fails, the line is either whole or not there. */
+static void test_starving(void)
+{
+	static char whole[RECORD_TEXT_LINE_MAX];
+	long failures = 0;
+
+	for (size_t i = 0; i < SAMPLES; i++) {
+		struct record r = sample_record(&samples[i]);
+		int64_t want = record_format(&r, 1, SAMPLE_PAGE, whole, sizeof(whole)), n;
+
+		for (long k = 1;; k++) {
+			starve_after(k);
+			n = record_format(&r, 1, SAMPLE_PAGE, buf, sizeof(buf));
+			if (!starve_hit())
+				break;
+			failures++;
+			CU_ASSERT(n == -ENOMEM || n == want);
+		}
+		CU_ASSERT_EQUAL(n, want);
+		CU_ASSERT(!memcmp(buf, whole, (size_t)want));
+		record_release(&r);
+	}
+	CU_ASSERT(failures > 50);
+	for (long k = 1;; k++) {
+		int64_t n;
+
+		starve_after(k);
+		n = record_format_header(&sample_header, buf, sizeof(buf));
+		if (!starve_hit()) {
+			CU_ASSERT(n > 0);
+			break;
+		}
+		CU_ASSERT(n == -ENOMEM || n > 0);
+	}
+	starve_after(1);
+	CU_ASSERT_PTR_NULL(record_text_new("x", 1, NULL, 0));
+	starve_hit();
+}
+
+static const struct suite_test tests[] = {
+	{ "every kind, key order and key names", test_every_kind },
+	{ "fault", test_fault },
+	{ "vma", test_vma },
+	{ "attach, fork, exec, exit", test_processes },
+	{ "arm, remap, gap, dirty", test_memory },
+	{ "lost, stats, detach, error", test_account },
+	{ "words there and back", test_words },
+	{ "every byte in a name", test_every_byte },
+	{ "what is UTF-8 and what is not", test_utf8 },
+	{ "long names", test_long_names },
+	{ "what no reader could read is refused", test_refusals },
+	{ "little room", test_little_room },
+	{ "header", test_header },
+	{ "the n-th allocation fails", test_starving },
+};
+
+SUITE_MAIN("record", tests)
