@@ -57,7 +57,8 @@ int procinfo_read(int procfd, struct procinfo *ret)
 	memcpy(ret->comm, open + 1, ret->comm_len);
 	got = sscanf(close + 1,
 		     " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld"
-		     " %*d %llu %*u %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %*d %*u %*u"
+		     " %*d %llu %*u %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u"
+		     " %*d %*d %*u %*u"
 		     " %*u %*u %*d %*u %*u %*u %*u %*u %*u %*u %lld",
 		     &ret->state, &ppid, &threads, &start, &code);
 	if (got < 4)

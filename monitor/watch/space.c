@@ -205,7 +205,8 @@ int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t
 
 	if (range_empty(r))
 		return 0;
-	if (t && t->what == (unsigned int)what && t->r.hi == r.lo && t->when + NSEC_PER_MSEC >= when) {
+	if (t && t->what == (unsigned int)what && t->r.hi == r.lo &&
+	    t->when + NSEC_PER_MSEC >= when) {
 		t->r.hi = r.hi;
 		t->when = when > t->when ? when : t->when;
 		return 0;
