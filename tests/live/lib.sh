@@ -43,9 +43,12 @@ run_cases() {
 		skip_words=
 		mkdir -p "$W/$name"
 		D=$W/$name
+		# bash tells of every process that was killed: here it always does.
+		exec 3>&2 2>"$D/stderr"
 		case_"$name"
 		rc=$?
 		cleanup
+		exec 2>&3 3>&-
 		case $rc in
 		0) passed=$((passed + 1)); echo "ok    $name ($((SECONDS - begin)) s)" ;;
 		77) skipped=$((skipped + 1)); echo "SKIP $skip_words" ;;
@@ -64,7 +67,8 @@ run_cases() {
 # What a failed case leaves for its reader.
 show_case() {
 	local f
-	for f in "$D"/*.err "$D"/*.out; do
+	sed -i '/: *[0-9]* \(Killed\|Terminated\) /d' "$D/stderr"
+	for f in "$D/stderr" "$D"/*.err "$D"/*.out; do
 		[ -s "$f" ] || continue
 		echo "    --- ${f##*/}"
 		tail -n 12 "$f" | cut -c 1-300 | sed 's/^/    /'
