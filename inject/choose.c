@@ -190,13 +190,14 @@ static void insert(struct choose *c, const struct choose_thread *t)
 	c->threads[i] = *t;
 }
 
-int choose_threads(int procfd, const struct memory *m, struct choose *ret)
+int choose_threads(int procfd, pid_t pid, const struct memory *m, struct choose *ret)
 {
 	_close_ int dir = openat(procfd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct procfile_numbers tids;
 	struct choose_thread t;
 	int tid, r;
 
+	ret->pid = pid;
 	ret->n = ret->seen = 0;
 	if (dir < 0)
 		return -errno;

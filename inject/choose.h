@@ -38,6 +38,7 @@ struct choose_thread {
 };
 
 struct choose {
+	pid_t pid;			/* whose threads they are */
 	struct choose_thread threads[CHOOSE_MAX];	/* best first */
 	unsigned int n;
 	unsigned int seen;
@@ -59,6 +60,6 @@ bool choose_may_reissue(long nr);
  * Candidates of a process; stops looking once it has met a perfect one.  -ESRCH: no
  * thread is left alive.
  */
-int choose_threads(int procfd, const struct memory *m, struct choose *ret);
+int choose_threads(int procfd, pid_t pid, const struct memory *m, struct choose *ret);
 
 #endif

@@ -180,38 +180,38 @@ static bool read_same_user_ns(int procfd)
 	return !strcmp(ours, theirs);
 }
 
-/* Version 2 says "frozen 1" in cgroup.events, the version 1 freezer has freezer.state. */
+static bool file_says(const char *root, const char *group, const char *file, const char *word)
+{
+	char path[512], text[256];
+
+	snprintf(path, sizeof(path), "%s%s/%s", root, group, file);
+	return procfile_read(AT_FDCWD, path, text, sizeof(text)) >= 0 && strstr(text, word);
+}
+
+/*
+ * Version 2 says "frozen 1" in cgroup.events (its root lies deeper where both versions
+ * are mounted); the freezer of version 1 has freezer.state.
+ */
 static void read_frozen(int procfd, struct facts *ret)
 {
-	char groups[2048], path[512], text[256];
-	const char *v;
+	char groups[2048];
 
 	if (procfile_read(procfd, "cgroup", groups, sizeof(groups)) < 0)
 		return;
 	for (char *line = groups, *next; line && *line; line = next) {
-		bool v2 = !strncmp(line, "0::", 3);
-		char *group = strstr(line, ":freezer:");
+		char *group = strchr(line, ':');
+		bool v2 = !strncmp(line, "0::", 3), v1 = group && !strncmp(group, ":freezer:", 9);
 
 		next = strchr(line, '\n');
 		if (next)
 			*next++ = '\0';
-		if (v2) {
-			snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.events", line + 3);
-			if (procfile_read(AT_FDCWD, path, text, sizeof(text)) < 0)
-				continue;
-			v = strstr(text, "frozen 1");
-			group = line + 3;
-		} else if (group && group < line + strlen(line)) {
-			group += strlen(":freezer:");
-			snprintf(path, sizeof(path), "/sys/fs/cgroup/freezer%s/freezer.state",
-				 group);
-			if (procfile_read(AT_FDCWD, path, text, sizeof(text)) < 0)
-				continue;
-			v = strncmp(text, "THAWED", 6) ? text : NULL;
-		} else {
+		group = v2 ? line + 3 : v1 ? group + 9 : NULL;
+		if (!group)
 			continue;
-		}
-		if (v)
+		if ((v2 && (file_says("/sys/fs/cgroup", group, "cgroup.events", "frozen 1") ||
+			    file_says("/sys/fs/cgroup/unified", group, "cgroup.events",
+				      "frozen 1"))) ||
+		    (v1 && file_says("/sys/fs/cgroup/freezer", group, "freezer.state", "FR")))
 			snprintf(ret->frozen, sizeof(ret->frozen), "%.120s", group);
 	}
 }

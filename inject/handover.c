@@ -84,15 +84,23 @@ static int listen_abstract(struct handover *h)
 	return 0;
 }
 
+static bool has_thread_pidfd(void)
+{
+	_close_ int fd = sys_pidfd_open(getpid(), PIDFD_THREAD);
+
+	return fd >= 0;
+}
+
 int handover_prepare(struct handover *h, struct pagetap_failure *failure, unsigned int flags,
-		     bool lend)
+		     bool lend, bool headless)
 {
 	int r = 0;
 
 	*h = (struct handover)HANDOVER_NULL;
 	h->lend = lend;
 	/* EBADF: the call is there and allowed to us; ENOSYS before 5.6, EPERM in a box. */
-	h->abstract = (flags & PAGETAP_NO_PIDFD_GETFD) || sys_pidfd_getfd(-1, -1) != -EBADF;
+	h->abstract = (flags & PAGETAP_NO_PIDFD_GETFD) || sys_pidfd_getfd(-1, -1) != -EBADF ||
+		      (headless && !has_thread_pidfd());
 	if (!(flags & PAGETAP_NO_DEVICE))
 		h->device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
 	if (h->device < 0)
@@ -125,9 +133,17 @@ static int make_pair(struct visit *v)
 
 static int grab_end(struct handover *h, struct visit *v, int pidfd)
 {
-	int fd = sys_pidfd_getfd(pidfd, v->fds[HANDOVER_NEAR]);
+	_close_ int thread = -1;
 	struct stat st;
+	int fd;
 
+	fd = sys_pidfd_getfd(pidfd, v->fds[HANDOVER_NEAR]);
+	if (fd == -ESRCH) {
+		/* The first thread has ended, and with it its use of the table. */
+		thread = sys_pidfd_open(v->tracee.tid, PIDFD_THREAD);
+		pidfd = thread;
+		fd = sys_pidfd_getfd(pidfd, v->fds[HANDOVER_NEAR]);
+	}
 	if (fd < 0)
 		return fail_here(v, "pidfd_getfd", -fd);
 	h->socket = fd;
@@ -283,7 +299,7 @@ static int get_uffd(struct handover *h, struct visit *v)
 		if (!r)
 			r = open_uffd(h, v);
 	}
-	if (r < 0 && !v->failure->error && v->tracee.stopped)
+	if (r < 0 && r != -ESRCH && !v->failure->error && v->tracee.stopped)
 		fail_call(v, h->lent ? "ioctl(USERFAULTFD_IOC_NEW)" : "userfaultfd", -r);
 	return r;
 }

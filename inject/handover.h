@@ -44,9 +44,12 @@ struct handover {
 
 #define HANDOVER_NULL { .device = -1, .listener = -1, .socket = -1, .uffd = -1 }
 
-/* Before the target is stopped: open what may take time. */
+/*
+ * Before the target is stopped: open what may take time.  lend: the target may not open
+ * a userfaultfd itself; headless: its first thread has ended.
+ */
 int handover_prepare(struct handover *h, struct pagetap_failure *failure, unsigned int flags,
-		     bool lend);
+		     bool lend, bool headless);
 /* On a visited thread with its net up.  Closes the target's copies also if it fails. */
 int handover_run(struct handover *h, struct visit *v, pid_t pid, int pidfd);
 /* Close everything of ours but uffd. */

@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,7 +17,8 @@
 #include "procfile.h"
 #include "sweep.h"
 
-#define ATTEMPTS 16			/* threads come and go, and exec replaces them all */
+#define ATTEMPTS 200			/* threads come and go, and exec replaces them all */
+#define PAUSE_NS (1000 * 1000)		/* between them: an exec takes its time */
 
 static enum pagetap_phase phase_of(const struct inject *in)
 {
@@ -42,19 +43,25 @@ static int prepare(struct inject *in)
 	struct facts now = { 0 };
 	int r;
 
+	in->progress->phase = PAGETAP_PHASE_SEIZE;
+	in->progress->bent = in->progress->netted = false;
 	v->progress = in->progress;
 	v->failure = &in->failure;
 	v->flags = in->flags;
-	v->shadow_stack = in->facts.shadow_stack;
-	r = facts_stat(in->procfd, &now);
+	/* Anew for each attempt: an exec changes credentials and more. */
+	r = facts_gather(in->procfd, in->pid, false, &now);
 	if (r < 0)
 		return r;
+	v->shadow_stack = now.shadow_stack;
 	v->alone = now.threads == 1;
+	in->facts.cap_effective = now.cap_effective;
+	in->facts.same_user_ns = now.same_user_ns;
 	r = visit_prepare(v, in->procfd);
 	if (!r)
-		r = choose_threads(in->procfd, &v->memory, &in->candidates);
+		r = choose_threads(in->procfd, in->pid, &v->memory, &in->candidates);
 	if (!r)
-		r = handover_prepare(&in->handover, &in->failure, in->flags, needs_device(in));
+		r = handover_prepare(&in->handover, &in->failure, in->flags, needs_device(in),
+				     now.state == 'Z');
 	return r;
 }
 
@@ -100,12 +107,28 @@ static int restore(struct inject *in)
 	return 0;
 }
 
+/*
+ * A SIGKILL, or the exec of another thread, ends a stopped thread too; then its memory
+ * and its descriptors fail in all sorts of ways first.
+ */
+static bool thread_is_gone(const struct inject *in)
+{
+	const struct tracee *t = &in->visit.tracee;
+	struct arch_regs unused;
+
+	return t->seized && t->stopped && tracee_get_regs(t, &unused) == -ESRCH;
+}
+
 static int attempt(struct inject *in)
 {
 	int r = prepare(in), undone;
 
 	if (!r)
 		r = work(in);
+	if (r < 0 && thread_is_gone(in)) {
+		failure_clear(&in->failure);
+		r = -ESRCH;
+	}
 	if (r < 0 && r != -ESRCH && !in->failure.error)
 		failure_set(&in->failure, phase_of(in), PAGETAP_REASON_NONE, -r, "%s: %s",
 			    pagetap_phase_name(in->progress->phase), strerrorname_np(-r));
@@ -185,8 +208,9 @@ int inject_run(struct inject *in)
 		handover_done(&in->handover);
 		in->visit.deadline = deadline;
 		r = attempt(in);
-		if (r == -ESRCH && (!alive(in) || clock_now() > deadline))
+		if (r != -ESRCH || !alive(in) || clock_now() > deadline)
 			break;
+		nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
 	}
 	if (r == -ESRCH && !in->failure.error)
 		say_gone(in);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,12 +16,13 @@
 #define SEARCH_MAX (UINT64_C(64) << 20)
 #define OVERLAP 16			/* no instruction sequence looked for is longer */
 
-int memory_open(struct memory *ret, int procfd)
+static int open_in(struct memory *ret, int dir)
 {
-	ret->mem = openat(procfd, "mem", O_RDWR | O_CLOEXEC);
+	ret->maps = -1;
+	ret->mem = openat(dir, "mem", O_RDWR | O_CLOEXEC);
 	if (ret->mem < 0)
 		return -errno;
-	ret->maps = openat(procfd, "maps", O_RDONLY | O_CLOEXEC);
+	ret->maps = openat(dir, "maps", O_RDONLY | O_CLOEXEC);
 	if (ret->maps < 0) {
 		int r = -errno;
 
@@ -28,6 +30,35 @@ int memory_open(struct memory *ret, int procfd)
 		return r;
 	}
 	return 0;
+}
+
+/* A zombie has no address space; its threads may still have the one it had. */
+static int open_in_thread(struct memory *ret, int procfd)
+{
+	_close_ int dir = openat(procfd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct procfile_numbers tids;
+	int tid, r = -ESRCH;
+
+	if (dir < 0)
+		return -ESRCH;
+	procfile_numbers_init(&tids, dir);
+	while (r < 0 && procfile_numbers_next(&tids, &tid) > 0) {
+		_close_ int task = -1;
+		char name[16];
+
+		snprintf(name, sizeof(name), "%d", tid);
+		task = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (task >= 0)
+			r = open_in(ret, task);
+	}
+	return r;
+}
+
+int memory_open(struct memory *ret, int procfd)
+{
+	int r = open_in(ret, procfd);
+
+	return r == -ESRCH ? open_in_thread(ret, procfd) : r;
 }
 
 void memory_close(struct memory *m)
@@ -166,6 +197,7 @@ int memory_find_insns(const struct memory *m, void *room, size_t size, struct ar
 	uint64_t left = SEARCH_MAX;
 	struct mapping map;
 	const char *name;
+	size_t seen = 0;
 	char *line;
 	int r = 0;
 
@@ -177,6 +209,7 @@ int memory_find_insns(const struct memory *m, void *room, size_t size, struct ar
 		while ((r = procfile_lines_next(&lines, &line)) > 0) {
 			if (!memory_parse_mapping(line, &map, &name))
 				return -EBADMSG;
+			seen++;
 			if (!map.executable || !map.readable || map.writable)
 				continue;
 			if (name[0] != '/' && strcmp(name, "[vdso]"))
@@ -185,5 +218,42 @@ int memory_find_insns(const struct memory *m, void *room, size_t size, struct ar
 				search(m, map.range, room, size, &left, ret);
 		}
 	}
-	return r;
+	/* No mapping at all: it is exiting. */
+	return r < 0 || seen ? r : -ESRCH;
+}
+
+static bool has(const struct memory *m, uint64_t at, uint64_t (*pick)(const struct arch_insns *))
+{
+	struct arch_insns found = { 0 };
+	unsigned char text[OVERLAP];
+	ssize_t n;
+
+	if (!at)
+		return true;
+	n = pread(m->mem, text, sizeof(text), (off_t)at);
+	if (n <= 0)
+		return false;
+	arch_insns_find(&found, at, text, (size_t)n);
+	return pick(&found) == at;
+}
+
+static uint64_t pick_call(const struct arch_insns *i)
+{
+	return i->call;
+}
+
+static uint64_t pick_call_return(const struct arch_insns *i)
+{
+	return i->call_return;
+}
+
+static uint64_t pick_sigreturn(const struct arch_insns *i)
+{
+	return i->sigreturn;
+}
+
+bool memory_has_insns(const struct memory *m, const struct arch_insns *insns)
+{
+	return has(m, insns->call, pick_call) && has(m, insns->call_return, pick_call_return) &&
+	       has(m, insns->sigreturn, pick_sigreturn);
 }

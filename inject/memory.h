@@ -24,7 +24,10 @@ struct memory {
 
 #define MEMORY_NULL { -1, -1 }
 
-/* procfd: a directory fd of /proc/PID.  Needs PTRACE_MODE_ATTACH.  -EPERM, -ESRCH. */
+/*
+ * procfd: a directory fd of /proc/PID.  Needs PTRACE_MODE_ATTACH.  -EPERM, -ESRCH.
+ * Goes through another thread when the first one has ended.
+ */
 int memory_open(struct memory *ret, int procfd);
 void memory_close(struct memory *m);
 
@@ -48,8 +51,12 @@ bool memory_parse_mapping(const char *line, struct mapping *ret, const char **re
 
 /*
  * Find instructions in executable mappings, libc's first; reads at most some tens of
- * megabytes.  room: any buffer of size bytes.  What is not found stays 0.
+ * megabytes.  room: any buffer of size bytes.  What is not found stays 0.  -ESRCH: it
+ * has no mappings any more.
  */
 int memory_find_insns(const struct memory *m, void *room, size_t size, struct arch_insns *ret);
+
+/* Are they still there?  An exec replaces all text. */
+bool memory_has_insns(const struct memory *m, const struct arch_insns *insns);
 
 #endif

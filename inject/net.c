@@ -23,8 +23,10 @@ static bool wants_net(const struct visit *v)
 
 static int block_signals(struct visit *v)
 {
-	int r = tracee_put_mask(&v->tracee, ALL_SIGNALS);
+	int r;
 
+	v->progress->bent = true;
+	r = tracee_put_mask(&v->tracee, ALL_SIGNALS);
 	v->mask_set = !r;
 	return r;
 }

@@ -103,7 +103,7 @@ static int close_copies(struct visit *v, const struct facts *f, int procfd, cons
 	v->deadline = clock_now() + NSEC_PER_SEC;
 	r = visit_prepare(v, procfd);
 	if (!r)
-		r = choose_threads(procfd, &v->memory, &candidates);
+		r = choose_threads(procfd, f->pid, &v->memory, &candidates);
 	if (!r)
 		r = visit_open(v, procfd, pidfd, f->start_time, &candidates);
 	if (!r)

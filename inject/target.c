@@ -300,9 +300,6 @@ int target_explain_seize(const struct facts *f, int error, struct pagetap_failur
 			    escaped(f->tracer_comm).s);
 		return -ret->error;
 	}
-	if (f->state == 'Z' || f->state == 'X')
-		return failure_set(ret, PAGETAP_PHASE_SEIZE, PAGETAP_REASON_EXITED, 0,
-				   "it exited while being attached to");
 	failure_set(ret, PAGETAP_PHASE_SEIZE, PAGETAP_REASON_NO_CAPABILITY, error,
 		    "the kernel does not permit ptrace here (%s): it is in a user namespace "
 		    "above yours, or a security module forbids it", strerrorname_np(error));

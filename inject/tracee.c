@@ -40,12 +40,13 @@ static int request(enum __ptrace_request what, pid_t tid, unsigned long addr, un
  * waited for, the kernel sends the thread the signal number of the stop, and 0x85 is
  * no valid signal, while a bare SIGTRAP would kill it.
  */
-int tracee_seize(struct tracee *t, pid_t tid, bool suspend_seccomp, uint64_t deadline)
+int tracee_seize(struct tracee *t, pid_t pid, pid_t tid, bool suspend_seccomp, uint64_t deadline)
 {
 	unsigned long options = PTRACE_O_TRACESYSGOOD;
 	int r;
 
 	t->tid = tid;
+	t->pid = pid;
 	t->seized = t->stopped = t->was_stopped = t->ended = false;
 	t->deadline = deadline;
 	if (suspend_seccomp)
@@ -55,6 +56,18 @@ int tracee_seize(struct tracee *t, pid_t tid, bool suspend_seccomp, uint64_t dea
 		return r;
 	t->seized = true;
 	return 0;
+}
+
+/*
+ * A thread that execs takes over the id of the first thread, and stays traced; if
+ * another one did so, ours is gone without a word.
+ */
+static bool follow_exec(struct tracee *t)
+{
+	if (t->tid == t->pid)
+		return false;
+	t->tid = t->pid;
+	return true;
 }
 
 static int wait_stop(struct tracee *t, int *ret_status)
@@ -68,7 +81,8 @@ static int wait_stop(struct tracee *t, int *ret_status)
 				return -ETIMEDOUT;
 			continue;
 		}
-		/* ECHILD: an exec by another thread took our thread's place silently. */
+		if (p < 0 && errno == ECHILD && follow_exec(t))
+			continue;
 		if (p < 0 || !WIFSTOPPED(status)) {
 			t->seized = t->stopped = false;
 			t->ended = p > 0;
@@ -92,11 +106,20 @@ static unsigned long signal_of(int status)
 	return status >> 16 ? 0 : (unsigned long)WSTOPSIG(status);
 }
 
+static int interrupt(struct tracee *t)
+{
+	int r = request(PTRACE_INTERRUPT, t->tid, 0, 0);
+
+	if (r == -ESRCH && follow_exec(t))
+		r = request(PTRACE_INTERRUPT, t->tid, 0, 0);
+	return r;
+}
+
 int tracee_stop(struct tracee *t)
 {
 	int status, r;
 
-	r = request(PTRACE_INTERRUPT, t->tid, 0, 0);
+	r = interrupt(t);
 	if (r < 0)
 		return r;
 	for (;;) {
@@ -210,4 +233,16 @@ int tracee_detach(struct tracee *t)
 	if (!r)
 		t->seized = t->stopped = false;
 	return r;
+}
+
+void tracee_release(struct tracee *t, uint64_t deadline)
+{
+	int status;
+
+	t->deadline = deadline;
+	/* ESRCH: it is ending, and must be waited for all the same. */
+	interrupt(t);
+	if (!wait_stop(t, &status))
+		request(PTRACE_DETACH, t->tid, 0, signal_of(status));
+	t->seized = t->stopped = false;
 }

@@ -17,6 +17,7 @@
 
 struct tracee {
 	pid_t tid;
+	pid_t pid;			/* the process: an exec moves the thread to this id */
 	bool seized;
 	bool stopped;
 	bool was_stopped;		/* in a group stop before we came: job control */
@@ -32,7 +33,7 @@ struct tracee {
  * PTRACE_SEIZE.  Never PTRACE_O_EXITKILL: our death must not be the target's.
  * suspend_seccomp needs CAP_SYS_ADMIN, 4.3.  -ESRCH, -EPERM, -EINVAL.
  */
-int tracee_seize(struct tracee *t, pid_t tid, bool suspend_seccomp, uint64_t deadline);
+int tracee_seize(struct tracee *t, pid_t pid, pid_t tid, bool suspend_seccomp, uint64_t deadline);
 
 /* PTRACE_INTERRUPT and wait.  -ETIMEDOUT: in an uninterruptible sleep; -ESRCH. */
 int tracee_stop(struct tracee *t);
@@ -56,6 +57,12 @@ int tracee_run_to_call(struct tracee *t);
  * let it not be made.  aside: registers that make no call.
  */
 int tracee_rescue(struct tracee *t, const struct arch_regs *aside);
+
+/*
+ * Let go of one that has not stopped yet, by stopping it: PTRACE_DETACH wants that.  If
+ * it does not stop in time our own end lets it go.
+ */
+void tracee_release(struct tracee *t, uint64_t deadline);
 
 /*
  * Let it go.  The kernel sets TIF_SIGPENDING of a stopped tracee here

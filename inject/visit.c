@@ -21,13 +21,24 @@
 #include "rseq.h"
 #include "target.h"
 
+#define PF_EXITING 0x4			/* proc_pid_stat(5) field 9 */
+#define REFUSALS 5			/* bare EPERM until it is believed */
 #define CALLS_MAX (5 * NSEC_PER_SEC)	/* for all calls; they do not block */
+#define RELEASE_MAX (20 * NSEC_PER_MSEC)
 #define RESCUE_MAX (10 * NSEC_PER_SEC)
 
 static int fail(struct visit *v, enum pagetap_reason reason, int error, const char *what)
 {
 	return failure_set(v->failure, (enum pagetap_phase)v->progress->phase, reason, error, "%s",
 			   what);
+}
+
+static bool is_exiting(int procfd)
+{
+	struct facts f = { 0 };
+
+	return facts_stat(procfd, &f) < 0 || f.state == 'Z' || f.state == 'X' ||
+	       (f.flags & PF_EXITING);
 }
 
 int visit_prepare(struct visit *v, int procfd)
@@ -52,6 +63,9 @@ int visit_prepare(struct visit *v, int procfd)
 	r = memory_find_insns(&v->memory, v->room, sizeof(v->room), &v->insns);
 	if (r < 0)
 		return r;
+	/* In the middle of an exec nothing can be read, either. */
+	if (!v->insns.call && (is_exiting(procfd) || ++v->refusals < REFUSALS))
+		return -ESRCH;
 	if (!v->insns.call)
 		return fail(v, PAGETAP_REASON_NO_SYSCALL_INSN, 0,
 			    "no system call instruction was found in its text");
@@ -84,7 +98,7 @@ static int explain_seize(struct visit *v, int procfd, const struct choose_thread
 {
 	struct facts f = { 0 };
 	char path[32];
-	int taskfd;
+	int taskfd, r;
 
 	if (t->seccomp && (error == EPERM || error == EINVAL))
 		return fail(v, PAGETAP_REASON_SECCOMP, EPERM,
@@ -92,10 +106,16 @@ static int explain_seize(struct visit *v, int procfd, const struct choose_thread
 			    "injecting a system call could kill it");
 	snprintf(path, sizeof(path), "task/%d", t->tid);
 	taskfd = openat(procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (taskfd >= 0) {
-		facts_gather(taskfd, t->tid, false, &f);
-		close(taskfd);
-	}
+	if (taskfd < 0)
+		return -ESRCH;
+	r = facts_gather(taskfd, t->tid, false, &f);
+	close(taskfd);
+	/*
+	 * The kernel answers EPERM for a thread that is just ending, too; after an exec
+	 * by another one its id is already that of a thread that lives.
+	 */
+	if (r < 0 || f.state == 'Z' || f.state == 'X' || (!f.tracer && ++v->refusals < REFUSALS))
+		return -ESRCH;
 	return target_explain_seize(&f, error, v->failure);
 }
 
@@ -169,6 +189,21 @@ static int find_home(struct visit *v, int procfd)
 	return 0;
 }
 
+/*
+ * Since the text was searched the program may have been replaced by an exec; from here
+ * on it cannot be, for that would end the stopped thread first.
+ */
+static int check_program(struct visit *v, int procfd)
+{
+	int r;
+
+	memory_close(&v->memory);
+	r = memory_open(&v->memory, procfd);
+	if (r < 0)
+		return r;
+	return memory_has_insns(&v->memory, &v->insns) ? 0 : -ESRCH;
+}
+
 static int stop_and_save(struct visit *v, int procfd)
 {
 	uint64_t since = clock_now();
@@ -184,6 +219,8 @@ static int stop_and_save(struct visit *v, int procfd)
 	v->stopped_at = clock_now();
 	v->tracee.deadline = v->stopped_at + CALLS_MAX;
 	r = progress_enter(v->progress, PAGETAP_PHASE_SAVE);
+	if (!r)
+		r = check_program(v, procfd);
 	if (!r)
 		r = tracee_save(&v->tracee, !(v->flags & PAGETAP_NO_NET));
 	if (r == -ENOTSUP)
@@ -205,7 +242,7 @@ int visit_open(struct visit *v, int procfd, int pidfd, uint64_t start_time,
 		return r;
 	for (unsigned int i = 0; i < candidates->n; i++) {
 		t = &candidates->threads[i];
-		r = tracee_seize(&v->tracee, t->tid, t->seccomp != 0, v->deadline);
+		r = tracee_seize(&v->tracee, candidates->pid, t->tid, t->seccomp != 0, v->deadline);
 		if (r != -ESRCH)
 			break;
 	}
@@ -247,9 +284,10 @@ int visit_close(struct visit *v, uint64_t *ret_ns)
 	if (!t->seized)
 		return 0;
 	if (!t->stopped) {
-		/* Never stopped: nothing was done, and our end lets it go. */
-		if (!v->is_bent)
+		if (!v->is_bent) {
+			tracee_release(t, clock_now() + RELEASE_MAX);
 			return 0;
+		}
 		t->deadline = clock_now() + RESCUE_MAX;
 		first = tracee_rescue(t, &v->bent);
 	}
@@ -271,6 +309,8 @@ int visit_close(struct visit *v, uint64_t *ret_ns)
 		r = tracee_detach(t);
 		first = first ? first : r;
 	}
+	if (t->seized && first == -ESRCH)
+		tracee_release(t, clock_now() + RELEASE_MAX);
 	if (v->stopped_at)
 		*ret_ns = clock_now() - v->stopped_at;
 	/* It died meanwhile, by a signal that cannot be blocked: nothing to undo. */

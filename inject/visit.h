@@ -46,6 +46,7 @@ struct visit {
 	int seccomp;			/* mode of the thread */
 	int fds[ARCH_NET_FDS];		/* descriptors of ours in the target, -1 none */
 	unsigned int calls;
+	unsigned int refusals;		/* of PTRACE_SEIZE, over all attempts */
 	uint64_t stopped_at;
 	unsigned char room[65536];	/* for searching text, and the image of the net */
 };

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+/* Cases: targets in namespaces, boxes and on unusual stacks. */
+#ifndef LIVE_INJECT_CASES_PLACES_H
+#define LIVE_INJECT_CASES_PLACES_H
+
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "shapes.h"
+
+enum place {
+	PLACE_NOBODY, PLACE_NETNS, PLACE_MOUNTNS, PLACE_PIDNS, PLACE_USERNS, PLACE_ALL,
+	PLACE_SECCOMP, PLACE_STRICT, PLACE_NOT_DUMPABLE,
+};
+
+#define NOBODY 65534
+
+static void become_nobody(void)
+{
+	if (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY))
+		abort();
+}
+
+/* An empty directory that only this process sees. */
+static void empty_root(void)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", "/mnt", "tmpfs", 0, "size=64k") || chroot("/mnt") || chdir("/"))
+		abort();
+}
+
+/* Kills on every call that the hand-over makes, were it not suspended. */
+static void filter_calls(void)
+{
+	static const int bad[] = { SYS_userfaultfd, SYS_socket, SYS_socketpair, SYS_sendmsg,
+				   SYS_recvmsg, SYS_ioctl, SYS_connect };
+	struct sock_filter f[32];
+	unsigned short n = 0;
+	struct sock_fprog prog = { .filter = f };
+
+	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+					      offsetof(struct seccomp_data, nr));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+						      (unsigned int)bad[i], 0, 1);
+		f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	}
+	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	prog.len = n;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog))
+		_exit(77);
+}
+
+static void map_user(void)
+{
+	char line[32];
+	int fd, n;
+
+	if (unshare(CLONE_NEWUSER))
+		_exit(77);
+	n = snprintf(line, sizeof(line), "0 %d 1\n", NOBODY);
+	fd = open("/proc/self/uid_map", O_WRONLY);
+	if (fd < 0 || write(fd, line, (size_t)n) != n)
+		_exit(77);
+	close(fd);
+}
+
+/* Strict: only read, write, exit and rt_sigreturn are left, so it spins on memory. */
+static void spin_strictly(struct shared *s)
+{
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT))
+		_exit(77);
+	atomic_fetch_add(&s->ready, 1);
+	while (!atomic_load(&s->stop)) {
+		int r = canary_round(7, 100000);
+
+		if (r)
+			shape_bad(s, r);
+		atomic_fetch_add(&s->rounds, 1);
+	}
+	syscall(SYS_exit, s->bad != 0);
+}
+
+static void shape_place(struct shared *s, long place)
+{
+	switch (place) {
+	case PLACE_NOBODY:
+		become_nobody();
+		break;
+	case PLACE_NETNS:
+		if (unshare(CLONE_NEWNET))
+			_exit(77);
+		break;
+	case PLACE_MOUNTNS:
+		if (unshare(CLONE_NEWNS))
+			_exit(77);
+		empty_root();
+		break;
+	case PLACE_USERNS:
+		become_nobody();
+		prctl(PR_SET_DUMPABLE, 1);	/* setuid cleared it, and with it uid_map */
+		map_user();
+		break;
+	case PLACE_ALL:
+		if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS))
+			_exit(77);
+		empty_root();
+		become_nobody();
+		unshare(CLONE_NEWUSER);
+		break;
+	case PLACE_SECCOMP:
+		become_nobody();
+		filter_calls();
+		break;
+	case PLACE_STRICT:
+		spin_strictly(s);
+		break;
+	case PLACE_NOT_DUMPABLE:
+		prctl(PR_SET_DUMPABLE, 0);
+		break;
+	}
+	shape_doze(s, 2);
+}
+
+/* A pid namespace begins with the next fork; its first process reports its host pid. */
+static void shape_pidns(struct shared *s, long arg)
+{
+	pid_t child;
+
+	(void)arg;
+	if (unshare(CLONE_NEWPID))
+		_exit(77);
+	child = fork();
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		shape_doze(s, 2);
+	}
+	atomic_store(&s->tid, child);
+	waitpid(child, NULL, 0);
+}
+
+static const char *place_pidns(void)
+{
+	struct target *t = target_start(shape_pidns, 0, 2), inner;
+	const char *w;
+
+	if (!t)
+		return skip("no-pidns");
+	inner = (struct target){ .pid = t->shared->tid, .shared = t->shared };
+	w = attach_times(&inner, 0, 5);
+	if (!w)
+		w = attach_times(&inner, PAGETAP_NO_PIDFD_GETFD, 5);
+	return w ? w : target_ends_well(t, 3000);
+}
+
+static const char *case_place(long place)
+{
+	static const char *const ids[] = { "", "no-mount", "no-mount", "no-pidns", "no-userns",
+					   "no-mount", "no-seccomp", "no-seccomp", "" };
+	struct target *t;
+	const char *w;
+	int status;
+
+	if (place == PLACE_PIDNS)
+		return place_pidns();
+	t = target_start(shape_place, place, place == PLACE_STRICT ? 1 : 2);
+	if (!t && waitpid(case_targets[0].pid, &status, WNOHANG) > 0 && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == 77)
+		return skip(ids[place]);
+	if (!t)
+		return "target not ready";
+	w = attach_times(t, 0, 10);
+	if (!w && place == PLACE_STRICT)
+		w = attach_times(t, PAGETAP_NO_NET, 5);
+	return w ? w : target_ends_well(t, 5000);
+}
+
+/* ---- stacks ---- */
+
+/* Somebody else's data lies right below the stack of a coroutine, as in Go's heap. */
+#define COROUTINE_STACK 4096
+#define BELOW 65536
+
+struct coroutine {
+	struct shared *s;
+	ucontext_t back, there;
+	unsigned char *block;
+};
+
+static struct coroutine *coroutine;	/* makecontext(3) passes only ints */
+
+static bool below_is_whole(const unsigned char *block)
+{
+	for (size_t i = 0; i < BELOW; i++)
+		if (((const volatile unsigned char *)block)[i] != (unsigned char)(i * 31 + 7))
+			return false;
+	return true;
+}
+
+static void in_coroutine(void)
+{
+	struct shared *s = coroutine->s;
+
+	atomic_fetch_add(&s->ready, 1);
+	while (!atomic_load(&s->stop)) {
+		if (!below_is_whole(coroutine->block))
+			shape_bad(s, 300);
+		atomic_fetch_add(&s->rounds, 1);
+	}
+}
+
+static void shape_coroutine(struct shared *s, long arg)
+{
+	/* canary_round() needs 4 KiB itself; this one runs on less */
+	struct coroutine c = { .s = s };
+
+	(void)arg;
+	c.block = mmap(NULL, BELOW + COROUTINE_STACK, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (size_t i = 0; i < BELOW; i++)
+		c.block[i] = (unsigned char)(i * 31 + 7);
+	getcontext(&c.there);
+	c.there.uc_stack.ss_sp = c.block + BELOW;
+	c.there.uc_stack.ss_size = COROUTINE_STACK;
+	c.there.uc_link = &c.back;
+	makecontext(&c.there, in_coroutine, 0);
+	coroutine = &c;
+	swapcontext(&c.back, &c.there);
+	_exit(s->bad != 0);
+}
+
+static const char *case_coroutine(long flags)
+{
+	struct target *t = target_start(shape_coroutine, 0, 1);
+	struct attach a;
+	const char *w;
+
+	if (!t)
+		return "target not ready";
+	w = attach_times(t, (unsigned int)flags, 60);
+	if (!w && attach(t->pid, (unsigned int)flags, &a) < 0)
+		return say(&a);
+	if (!w && a.loan.net)
+		return "bytes below a stack pointer in the heap were taken for free";
+	return w ? w : target_ends_well(t, 3000);
+}
+
+static struct shared *alt_shared;
+
+static void spin_in_handler(int sig)
+{
+	(void)sig;
+	atomic_fetch_add(&alt_shared->ready, 1);
+	while (!atomic_load(&alt_shared->stop)) {
+		int r = canary_round(3, 100000);
+
+		if (r)
+			shape_bad(alt_shared, r);
+	}
+}
+
+static void shape_altstack(struct shared *s, long arg)
+{
+	stack_t alt = { .ss_size = 65536 };
+	struct sigaction sa = { .sa_handler = spin_in_handler, .sa_flags = SA_ONSTACK };
+
+	(void)arg;
+	alt_shared = s;
+	alt.ss_sp = malloc(alt.ss_size);
+	sigaltstack(&alt, NULL);
+	sigaction(SIGUSR1, &sa, NULL);
+	raise(SIGUSR1);
+	_exit(s->bad != 0);
+}
+
+static const char *case_altstack(long arg)
+{
+	struct target *t = target_start(shape_altstack, 0, 1);
+	const char *w;
+
+	(void)arg;
+	if (!t)
+		return "target not ready";
+	w = attach_times(t, 0, 40);
+	return w ? w : target_ends_well(t, 3000);
+}
+
+/* ---- static programs ---- */
+
+static const char static_source[] =
+	"#include <poll.h>\n#include <stdio.h>\n#include <unistd.h>\n"
+	"int main(int c, char **v)\n{\n"
+	"	int *rounds = (int *)0, mine = 0;\n	(void)c; (void)v; (void)rounds;\n"
+	"	write(1, \"r\", 1);\n"
+	"	for (;;) {\n		if (poll(0, 0, 5) < 0)\n			return 3;\n"
+	"		if (++mine > 2000)\n			return 0;\n"
+	"		if (getppid() == 1)\n			return 0;\n	}\n}\n";
+
+static void shape_static(struct shared *s, long musl)
+{
+	char dir[] = "/tmp/pagetap-inject-XXXXXX", source[64], program[64];
+	pid_t pid;
+	FILE *f;
+
+	if (!mkdtemp(dir))
+		_exit(1);
+	snprintf(source, sizeof(source), "%s/t.c", dir);
+	snprintf(program, sizeof(program), "%s/t", dir);
+	f = fopen(source, "we");
+	if (!f || fputs(static_source, f) < 0 || fclose(f))
+		_exit(1);
+	pid = fork();
+	if (!pid) {
+		execlp(musl ? "musl-gcc" : "cc", "cc", "-static", "-O1", "-w", "-o", program,
+		       source, (char *)NULL);
+		_exit(127);
+	}
+	waitpid(pid, (int *)&s->count[0], 0);
+	unlink(source);
+	if (s->count[0])
+		_exit(77);
+	pid = fork();
+	if (!pid) {
+		close(1);
+		open("/dev/null", O_WRONLY);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execl(program, program, (char *)NULL);
+		_exit(127);
+	}
+	pause_ms(100);
+	unlink(program);
+	rmdir(dir);
+	atomic_store(&s->tid, pid);
+	atomic_fetch_add(&s->ready, 1);
+	waitpid(pid, (int *)&s->count[1], 0);
+	atomic_store(&s->returned, 1);
+	while (!atomic_load(&s->stop))
+		pause_ms(1);
+}
+
+static const char *case_static(long musl)
+{
+	struct target *t = target_start(shape_static, musl, 1), inner;
+	struct attach a;
+	const char *w;
+
+	if (!t)
+		return skip(musl ? "no-musl" : "no-static-libc");
+	inner = (struct target){ .pid = t->shared->tid, .shared = t->shared };
+	w = attach_times(&inner, 0, 30);
+	if (w)
+		return w;
+	if (attach(inner.pid, 0, &a) < 0)
+		return say(&a);
+	printf("   %s: %s\n", musl ? "musl" : "glibc", a.loan.net ? "with net" : "without net");
+	if (t->shared->returned)
+		return why("it ended with status 0x%lx", t->shared->count[1]);
+	kill(inner.pid, SIGKILL);
+	return target_ends_well(t, 3000);
+}
+
+/* ---- the rest ---- */
+
+static void *outlive(void *arg)
+{
+	pause_ms(20);
+	doze(arg);
+	_exit(((struct shared *)arg)->bad != 0);
+}
+
+static void shape_zombie_leader(struct shared *s, long arg)
+{
+	pthread_t th;
+
+	(void)arg;
+	pthread_create(&th, NULL, outlive, s);
+	pthread_exit(NULL);
+}
+
+static const char *case_zombie_leader(long arg)
+{
+	struct target *t = target_start(shape_zombie_leader, 0, 1);
+	const char *w;
+
+	(void)arg;
+	if (!t)
+		return "target not ready";
+	if (thread_state(t->pid, t->pid) != 'Z')
+		return "the first thread is no zombie";
+	w = attach_times(t, 0, 10);
+	return w ? w : target_ends_well(t, 3000);
+}
+
+/* Job control: still stopped afterwards, the parent is told nothing, CONT resumes. */
+static const char *case_stopped(long arg)
+{
+	struct target *t = target_start(shape_doze, 3, 3);
+	siginfo_t si = { 0 };
+	struct attach a;
+	long rounds;
+
+	(void)arg;
+	if (!t)
+		return "target not ready";
+	kill(t->pid, SIGSTOP);
+	if (waitid(P_PID, (id_t)t->pid, &si, WSTOPPED) || si.si_code != CLD_STOPPED)
+		return "it did not stop";
+	for (int i = 0; i < 20; i++) {
+		if (attach(t->pid, 0, &a) < 0)
+			return say(&a);
+		if (thread_state(t->pid, a.loan.tid) != 'T') {
+			pause_ms(5);
+			if (thread_state(t->pid, a.loan.tid) != 'T')
+				return why("state %c after attach %d",
+					   thread_state(t->pid, a.loan.tid), i);
+		}
+	}
+	memset(&si, 0, sizeof(si));
+	if (waitid(P_PID, (id_t)t->pid, &si, WSTOPPED | WCONTINUED | WEXITED | WNOHANG) ||
+	    si.si_pid)
+		return why("its parent was told something (code %d)", si.si_code);
+	rounds = t->shared->rounds;
+	kill(t->pid, SIGCONT);
+	pause_ms(100);
+	if (t->shared->rounds <= rounds)
+		return "SIGCONT did not resume it";
+	if (is_intact(t->pid))
+		return is_intact(t->pid);
+	return target_ends_well(t, 3000);
+}
+
+#endif
