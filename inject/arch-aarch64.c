@@ -94,6 +94,24 @@ void arch_regs_reissue(struct arch_regs *io)
 	(void)io;
 }
 
+bool arch_regs_restarted(const struct arch_regs *r)
+{
+	(void)r;
+	return false;
+}
+
+long arch_call_number(const void *text, size_t len)
+{
+	(void)text;
+	(void)len;
+	return -1;
+}
+
+void arch_regs_set_call(struct arch_regs *io, long nr)
+{
+	io->user.regs[8] = (unsigned long long)nr;
+}
+
 size_t arch_net_size(const struct arch_xstate *x)
 {
 	(void)x;

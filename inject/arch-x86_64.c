@@ -133,6 +133,28 @@ void arch_regs_reissue(struct arch_regs *io)
 	io->user.orig_rax = ~0UL;
 }
 
+bool arch_regs_restarted(const struct arch_regs *r)
+{
+	return r->user.orig_rax == SYS_restart_syscall;
+}
+
+/* mov $nr,%eax; syscall */
+long arch_call_number(const void *text, size_t len)
+{
+	const unsigned char *b = (const unsigned char *)text + len - 7;
+	uint32_t nr;
+
+	if (len < 7 || b[0] != 0xb8 || memcmp(b + 5, insn_call, sizeof(insn_call)))
+		return -1;
+	memcpy(&nr, b + 1, sizeof(nr));
+	return nr;
+}
+
+void arch_regs_set_call(struct arch_regs *io, long nr)
+{
+	io->user.orig_rax = (unsigned long)nr;
+}
+
 /* struct rt_sigframe up to where rt_sigreturn reads, as the kernel lays it out. */
 struct frame {
 	uint64_t sigreturn;		/* where the return before it goes */

@@ -66,6 +66,15 @@ enum arch_interrupted arch_regs_interrupted(const struct arch_regs *r, long *ret
 /* Make the interrupted call be issued again, with the same arguments. */
 void arch_regs_reissue(struct arch_regs *io);
 
+/*
+ * A call that had been interrupted before goes on as restart_syscall(2), which means
+ * nothing without the kernel's restart block.  Is it such a one, and if so which call
+ * do the instructions load that end at the instruction pointer?  -1: they do not say.
+ */
+bool arch_regs_restarted(const struct arch_regs *r);
+long arch_call_number(const void *text, size_t len);
+void arch_regs_set_call(struct arch_regs *io, long nr);
+
 /* ---- the net: signal frames that restore the thread without us ---- */
 
 #define ARCH_NET_FDS 4

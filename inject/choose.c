@@ -126,6 +126,16 @@ bool choose_may_reissue(long nr)
 	return false;
 }
 
+/* All that set current->restart_block.fn in Linux 6.18. */
+bool choose_has_restart_block(long nr)
+{
+#ifdef SYS_poll
+	if (nr == SYS_poll)
+		return true;
+#endif
+	return nr == SYS_nanosleep || nr == SYS_clock_nanosleep || nr == SYS_futex;
+}
+
 static bool is_poor_stack(const struct memory *m, uint64_t sp)
 {
 	struct mapping at, below;

@@ -56,6 +56,9 @@ enum choose_rank choose_rank(char state, const char *call, uint64_t *ret_sp);
  */
 bool choose_may_reissue(long nr);
 
+/* A call that the kernel continues as restart_syscall(2). */
+bool choose_has_restart_block(long nr);
+
 /*
  * Candidates of a process; stops looking once it has met a perfect one.  -ESRCH: no
  * thread is left alive.

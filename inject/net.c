@@ -50,12 +50,32 @@ static int map_scratch(struct visit *v, size_t len)
 	return 0;
 }
 
+/*
+ * What the last frame loads: what the thread is to get back, but a call that goes on as
+ * restart_syscall must be named, or the program would see EINTR.
+ */
+static struct arch_regs last_regs(const struct visit *v)
+{
+	struct arch_regs r = v->home;
+	unsigned char text[16];
+	long nr;
+
+	if (!arch_regs_restarted(&r) ||
+	    memory_read(&v->memory, arch_regs_ip(&r) - sizeof(text), text, sizeof(text)) < 0)
+		return r;
+	nr = arch_call_number(text, sizeof(text));
+	if (choose_has_restart_block(nr))
+		arch_regs_set_call(&r, nr);
+	return r;
+}
+
 static int hang(struct visit *v)
 {
 	uint64_t at = v->scratch.at + VISIT_ARGS;
+	struct arch_regs last = last_regs(v);
 	int r;
 
-	r = arch_net_build(&v->net, v->room, sizeof(v->room), at, &v->insns, &v->home,
+	r = arch_net_build(&v->net, v->room, sizeof(v->room), at, &v->insns, &last,
 			   v->tracee.mask, &v->tracee.xstate);
 	if (!r)
 		r = memory_write(&v->memory, at, v->room, v->net.len);

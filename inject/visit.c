@@ -184,8 +184,11 @@ static int find_home(struct visit *v, int procfd)
 	if (what == ARCH_USER_CODE)
 		return rseq_abort(t, &v->memory, &v->home);
 	if (what == ARCH_CALL_EINTR && !t->was_stopped && choose_may_reissue(nr) &&
-	    !signal_pending(procfd, t->tid))
+	    !signal_pending(procfd, t->tid)) {
 		arch_regs_reissue(&v->home);
+		/* At once, so that from here on our death does not show EINTR either. */
+		return tracee_put_regs(t, &v->home);
+	}
 	return 0;
 }
 

@@ -5,7 +5,7 @@
 
 #include "shapes.h"
 
-static const char *case_spin(long arg)
+static inline const char *case_spin(long arg)
 {
 	long threads = arg & 255, before;
 	struct target *t = target_start(shape_spin, threads, (int)threads);
@@ -21,14 +21,14 @@ static const char *case_spin(long arg)
 	return w ? w : target_ends_well(t, 5000);
 }
 
-static const char *case_blocked_all(long hard)
+static inline const char *case_blocked_all(long hard)
 {
 	struct target *t = target_start(shape_blocked_all, hard, BLOCKED_NR + 1);
 
 	return t ? attach_times(t, 0, 200) : "target not ready";
 }
 
-static const char *blocked_one(int which, unsigned int flags)
+static inline const char *blocked_one(int which, unsigned int flags)
 {
 	struct target *t = target_start(shape_blocked, which, 1);
 	const char *w;
@@ -41,7 +41,7 @@ static const char *blocked_one(int which, unsigned int flags)
 	return w;
 }
 
-static const char *case_blocked_each(long flags)
+static inline const char *case_blocked_each(long flags)
 {
 	for (int i = 0; i < BLOCKED_NR; i++) {
 		const char *w = blocked_one(i, (unsigned int)flags);
@@ -53,7 +53,7 @@ static const char *case_blocked_each(long flags)
 }
 
 /* Attach every 20 ms during a sleep of 400 ms, which must not become longer. */
-static const char *timed_one(int which)
+static inline const char *timed_one(int which)
 {
 	struct target *t = target_start(shape_timed, which, 1);
 	struct attach a;
@@ -77,7 +77,7 @@ static const char *timed_one(int which)
 	return NULL;
 }
 
-static const char *case_timed(long arg)
+static inline const char *case_timed(long arg)
 {
 	static const int calls[] = { BLOCKED_NANOSLEEP, BLOCKED_CLOCK_NANOSLEEP, BLOCKED_POLL,
 				     BLOCKED_PPOLL, BLOCKED_SELECT, BLOCKED_FUTEX_TIMED };
@@ -93,7 +93,7 @@ static const char *case_timed(long arg)
 }
 
 /* After attaches a signal with a handler interrupts epoll_wait as it always did. */
-static const char *case_real_eintr(long arg)
+static inline const char *case_real_eintr(long arg)
 {
 	struct target *t = target_start(shape_blocked, BLOCKED_EPOLL, 1);
 	struct attach a;
@@ -112,7 +112,7 @@ static const char *case_real_eintr(long arg)
 	return t->shared->what == -EINTR ? NULL : why("it returned %d", t->shared->what);
 }
 
-static int by_time(const void *a, const void *b)
+static inline int by_time(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
@@ -120,7 +120,7 @@ static int by_time(const void *a, const void *b)
 }
 
 /* 1 ms for one thread, 5 ms for ten; three times that here, where others work too. */
-static const char *case_stop_time(long threads)
+static inline const char *case_stop_time(long threads)
 {
 	struct target *t = target_start(shape_doze, threads, (int)threads);
 	uint64_t ns[200], limit = (threads == 1 ? 3 : 15) * NSEC_PER_MSEC;
@@ -145,7 +145,7 @@ static const char *case_stop_time(long threads)
 	return target_ends_well(t, 5000);
 }
 
-static const char *case_many_threads(long threads)
+static inline const char *case_many_threads(long threads)
 {
 	struct target *t = target_start(shape_doze, threads, (int)threads);
 	struct attach a;

@@ -19,14 +19,14 @@ enum place {
 
 #define NOBODY 65534
 
-static void become_nobody(void)
+static inline void become_nobody(void)
 {
 	if (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY))
 		abort();
 }
 
 /* An empty directory that only this process sees. */
-static void empty_root(void)
+static inline void empty_root(void)
 {
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount("none", "/mnt", "tmpfs", 0, "size=64k") || chroot("/mnt") || chdir("/"))
@@ -34,7 +34,7 @@ static void empty_root(void)
 }
 
 /* Kills on every call that the hand-over makes, were it not suspended. */
-static void filter_calls(void)
+static inline void filter_calls(void)
 {
 	static const int bad[] = { SYS_userfaultfd, SYS_socket, SYS_socketpair, SYS_sendmsg,
 				   SYS_recvmsg, SYS_ioctl, SYS_connect };
@@ -56,7 +56,7 @@ static void filter_calls(void)
 		_exit(77);
 }
 
-static void map_user(void)
+static inline void map_user(void)
 {
 	char line[32];
 	int fd, n;
@@ -71,7 +71,7 @@ static void map_user(void)
 }
 
 /* Strict: only read, write, exit and rt_sigreturn are left, so it spins on memory. */
-static void spin_strictly(struct shared *s)
+static inline void spin_strictly(struct shared *s)
 {
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT))
 		_exit(77);
@@ -86,7 +86,7 @@ static void spin_strictly(struct shared *s)
 	syscall(SYS_exit, s->bad != 0);
 }
 
-static void shape_place(struct shared *s, long place)
+static inline void shape_place(struct shared *s, long place)
 {
 	switch (place) {
 	case PLACE_NOBODY:
@@ -128,7 +128,7 @@ static void shape_place(struct shared *s, long place)
 }
 
 /* A pid namespace begins with the next fork; its first process reports its host pid. */
-static void shape_pidns(struct shared *s, long arg)
+static inline void shape_pidns(struct shared *s, long arg)
 {
 	pid_t child;
 
@@ -144,7 +144,7 @@ static void shape_pidns(struct shared *s, long arg)
 	waitpid(child, NULL, 0);
 }
 
-static const char *place_pidns(void)
+static inline const char *place_pidns(void)
 {
 	struct target *t = target_start(shape_pidns, 0, 2), inner;
 	const char *w;
@@ -158,7 +158,7 @@ static const char *place_pidns(void)
 	return w ? w : target_ends_well(t, 3000);
 }
 
-static const char *case_place(long place)
+static inline const char *case_place(long place)
 {
 	static const char *const ids[] = { "", "no-mount", "no-mount", "no-pidns", "no-userns",
 					   "no-mount", "no-seccomp", "no-seccomp", "" };
@@ -194,7 +194,7 @@ struct coroutine {
 
 static struct coroutine *coroutine;	/* makecontext(3) passes only ints */
 
-static bool below_is_whole(const unsigned char *block)
+static inline bool below_is_whole(const unsigned char *block)
 {
 	for (size_t i = 0; i < BELOW; i++)
 		if (((const volatile unsigned char *)block)[i] != (unsigned char)(i * 31 + 7))
@@ -202,7 +202,7 @@ static bool below_is_whole(const unsigned char *block)
 	return true;
 }
 
-static void in_coroutine(void)
+static inline void in_coroutine(void)
 {
 	struct shared *s = coroutine->s;
 
@@ -214,7 +214,7 @@ static void in_coroutine(void)
 	}
 }
 
-static void shape_coroutine(struct shared *s, long arg)
+static inline void shape_coroutine(struct shared *s, long arg)
 {
 	/* canary_round() needs 4 KiB itself; this one runs on less */
 	struct coroutine c = { .s = s };
@@ -234,7 +234,7 @@ static void shape_coroutine(struct shared *s, long arg)
 	_exit(s->bad != 0);
 }
 
-static const char *case_coroutine(long flags)
+static inline const char *case_coroutine(long flags)
 {
 	struct target *t = target_start(shape_coroutine, 0, 1);
 	struct attach a;
@@ -252,7 +252,7 @@ static const char *case_coroutine(long flags)
 
 static struct shared *alt_shared;
 
-static void spin_in_handler(int sig)
+static inline void spin_in_handler(int sig)
 {
 	(void)sig;
 	atomic_fetch_add(&alt_shared->ready, 1);
@@ -264,7 +264,7 @@ static void spin_in_handler(int sig)
 	}
 }
 
-static void shape_altstack(struct shared *s, long arg)
+static inline void shape_altstack(struct shared *s, long arg)
 {
 	stack_t alt = { .ss_size = 65536 };
 	struct sigaction sa = { .sa_handler = spin_in_handler, .sa_flags = SA_ONSTACK };
@@ -278,7 +278,7 @@ static void shape_altstack(struct shared *s, long arg)
 	_exit(s->bad != 0);
 }
 
-static const char *case_altstack(long arg)
+static inline const char *case_altstack(long arg)
 {
 	struct target *t = target_start(shape_altstack, 0, 1);
 	const char *w;
@@ -301,7 +301,7 @@ static const char static_source[] =
 	"		if (++mine > 2000)\n			return 0;\n"
 	"		if (getppid() == 1)\n			return 0;\n	}\n}\n";
 
-static void shape_static(struct shared *s, long musl)
+static inline void shape_static(struct shared *s, long musl)
 {
 	char dir[] = "/tmp/pagetap-inject-XXXXXX", source[64], program[64];
 	pid_t pid;
@@ -343,7 +343,7 @@ static void shape_static(struct shared *s, long musl)
 		pause_ms(1);
 }
 
-static const char *case_static(long musl)
+static inline const char *case_static(long musl)
 {
 	struct target *t = target_start(shape_static, musl, 1), inner;
 	struct attach a;
@@ -366,14 +366,14 @@ static const char *case_static(long musl)
 
 /* ---- the rest ---- */
 
-static void *outlive(void *arg)
+static inline void *outlive(void *arg)
 {
 	pause_ms(20);
 	doze(arg);
 	_exit(((struct shared *)arg)->bad != 0);
 }
 
-static void shape_zombie_leader(struct shared *s, long arg)
+static inline void shape_zombie_leader(struct shared *s, long arg)
 {
 	pthread_t th;
 
@@ -382,7 +382,7 @@ static void shape_zombie_leader(struct shared *s, long arg)
 	pthread_exit(NULL);
 }
 
-static const char *case_zombie_leader(long arg)
+static inline const char *case_zombie_leader(long arg)
 {
 	struct target *t = target_start(shape_zombie_leader, 0, 1);
 	const char *w;
@@ -397,7 +397,7 @@ static const char *case_zombie_leader(long arg)
 }
 
 /* Job control: still stopped afterwards, the parent is told nothing, CONT resumes. */
-static const char *case_stopped(long arg)
+static inline const char *case_stopped(long arg)
 {
 	struct target *t = target_start(shape_doze, 3, 3);
 	siginfo_t si = { 0 };

@@ -12,7 +12,7 @@
 #include "compat/uffd.h"
 
 /* The refusal that is wanted, or words. */
-static const char *refused(pid_t pid, unsigned int flags, enum pagetap_reason reason, int status,
+static inline const char *refused(pid_t pid, unsigned int flags, enum pagetap_reason reason, int status,
 			   const char *words)
 {
 	struct pagetap_opts o = { .size = sizeof(o), .flags = flags, .timeout_ms = 200 };
@@ -33,7 +33,7 @@ static const char *refused(pid_t pid, unsigned int flags, enum pagetap_reason re
 	return NULL;
 }
 
-static const char *case_refusals(long arg)
+static inline const char *case_refusals(long arg)
 {
 	struct target *threads = target_start(shape_doze, 2, 2);
 	char path[64];
@@ -71,7 +71,7 @@ static const char *case_refusals(long arg)
 }
 
 /* Run in a fork, because privileges do not come back. */
-static const char *as_other(void (*become)(void), pid_t pid, unsigned int flags,
+static inline const char *as_other(void (*become)(void), pid_t pid, unsigned int flags,
 			    enum pagetap_reason reason, int status, const char *words)
 {
 	static char text[512];
@@ -101,7 +101,7 @@ static const char *as_other(void (*become)(void), pid_t pid, unsigned int flags,
 	return why("%s: %s", pagetap_reason_name(reason), text);
 }
 
-static void drop(uint64_t caps)
+static inline void drop(uint64_t caps)
 {
 	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct d[2];
@@ -114,21 +114,21 @@ static void drop(uint64_t caps)
 		abort();
 }
 
-static void drop_ptrace(void)
+static inline void drop_ptrace(void)
 {
 	drop(UINT64_C(1) << CAP_SYS_PTRACE);
 }
 
-static void drop_admin(void)
+static inline void drop_admin(void)
 {
 	drop(UINT64_C(1) << CAP_SYS_ADMIN);
 }
 
-static void stay(void)
+static inline void stay(void)
 {
 }
 
-static const char *case_unprivileged(long arg)
+static inline const char *case_unprivileged(long arg)
 {
 	struct target *root = target_start(shape_doze, 1, 1);
 	struct target *nobody = target_start(shape_place, PLACE_NOBODY, 2);
@@ -160,7 +160,7 @@ static const char *case_unprivileged(long arg)
 	return w ? w : is_intact(box->pid);
 }
 
-static const char *case_traced(long arg)
+static inline const char *case_traced(long arg)
 {
 	struct target *t = target_start(shape_doze, 1, 1);
 	int fds[2], status;
@@ -192,7 +192,7 @@ static const char *case_traced(long arg)
 	return w ? w : target_ends_well(t, 3000);
 }
 
-static void shape_monitored(struct shared *s, long arg)
+static inline void shape_monitored(struct shared *s, long arg)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
@@ -207,7 +207,7 @@ static void shape_monitored(struct shared *s, long arg)
 	shape_doze(s, 1);
 }
 
-static const char *case_monitored(long arg)
+static inline const char *case_monitored(long arg)
 {
 	struct target *t = target_start(shape_monitored, 0, 1);
 	struct attach a;
@@ -223,7 +223,7 @@ static const char *case_monitored(long arg)
 	return attach(t->pid, PAGETAP_ALLOW_MONITORED, &a) < 0 ? say(&a) : NULL;
 }
 
-static bool write_file(const char *path, const char *text)
+static inline bool write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
@@ -233,7 +233,7 @@ static bool write_file(const char *path, const char *text)
 	return ok;
 }
 
-static const char *case_frozen(long arg)
+static inline const char *case_frozen(long arg)
 {
 	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified",
 					     "/sys/fs/cgroup/freezer" };
@@ -272,7 +272,7 @@ static const char *case_frozen(long arg)
 	return w;
 }
 
-static void shape_vfork(struct shared *s, long arg)
+static inline void shape_vfork(struct shared *s, long arg)
 {
 	pid_t child;
 
@@ -290,7 +290,7 @@ static void shape_vfork(struct shared *s, long arg)
 	_exit(s->bad != 0);
 }
 
-static const char *case_vfork(long arg)
+static inline const char *case_vfork(long arg)
 {
 	struct target *t = target_start(shape_vfork, 0, 1);
 	uint64_t t0 = clock_now();
@@ -310,7 +310,7 @@ static const char *case_vfork(long arg)
 	return w ? w : target_ends_well(t, 3000);
 }
 
-static const char *case_fd_limit(long arg)
+static inline const char *case_fd_limit(long arg)
 {
 	struct target *t = target_start(shape_fd_full, 0, 1);
 	static struct snapshot before, after;

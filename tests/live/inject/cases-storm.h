@@ -31,7 +31,7 @@ __asm__(
 );
 /* clang-format on */
 
-static void shape_rseq(struct shared *s, long arg)
+static inline void shape_rseq(struct shared *s, long arg)
 {
 	(void)arg;
 	if (!__rseq_size)
@@ -47,7 +47,7 @@ static void shape_rseq(struct shared *s, long arg)
 }
 
 /* Each attach is a preemption, and must abort the sequence as any other does. */
-static const char *case_rseq(long arg)
+static inline const char *case_rseq(long arg)
 {
 	struct target *t = target_start(shape_rseq, 0, 1);
 	struct attach a;
@@ -74,13 +74,13 @@ static const char *case_rseq(long arg)
 
 static struct shared *signal_shared;
 
-static void count_signal(int sig)
+static inline void count_signal(int sig)
 {
 	(void)sig;
 	atomic_fetch_add(&signal_shared->count[0], 1);
 }
 
-static void shape_signals(struct shared *s, long arg)
+static inline void shape_signals(struct shared *s, long arg)
 {
 	struct sigaction sa = { .sa_handler = count_signal, .sa_flags = SA_RESTART };
 	struct itimerval every = { { 0, 500 }, { 0, 500 } };
@@ -94,7 +94,7 @@ static void shape_signals(struct shared *s, long arg)
 	_exit(s->bad != 0);
 }
 
-static const char *case_signals(long arg)
+static inline const char *case_signals(long arg)
 {
 	struct target *t = target_start(shape_signals, 0, 1);
 	long before;
@@ -110,7 +110,7 @@ static const char *case_signals(long arg)
 	return w ? w : target_ends_well(t, 5000);
 }
 
-static const char *case_stop_cont(long arg)
+static inline const char *case_stop_cont(long arg)
 {
 	struct target *t = target_start(shape_spin, 3, 3);
 	struct attach a;
@@ -143,7 +143,7 @@ static const char *case_stop_cont(long arg)
 
 /* ---- coming and going ---- */
 
-static void shape_exit(struct shared *s, long us)
+static inline void shape_exit(struct shared *s, long us)
 {
 	struct timespec t = { 0, us * 1000 };
 	pthread_t th;
@@ -157,7 +157,7 @@ static void shape_exit(struct shared *s, long us)
 }
 
 /* Its own status in every case; "exited", or attached just in time. */
-static const char *case_exit(long arg)
+static inline const char *case_exit(long arg)
 {
 	int attached = 0;
 
@@ -185,7 +185,7 @@ static const char *case_exit(long arg)
 	return NULL;
 }
 
-static void *exec_thread(void *arg)
+static inline void *exec_thread(void *arg)
 {
 	struct timespec t = { 0, (long)(intptr_t)arg * 1000 };
 
@@ -197,7 +197,7 @@ static void *exec_thread(void *arg)
 }
 
 /* Even: by its only thread; odd: by another than the first, which takes over its id. */
-static void shape_exec(struct shared *s, long us)
+static inline void shape_exec(struct shared *s, long us)
 {
 	pthread_t th;
 
@@ -210,7 +210,7 @@ static void shape_exec(struct shared *s, long us)
 	exec_thread((void *)(intptr_t)us);
 }
 
-static const char *case_exec(long arg)
+static inline const char *case_exec(long arg)
 {
 	int attached = 0;
 
@@ -240,7 +240,7 @@ static const char *case_exec(long arg)
 /* ---- forks ---- */
 
 /* Sockets and userfaultfds among the first descriptors; there should be none. */
-static int foreign_fds(void)
+static inline int foreign_fds(void)
 {
 	char path[32], link[64];
 	int n = 0;
@@ -258,7 +258,7 @@ static int foreign_fds(void)
 	return n;
 }
 
-static void *fork_thread(void *arg)
+static inline void *fork_thread(void *arg)
 {
 	struct shared *s = arg;
 
@@ -285,7 +285,7 @@ static void *fork_thread(void *arg)
 	return NULL;
 }
 
-static void shape_forks(struct shared *s, long arg)
+static inline void shape_forks(struct shared *s, long arg)
 {
 	/* Some memory, so that a fork takes a while and overlaps. */
 	size_t size = 16u << 20;
@@ -301,7 +301,7 @@ static void shape_forks(struct shared *s, long arg)
 	_exit(s->bad != 0);
 }
 
-static const char *case_forks(long arg)
+static inline const char *case_forks(long arg)
 {
 	struct target *t = target_start(shape_forks, 0, 4);
 	struct attach a;
@@ -323,13 +323,13 @@ static const char *case_forks(long arg)
 	return w;
 }
 
-static void *short_thread(void *arg)
+static inline void *short_thread(void *arg)
 {
 	atomic_fetch_add(&((struct shared *)arg)->rounds, 1);
 	return NULL;
 }
 
-static void *breed_thread(void *arg)
+static inline void *breed_thread(void *arg)
 {
 	struct shared *s = arg;
 	pthread_t th;
@@ -341,7 +341,7 @@ static void *breed_thread(void *arg)
 	return NULL;
 }
 
-static void shape_breed(struct shared *s, long arg)
+static inline void shape_breed(struct shared *s, long arg)
 {
 	pthread_t th;
 
@@ -352,7 +352,7 @@ static void shape_breed(struct shared *s, long arg)
 	_exit(s->bad != 0);
 }
 
-static const char *case_thread_storm(long arg)
+static inline const char *case_thread_storm(long arg)
 {
 	struct target *t = target_start(shape_breed, 0, 2);
 	struct attach a;
@@ -369,7 +369,7 @@ static const char *case_thread_storm(long arg)
 }
 
 /* Two borrowings of one target overlap: one may find it traced, none may harm it. */
-static const char *case_two_at_once(long arg)
+static inline const char *case_two_at_once(long arg)
 {
 	struct target *t = target_start(shape_spin, 2, 2);
 	struct pagetap_opts o = { .size = sizeof(o) };
