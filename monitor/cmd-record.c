@@ -284,7 +284,12 @@ static int command_end(struct run *run, int status)
 
 	if (!l->pid)
 		return status;
-	if (status == EXIT_OK && run->rec.summary.reason != DETACH_EXIT)
+	/* What ended the recording was meant for the COMMAND as well. */
+	if (run->rec.summary.reason == DETACH_SIGTERM)
+		kill(l->pid, SIGTERM);
+	else if (run->rec.summary.reason == DETACH_SIGHUP)
+		kill(l->pid, SIGHUP);
+	if (!launch_ended(l))
 		log_verbose("waiting for %s to end", run->name[0].s);
 	if (launch_wait(l, run->signal_fd) == -EINTR)
 		launch_die_by(SIGINT);
