@@ -234,7 +234,7 @@ typed_exists() {
 			words=${line#*pagetap }
 			words=${words//\\-/-}
 			c=${words%% *}
-			for o in $(grep -oE -- '(^| )--?[a-z]+' <<<"${words%% -- *}" | tr -d ' '); do
+			for o in $(grep -oE -- '(^| )--?[a-z][a-z-]*' <<<"${words%% -- *}" | tr -d ' '); do
 				options_of "$c" | grep -qx -- "$o" || echo "no option $o: $line"
 			done
 		done
