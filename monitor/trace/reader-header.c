@@ -70,11 +70,14 @@ static int read_list(const json_t *o, const char *key, char ***ret, struct reade
 static int read_numbers(const json_t *o, struct reader_header *ret, struct reader_error *e)
 {
 	const json_t *base = json_object_get(o, "base_mono_ns");
+	const char *clock = json_string_value(json_object_get(o, "clock"));
 	int64_t page = json_integer_value(json_object_get(o, "page_size"));
 
 	if (page < 512 || page > INT32_MAX || page & (page - 1))
 		return reader_complain(e, "header: \"page_size\" is no page size");
 	ret->page_size = (uint32_t)page;
+	if (!clock || strcmp(clock, "CLOCK_MONOTONIC"))
+		return reader_complain(e, "header: \"clock\" is missing or another clock");
 	if (json_is_null(base))
 		return reader_hex(json_object_get(o, "base_mono_hex"), &ret->base_mono_ns) ?
 		       0 : reader_complain(e, "header: \"base_mono_hex\" is no hex string");

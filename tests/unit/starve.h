@@ -64,6 +64,13 @@ static inline void starve_after(long n)
 	starve_was_hit = false;
 }
 
+/* Without the JSON library's. */
+static inline void starve_ours_after(long n)
+{
+	starve_after(n);
+	json_set_alloc_funcs(__real_malloc, free);
+}
+
 static inline bool starve_hit(void)
 {
 	starve_left = 0;
