@@ -118,17 +118,12 @@ size_t arch_net_size(const struct arch_xstate *x)
 	return 0;
 }
 
-int arch_net_build(struct arch_net *ret, void *image, size_t size, uint64_t at,
-		   const struct arch_insns *insns, const struct arch_regs *original,
-		   uint64_t mask, const struct arch_xstate *x)
+int arch_net_build(struct arch_net *ret, void *image, size_t size,
+		   const struct arch_net_plan *plan)
 {
 	(void)image;
 	(void)size;
-	(void)at;
-	(void)insns;
-	(void)original;
-	(void)mask;
-	(void)x;
+	(void)plan;
 	memset(ret, 0, sizeof(*ret));
 	return -ENOTSUP;
 }

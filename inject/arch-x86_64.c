@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <ucontext.h>
 
 const char *const arch_name = "x86-64";
@@ -194,11 +195,13 @@ static void frame_init(struct frame *f, const struct arch_insns *insns)
 	f->ss = USER_DS;
 }
 
-static void frame_close(struct frame *f, const struct arch_insns *insns, uint64_t next)
+/* A frame that makes a call; no extended state: the last one brings it back. */
+static void frame_call(struct frame *f, const struct arch_insns *insns, uint64_t next, long nr,
+		       uint64_t first)
 {
 	frame_init(f, insns);
-	f->rax = SYS_close;
-	f->rdi = ~UINT64_C(0);
+	f->rax = (uint64_t)nr;
+	f->rdi = first;
 	f->rip = insns->call_return;
 	f->rsp = next;
 	f->sigmask = ~UINT64_C(0);
@@ -216,15 +219,14 @@ static bool restarts(const struct user_regs_struct *u)
 	return false;
 }
 
-static void frame_last(struct frame *f, const struct arch_insns *insns,
-		       const struct arch_regs *original, uint64_t mask, uint64_t fpstate)
+static void frame_last(struct frame *f, const struct arch_net_plan *plan, uint64_t fpstate)
 {
-	struct arch_regs r = *original;
+	struct arch_regs r = *plan->regs;
 	const struct user_regs_struct *u = &r.user;
 
 	if (restarts(u))
 		arch_regs_reissue(&r);
-	frame_init(f, insns);
+	frame_init(f, plan->insns);
 	f->r8 = u->r8;
 	f->r9 = u->r9;
 	f->r10 = u->r10;
@@ -245,7 +247,7 @@ static void frame_last(struct frame *f, const struct arch_insns *insns,
 	f->eflags = u->eflags;
 	f->cs = (uint16_t)u->cs;
 	f->ss = (uint16_t)u->ss;
-	f->sigmask = mask;
+	f->sigmask = plan->mask;
 	f->fpstate = fpstate;
 }
 
@@ -305,34 +307,76 @@ static void xstate_fill(unsigned char *image, const struct arch_xstate *x)
 	memcpy(image + sw.xstate_size, &magic2, sizeof(magic2));
 }
 
+struct image {
+	struct frame copy;
+	struct frame close[ARCH_NET_FDS];
+	struct frame last;
+	struct iovec to[ARCH_NET_FDS], from[ARCH_NET_FDS];
+	int32_t hold[ARCH_NET_FDS];
+	unsigned char pad[48];
+	unsigned char fpstate[];
+};
+
+static_assert(offsetof(struct image, fpstate) % 64 == 0, "XRSTOR wants it so");
+
 size_t arch_net_size(const struct arch_xstate *x)
 {
 	if (x->len < XSTATE_MIN)
 		return 0;
-	return (ARCH_NET_FDS + 1) * sizeof(struct frame) + x->len + sizeof(uint32_t) +
-	       SIGINFO_SIZE;
+	return sizeof(struct image) + x->len + sizeof(uint32_t) + SIGINFO_SIZE;
 }
 
-int arch_net_build(struct arch_net *ret, void *image, size_t size, uint64_t at,
-		   const struct arch_insns *insns, const struct arch_regs *original,
-		   uint64_t mask, const struct arch_xstate *x)
+static void fill_copy(struct image *m, const struct arch_net_plan *plan)
 {
-	struct frame *f = image;
-	uint64_t fpstate = at + (ARCH_NET_FDS + 1) * sizeof(*f);
+	struct frame *f = &m->copy;
 
-	if (!arch_insns_all(insns) || !arch_net_size(x))
-		return -ENOTSUP;
-	if (arch_net_size(x) > size)
-		return -ENOSPC;
-	memset(image, 0, arch_net_size(x));
 	for (int i = 0; i < ARCH_NET_FDS; i++) {
-		frame_close(&f[i], insns, at + (uint64_t)(i + 1) * sizeof(*f));
-		ret->fd_at[i] = (size_t)i * sizeof(*f) + offsetof(struct frame, rdi);
+		m->hold[i] = -1;
+		m->to[i] = (struct iovec){
+			(void *)(plan->at + offsetof(struct image, close) +
+				 (size_t)i * sizeof(*f) + offsetof(struct frame, rdi)),
+			sizeof(m->hold[i]),
+		};
+		m->from[i] = (struct iovec){
+			(void *)(plan->at + offsetof(struct image, hold) +
+				 (size_t)i * sizeof(m->hold[i])),
+			sizeof(m->hold[i]),
+		};
 	}
-	frame_last(&f[ARCH_NET_FDS], insns, original, mask, fpstate);
-	xstate_fill((unsigned char *)image + (ARCH_NET_FDS + 1) * sizeof(*f), x);
-	ret->sp = at;
-	ret->sp_last = at + ARCH_NET_FDS * sizeof(*f);
-	ret->len = arch_net_size(x);
+	frame_call(f, plan->insns, plan->at + offsetof(struct image, close), SYS_process_vm_readv,
+		   (uint64_t)plan->self);
+	f->rsi = plan->at + offsetof(struct image, to);
+	f->rdx = ARCH_NET_FDS;
+	f->r10 = plan->at + offsetof(struct image, from);
+	f->r8 = ARCH_NET_FDS;
+}
+
+int arch_net_build(struct arch_net *ret, void *image, size_t size,
+		   const struct arch_net_plan *plan)
+{
+	struct image *m = image;
+
+	if (!arch_insns_all(plan->insns) || !arch_net_size(plan->xstate))
+		return -ENOTSUP;
+	if (arch_net_size(plan->xstate) > size)
+		return -ENOSPC;
+	memset(image, 0, arch_net_size(plan->xstate));
+	fill_copy(m, plan);
+	for (size_t i = 0; i < ARCH_NET_FDS; i++) {
+		size_t at = offsetof(struct image, close) + i * sizeof(struct frame);
+
+		frame_call(&m->close[i], plan->insns, plan->at + at + sizeof(struct frame),
+			   SYS_close, ~UINT64_C(0));
+		ret->fd_at[i] = at + offsetof(struct frame, rdi);
+		ret->hold_at[i] = offsetof(struct image, hold) + i * sizeof(m->hold[0]);
+		ret->source_at[i] = offsetof(struct image, from) + i * sizeof(m->from[0]) +
+				    offsetof(struct iovec, iov_base);
+	}
+	frame_last(&m->last, plan, plan->at + offsetof(struct image, fpstate));
+	xstate_fill(m->fpstate, plan->xstate);
+	ret->sp = plan->at;
+	ret->sp_close = plan->at + offsetof(struct image, close);
+	ret->sp_last = plan->at + offsetof(struct image, last);
+	ret->len = arch_net_size(plan->xstate);
 	return 0;
 }

@@ -80,24 +80,37 @@ void arch_regs_set_call(struct arch_regs *io, long nr);
 #define ARCH_NET_FDS 4
 
 /*
- * An image of ARCH_NET_FDS frames, each of which closes one descriptor (-1: none),
- * and a last one with all registers, the signal mask and the extended state.
+ * An image: a frame that copies the numbers of descriptors from where system calls have
+ * written them, ARCH_NET_FDS frames each of which closes one (-1: none), and a last one
+ * with all registers, the signal mask and the extended state.
  */
 struct arch_net {
 	uint64_t sp;			/* stack pointer that starts the chain at its head */
-	uint64_t sp_last;		/* the same for the last frame alone */
-	size_t fd_at[ARCH_NET_FDS];	/* offsets in the image of 64-bit descriptors */
+	uint64_t sp_close;		/* behind the copy */
+	uint64_t sp_last;		/* at the last frame */
+	size_t fd_at[ARCH_NET_FDS];	/* offsets in the image: 64-bit, in the frame */
+	size_t hold_at[ARCH_NET_FDS];	/* 32-bit, one behind the other: what is copied */
+	size_t source_at[ARCH_NET_FDS];	/* 64-bit, address of what is copied instead */
 	size_t len;			/* bytes of the image */
+};
+
+/* What the image is built for. */
+struct arch_net_plan {
+	uint64_t at;			/* where it will lie, 64-byte aligned */
+	const struct arch_insns *insns;
+	const struct arch_regs *regs;	/* for the last frame */
+	uint64_t mask;
+	const struct arch_xstate *xstate;
+	pid_t self;			/* the process, as it calls itself */
 };
 
 /* Bytes that an image may need; 0: this architecture knows no net. */
 size_t arch_net_size(const struct arch_xstate *x);
 /*
- * Build it for address at (64-byte aligned).  The last frame issues an interrupted
- * call again, because rt_sigreturn(2) forgets restart blocks.  -ENOTSUP, -ENOSPC.
+ * The last frame issues an interrupted call again, because rt_sigreturn(2) forgets
+ * restart blocks.  -ENOTSUP, -ENOSPC.
  */
-int arch_net_build(struct arch_net *ret, void *image, size_t size, uint64_t at,
-		   const struct arch_insns *insns, const struct arch_regs *original,
-		   uint64_t mask, const struct arch_xstate *x);
+int arch_net_build(struct arch_net *ret, void *image, size_t size,
+		   const struct arch_net_plan *plan);
 
 #endif

@@ -80,6 +80,17 @@ static bool status_ids(const char *text, const char *key, uint32_t *ret)
 	return true;
 }
 
+/* The last of NSpid (4.1), which lists a number for each namespace from ours down. */
+static pid_t status_own_pid(const char *text, pid_t tgid)
+{
+	const char *v = procfile_value(text, "NSpid");
+	uint64_t n = (uint64_t)tgid;
+
+	while (v && procfile_number(v, 10, &n, &v))
+		v += strspn(v, "\t ");
+	return (pid_t)n;
+}
+
 int facts_parse_status(const char *text, struct facts *ret)
 {
 	uint64_t tgid, tracer, seccomp = 0;
@@ -93,6 +104,7 @@ int facts_parse_status(const char *text, struct facts *ret)
 		return -EBADMSG;
 	status_number(text, "Seccomp", 10, &seccomp);
 	ret->tgid = (pid_t)tgid;
+	ret->own_pid = status_own_pid(text, ret->tgid);
 	ret->tracer = (pid_t)tracer;
 	ret->seccomp = (int)seccomp;
 	features = procfile_value(text, "x86_Thread_features");

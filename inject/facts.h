@@ -20,6 +20,7 @@
 struct facts {
 	pid_t pid;
 	pid_t tgid, ppid, tracer;
+	pid_t own_pid;			/* in its own pid namespace */
 	char state;			/* proc_pid_stat(5) field 3 */
 	char comm[FACTS_NAME];		/* the target's bytes, as the kernel escapes them */
 	uint32_t threads;

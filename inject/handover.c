@@ -113,17 +113,23 @@ int handover_prepare(struct handover *h, struct pagetap_failure *failure, unsign
 	return 0;
 }
 
+/* The kernel writes both numbers where the net reads them, before they are in use. */
 static int make_pair(struct visit *v)
 {
+	uint64_t at = net_holds(v, HANDOVER_NEAR);
 	int pair[2], r;
 	long result;
 
-	r = remote_call(v, &result, SYS_socketpair, AF_UNIX, SOCKET_TYPE, 0, v->scratch.at, 0, 0);
+	r = remote_call(v, &result, SYS_socketpair, AF_UNIX, SOCKET_TYPE, 0, at, 0, 0);
 	if (r < 0)
 		return r;
-	if (result < 0)
-		return fail_call(v, "socketpair", (int)-result);
-	r = memory_read(&v->memory, v->scratch.at, pair, sizeof(pair));
+	if (result < 0) {
+		r = net_hold(v, HANDOVER_NEAR, -1);
+		if (!r)
+			r = net_hold(v, HANDOVER_FAR, -1);
+		return r < 0 ? r : fail_call(v, "socketpair", (int)-result);
+	}
+	r = memory_read(&v->memory, at, pair, sizeof(pair));
 	if (!r)
 		r = net_hold(v, HANDOVER_NEAR, pair[0]);
 	if (!r)
@@ -224,6 +230,8 @@ static int lend_device(struct handover *h, struct visit *v)
 	parcel_lay_out(&p, v->scratch.at, -1);
 	r = memory_write(&v->memory, v->scratch.at, &p, sizeof(p));
 	if (!r)
+		r = net_watch(v, HANDOVER_DEVICE, v->scratch.at + parcel_fd_at);
+	if (!r)
 		r = remote_call(v, &result, SYS_recvmsg, (uint64_t)v->fds[HANDOVER_FAR],
 				v->scratch.at, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, 0, 0, 0);
 	if (r < 0)
@@ -239,7 +247,8 @@ static int lend_device(struct handover *h, struct visit *v)
 	if (r < 0)
 		return fail_call(v, "recvmsg", -r);
 	h->lent = true;
-	return net_hold(v, HANDOVER_DEVICE, fd);
+	r = net_hold(v, HANDOVER_DEVICE, fd);
+	return r < 0 ? r : net_watch(v, HANDOVER_DEVICE, 0);
 }
 
 /* The near end has been grabbed: the target's own is not needed any more. */

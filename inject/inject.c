@@ -53,6 +53,7 @@ static int prepare(struct inject *in)
 	if (r < 0)
 		return r;
 	v->shadow_stack = now.shadow_stack;
+	v->self = now.own_pid;
 	v->alone = now.threads == 1;
 	in->facts.cap_effective = now.cap_effective;
 	in->facts.same_user_ns = now.same_user_ns;

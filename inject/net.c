@@ -73,17 +73,29 @@ static int hang(struct visit *v)
 {
 	uint64_t at = v->scratch.at + VISIT_ARGS;
 	struct arch_regs last = last_regs(v);
+	const struct arch_net_plan plan = {
+		.at = at,
+		.insns = &v->insns,
+		.regs = &last,
+		.mask = v->tracee.mask,
+		.xstate = &v->tracee.xstate,
+		.self = v->self,
+	};
 	int r;
 
-	r = arch_net_build(&v->net, v->room, sizeof(v->room), at, &v->insns, &last,
-			   v->tracee.mask, &v->tracee.xstate);
+	r = arch_net_build(&v->net, v->room, sizeof(v->room), &plan);
 	if (!r)
 		r = memory_write(&v->memory, at, v->room, v->net.len);
 	if (r < 0)
 		return r;
-	/* Strict seccomp allows rt_sigreturn but kills on close: leak rather than kill. */
+	/*
+	 * Without us seccomp is in force again.  Strict allows rt_sigreturn but kills on
+	 * close, and a filter may kill on what is not everyday: leak rather than kill.
+	 */
 	if (v->seccomp == MODE_STRICT)
 		v->net.sp = v->net.sp_last;
+	else if (v->seccomp)
+		v->net.sp = v->net.sp_close;
 	v->bent = v->home;
 	arch_regs_returned(&v->bent, v->insns.call_return, v->net.sp);
 	v->is_bent = true;
@@ -118,15 +130,37 @@ int net_hang(struct visit *v)
 	return r;
 }
 
+static int poke(struct visit *v, size_t at, const void *word, size_t len)
+{
+	return memory_write(&v->memory, v->scratch.at + VISIT_ARGS + at, word, len);
+}
+
 int net_hold(struct visit *v, unsigned int slot, int fd)
 {
 	int64_t word = fd;
+	int r;
 
 	v->fds[slot] = fd;
 	if (!v->has_net)
 		return 0;
-	return memory_write(&v->memory, v->scratch.at + VISIT_ARGS + v->net.fd_at[slot], &word,
-			    sizeof(word));
+	r = poke(v, v->net.hold_at[slot], &fd, sizeof(fd));
+	return r < 0 ? r : poke(v, v->net.fd_at[slot], &word, sizeof(word));
+}
+
+int net_watch(struct visit *v, unsigned int slot, uint64_t at)
+{
+	if (!v->has_net)
+		return 0;
+	if (!at)
+		at = net_holds(v, slot);
+	return poke(v, v->net.source_at[slot], &at, sizeof(at));
+}
+
+uint64_t net_holds(const struct visit *v, unsigned int slot)
+{
+	if (!v->has_net)
+		return v->scratch.at;
+	return v->scratch.at + VISIT_ARGS + v->net.hold_at[slot];
 }
 
 static int unmap_scratch(struct visit *v)

@@ -2,7 +2,8 @@
 /*
  * Net: what makes our own death harmless while a thread's registers are bent.
  *
- *	sp -> | rt_sigreturn | frame: close(fd 0), then sp = next |
+ *	sp -> | rt_sigreturn | frame: fetch the numbers of fds    |
+ *	      | rt_sigreturn | frame: close(fd 0), then sp = next |
  *	      | rt_sigreturn | frame: close(fd 1), ...            |
  *	      | rt_sigreturn | last frame: all registers, signal  |
  *	      |              | mask, extended state -> as before  |
@@ -15,6 +16,10 @@
  *
  * Order: registers, then signal mask when bending; mask, then registers when
  * straightening.  So the original mask is in force or in a frame at every instant.
+ *
+ * The number of a new userfaultfd appears in a register alone, which no frame can read.
+ * While nobody else uses the table it can be foreseen; else, if we die in the
+ * microseconds before it is noted, it stays open in the target and does nothing.
  */
 #ifndef INJECT_NET_H
 #define INJECT_NET_H
@@ -23,8 +28,18 @@
 
 /* After visit_open(): find scratch memory, hang the net, bend, block signals. */
 int net_hang(struct visit *v);
-/* Note that slot must be closed if we die; fd -1: no longer.  One word is written. */
+/* Note that slot must be closed if we die; fd -1: no longer. */
 int net_hold(struct visit *v, unsigned int slot, int fd);
+/*
+ * A call is about to write the number of slot's descriptor to address at: the net will
+ * read it there, so that not an instant passes between the two.  0: as net_hold() says.
+ */
+int net_watch(struct visit *v, unsigned int slot, uint64_t at);
+/*
+ * Where the numbers of slot and those behind it are held, for a call that writes there
+ * itself; some address for arguments if there is no net.
+ */
+uint64_t net_holds(const struct visit *v, unsigned int slot);
 /* Release scratch memory, straighten: mask, registers, bytes.  Not yet detached. */
 int net_take_down(struct visit *v);
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+const size_t parcel_fd_at = offsetof(struct parcel, control) + CMSG_LEN(0);
+
 void parcel_lay_out(struct parcel *p, uint64_t at, int fd)
 {
 	memset(p, 0, sizeof(*p));
@@ -17,12 +19,12 @@ void parcel_lay_out(struct parcel *p, uint64_t at, int fd)
 	p->head.msg_iovlen = 1;
 	p->head.msg_control = (void *)(uintptr_t)(at + offsetof(struct parcel, control));
 	p->head.msg_controllen = sizeof(p->control);
+	memcpy(CMSG_DATA(&p->control.head), &fd, sizeof(fd));
 	if (fd < 0)
 		return;
 	p->control.head.cmsg_len = CMSG_LEN(sizeof(int));
 	p->control.head.cmsg_level = SOL_SOCKET;
 	p->control.head.cmsg_type = SCM_RIGHTS;
-	memcpy(CMSG_DATA(&p->control.head), &fd, sizeof(fd));
 }
 
 int parcel_arrived(const struct parcel *p, int *ret)

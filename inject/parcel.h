@@ -8,6 +8,7 @@
 #ifndef INJECT_PARCEL_H
 #define INJECT_PARCEL_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -21,6 +22,9 @@ struct parcel {
 		unsigned char room[CMSG_SPACE(sizeof(int))];
 	} control;
 };
+
+/* Offset in a parcel of the descriptor's number; -1 until one has arrived. */
+extern const size_t parcel_fd_at;
 
 /* Pure: a message at address at, that sends fd, or for -1 has room to receive one. */
 void parcel_lay_out(struct parcel *p, uint64_t at, int fd);

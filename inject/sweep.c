@@ -99,6 +99,7 @@ static int close_copies(struct visit *v, const struct facts *f, int procfd, cons
 	int r;
 
 	v->shadow_stack = f->shadow_stack;
+	v->self = f->own_pid;
 	v->alone = f->threads == 1;
 	v->deadline = clock_now() + NSEC_PER_SEC;
 	r = visit_prepare(v, procfd);

@@ -32,6 +32,7 @@ struct visit {
 	unsigned int flags;		/* PAGETAP_* */
 	bool alone;			/* no other thread shares the descriptors */
 	bool shadow_stack;
+	pid_t self;			/* the process in its own pid namespace */
 	uint64_t deadline;
 
 	struct tracee tracee;
