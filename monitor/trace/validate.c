@@ -84,8 +84,6 @@ static void check_order(struct validator *v, const struct reader_record *r)
 
 static int check_fault(struct validator *v, const struct record *r, struct address_space *s)
 {
-	v->totals.faults++;
-	v->totals.writes += r->fault.write;
 	validate_place(v, r);
 	return validate_coverage(v, r, s);
 }
@@ -96,6 +94,8 @@ static int check_memory(struct validator *v, const struct record *r)
 	struct address_space *s;
 	int err = validate_space(v, r, &s);
 
+	v->totals.faults += r->kind == RECORD_FAULT;
+	v->totals.writes += r->kind == RECORD_FAULT && r->fault.write;
 	if (err || s->over)
 		return err;
 	switch ((enum record_kind)r->kind) {
