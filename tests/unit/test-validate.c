@@ -514,7 +514,7 @@ static void test_exec_and_exit(void)
 	begin(&s);
 	tell(&s, RECORD_EXIT, 100, 1);
 	wrote(&s, 1, 0, 101);
-	end(&s, 3, 3, 0);
+	end(&s, 4, 4, 0);
 	refuse(&s, s.n - 1, "mm 1 has ended before");
 	begin(&s);
 	tell(&s, RECORD_ATTACH, 100, 1);
