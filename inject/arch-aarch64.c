@@ -36,6 +36,11 @@ bool arch_insns_all(const struct arch_insns *i)
 	return i->call != 0;
 }
 
+bool arch_insns_best(const struct arch_insns *i)
+{
+	return arch_insns_all(i);
+}
+
 uint64_t arch_regs_sp(const struct arch_regs *r)
 {
 	return r->user.sp;

@@ -38,6 +38,11 @@ static const unsigned char insn_sigreturn[2][9] = {
 	{ 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 },			/* mov $15,%eax; syscall */
 };
 
+static const unsigned char insn_move_result[] = { 0x97, 0xc3 };	/* xchg %eax,%edi; ret */
+/* mov $3,%eax; syscall; cmp $-4096,%rax; ja 1f; ret */
+static const unsigned char insn_close_return[] = { 0xb8, 3, 0, 0, 0, 0x0f, 0x05, 0x48, 0x3d,
+						   0, 0xf0, 0xff, 0xff, 0x77, 1, 0xc3 };
+
 static void find(uint64_t *io, uint64_t at, const void *text, size_t len, const void *what,
 		 size_t n)
 {
@@ -56,11 +61,18 @@ void arch_insns_find(struct arch_insns *io, uint64_t at, const void *text, size_
 	find(&io->call_return, at, text, len, insn_call_return, sizeof(insn_call_return));
 	find(&io->sigreturn, at, text, len, insn_sigreturn[0], 9);
 	find(&io->sigreturn, at, text, len, insn_sigreturn[1], 7);
+	find(&io->move_result, at, text, len, insn_move_result, sizeof(insn_move_result));
+	find(&io->close_return, at, text, len, insn_close_return, sizeof(insn_close_return));
 }
 
 bool arch_insns_all(const struct arch_insns *i)
 {
 	return i->call && i->call_return && i->sigreturn;
+}
+
+bool arch_insns_best(const struct arch_insns *i)
+{
+	return arch_insns_all(i) && i->move_result && i->close_return;
 }
 
 uint64_t arch_regs_sp(const struct arch_regs *r)
@@ -308,6 +320,8 @@ static void xstate_fill(unsigned char *image, const struct arch_xstate *x)
 }
 
 struct image {
+	uint64_t first[6];		/* keeps what follows on 64 bytes */
+	uint64_t move_result, close_return;
 	struct frame copy;
 	struct frame close[ARCH_NET_FDS];
 	struct frame last;
@@ -318,6 +332,7 @@ struct image {
 };
 
 static_assert(offsetof(struct image, fpstate) % 64 == 0, "XRSTOR wants it so");
+static_assert(offsetof(struct image, copy) == 64, "first");
 
 size_t arch_net_size(const struct arch_xstate *x)
 {
@@ -374,7 +389,11 @@ int arch_net_build(struct arch_net *ret, void *image, size_t size,
 	}
 	frame_last(&m->last, plan, plan->at + offsetof(struct image, fpstate));
 	xstate_fill(m->fpstate, plan->xstate);
-	ret->sp = plan->at;
+	m->move_result = plan->insns->move_result;
+	m->close_return = plan->insns->close_return;
+	ret->sp = plan->at + offsetof(struct image, copy);
+	ret->sp_result = arch_insns_best(plan->insns) ?
+				 plan->at + offsetof(struct image, move_result) : 0;
 	ret->sp_close = plan->at + offsetof(struct image, close);
 	ret->sp_last = plan->at + offsetof(struct image, last);
 	ret->len = arch_net_size(plan->xstate);

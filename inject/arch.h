@@ -34,11 +34,16 @@ struct arch_insns {
 	uint64_t call;			/* a system call instruction */
 	uint64_t call_return;		/* one followed by a return instruction */
 	uint64_t sigreturn;		/* rt_sigreturn: number into register, call */
+	/* Not needed, but good to have: close what a call has returned. */
+	uint64_t move_result;		/* result into first argument, return */
+	uint64_t close_return;		/* close: number into register, call, return */
 };
 
 /* Look for what is still missing in *io, in text that lies at address at. */
 void arch_insns_find(struct arch_insns *io, uint64_t at, const void *text, size_t len);
 bool arch_insns_all(const struct arch_insns *i);
+/* Also those that are good to have. */
+bool arch_insns_best(const struct arch_insns *i);
 
 /* ---- registers ---- */
 
@@ -86,6 +91,7 @@ void arch_regs_set_call(struct arch_regs *io, long nr);
  */
 struct arch_net {
 	uint64_t sp;			/* stack pointer that starts the chain at its head */
+	uint64_t sp_result;		/* the same, closing the call's result first; or 0 */
 	uint64_t sp_close;		/* behind the copy */
 	uint64_t sp_last;		/* at the last frame */
 	size_t fd_at[ARCH_NET_FDS];	/* offsets in the image: 64-bit, in the frame */

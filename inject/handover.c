@@ -170,7 +170,7 @@ static int make_abstract(struct handover *h, struct visit *v)
 	long result;
 	int r;
 
-	r = remote_call(v, &result, SYS_socket, AF_UNIX, SOCKET_TYPE | SOCK_NONBLOCK, 0, 0, 0, 0);
+	r = remote_call_open(v, &result, SYS_socket, AF_UNIX, SOCKET_TYPE | SOCK_NONBLOCK, 0);
 	if (r < 0)
 		return r;
 	if (result < 0)
@@ -277,10 +277,10 @@ static int open_uffd(struct handover *h, struct visit *v)
 	if (v->flags & PAGETAP_USER_MODE_ONLY)
 		flags |= UFFD_USER_MODE_ONLY;
 	if (h->lent)
-		r = remote_call(v, &result, SYS_ioctl, (uint64_t)v->fds[HANDOVER_DEVICE],
-				USERFAULTFD_IOC_NEW, flags, 0, 0, 0);
+		r = remote_call_open(v, &result, SYS_ioctl, (uint64_t)v->fds[HANDOVER_DEVICE],
+				     USERFAULTFD_IOC_NEW, flags);
 	else
-		r = remote_call(v, &result, SYS_userfaultfd, flags, 0, 0, 0, 0, 0);
+		r = remote_call_open(v, &result, SYS_userfaultfd, flags, 0, 0);
 	if (r < 0)
 		return r;
 	if (result >= 0)

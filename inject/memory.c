@@ -168,7 +168,7 @@ int memory_mapping_at(const struct memory *m, uint64_t addr, struct mapping *ret
 static void search(const struct memory *m, struct range range, void *room, size_t size,
 		   uint64_t *io_left, struct arch_insns *io)
 {
-	for (uint64_t at = range.lo; at < range.hi && *io_left && !arch_insns_all(io);) {
+	for (uint64_t at = range.lo; at < range.hi && *io_left && !arch_insns_best(io);) {
 		size_t n = range.hi - at < size ? (size_t)(range.hi - at) : size;
 
 		if (memory_read(m, at, room, n) < 0)
@@ -247,6 +247,16 @@ static uint64_t pick_call_return(const struct arch_insns *i)
 	return i->call_return;
 }
 
+static uint64_t pick_move_result(const struct arch_insns *i)
+{
+	return i->move_result;
+}
+
+static uint64_t pick_close_return(const struct arch_insns *i)
+{
+	return i->close_return;
+}
+
 static uint64_t pick_sigreturn(const struct arch_insns *i)
 {
 	return i->sigreturn;
@@ -255,5 +265,7 @@ static uint64_t pick_sigreturn(const struct arch_insns *i)
 bool memory_has_insns(const struct memory *m, const struct arch_insns *insns)
 {
 	return has(m, insns->call, pick_call) && has(m, insns->call_return, pick_call_return) &&
-	       has(m, insns->sigreturn, pick_sigreturn);
+	       has(m, insns->sigreturn, pick_sigreturn) &&
+	       has(m, insns->move_result, pick_move_result) &&
+	       has(m, insns->close_return, pick_close_return);
 }

@@ -96,6 +96,8 @@ static int hang(struct visit *v)
 		v->net.sp = v->net.sp_last;
 	else if (v->seccomp)
 		v->net.sp = v->net.sp_close;
+	if (v->seccomp)
+		v->net.sp_result = 0;
 	v->bent = v->home;
 	arch_regs_returned(&v->bent, v->insns.call_return, v->net.sp);
 	v->is_bent = true;

@@ -18,7 +18,8 @@
  * straightening.  So the original mask is in force or in a frame at every instant.
  *
  * The number of a new userfaultfd appears in a register alone, which no frame can read.
- * While nobody else uses the table it can be foreseen; else, if we die in the
+ * libc has two instructions that close it: they come before the frames then.  Without
+ * them it can be foreseen while nobody else uses the table; else, if we die in the
  * microseconds before it is noted, it stays open in the target and does nothing.
  */
 #ifndef INJECT_NET_H

@@ -8,12 +8,9 @@
 
 #include "net.h"
 
-int remote_call(struct visit *v, long *ret, long nr, uint64_t a0, uint64_t a1, uint64_t a2,
-		uint64_t a3, uint64_t a4, uint64_t a5)
+static int call(struct visit *v, long *ret, uint64_t sp, long nr, const uint64_t arg[6])
 {
-	const uint64_t arg[6] = { a0, a1, a2, a3, a4, a5 };
 	struct arch_regs regs = v->bent;
-	uint64_t sp = v->has_net ? v->net.sp : arch_regs_sp(&v->home);
 	int r;
 
 	arch_regs_call(&regs, v->has_net ? v->insns.call_return : v->insns.call, sp, nr, arg);
@@ -32,6 +29,23 @@ int remote_call(struct visit *v, long *ret, long nr, uint64_t a0, uint64_t a1, u
 	v->calls++;
 	*ret = arch_regs_result(&regs);
 	return 0;
+}
+
+int remote_call(struct visit *v, long *ret, long nr, uint64_t a0, uint64_t a1, uint64_t a2,
+		uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	const uint64_t arg[6] = { a0, a1, a2, a3, a4, a5 };
+
+	return call(v, ret, v->has_net ? v->net.sp : arch_regs_sp(&v->home), nr, arg);
+}
+
+int remote_call_open(struct visit *v, long *ret, long nr, uint64_t a0, uint64_t a1, uint64_t a2)
+{
+	const uint64_t arg[6] = { a0, a1, a2 };
+
+	if (!v->has_net || !v->net.sp_result)
+		return remote_call(v, ret, nr, a0, a1, a2, 0, 0, 0);
+	return call(v, ret, v->net.sp_result, nr, arg);
 }
 
 /*

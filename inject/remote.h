@@ -17,6 +17,9 @@
 int remote_call(struct visit *v, long *ret, long nr, uint64_t a0, uint64_t a1, uint64_t a2,
 		uint64_t a3, uint64_t a4, uint64_t a5);
 
+/* The same for a call that opens a descriptor: if we die right then, it is closed. */
+int remote_call_open(struct visit *v, long *ret, long nr, uint64_t a0, uint64_t a1, uint64_t a2);
+
 /* close(2) of what slot holds.  0, or a negative errno of either kind. */
 int remote_close(struct visit *v, unsigned int slot);
 
