@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -46,6 +47,7 @@ struct run {
 	sigset_t old_mask;
 	int signal_fd;
 	uint64_t features;
+	bool attached;
 };
 
 static int parse_engine(void *member, const char *word, struct options_error *e)
@@ -220,6 +222,7 @@ static int attach_one(struct run *run, unsigned int i, struct pagetap_failure *f
 	r = session_attach(run->rec.session, run->a.targets.pid[i], f);
 	if (r < 0)
 		return r;
+	run->attached = true;
 	session_summary(run->rec.session, &now);
 	summary_attached(&run->name[i], &before, &now);
 	return 0;
@@ -352,6 +355,16 @@ static int attach_command(struct run *run)
 	return EXIT_COMMAND_FAILED;
 }
 
+/* A trace of nothing: the file that was made for it goes. */
+static void discard_output(struct run *run)
+{
+	struct stat st;
+
+	recording_end(&run->rec);
+	if (strcmp(run->path, "-") && !lstat(run->path, &st) && S_ISREG(st.st_mode))
+		unlink(run->path);
+}
+
 static int run_all(struct run *run)
 {
 	bool command = run->a.command;
@@ -369,7 +382,9 @@ static int run_all(struct run *run)
 	if (status)
 		return command ? EXIT_COMMAND_FAILED : status;
 	status = command ? attach_command(run) : attach(run);
-	if (status)
+	if (!run->attached)
+		discard_output(run);
+	if (status || !run->attached)
 		return status;
 	return command_end(run, record(run));
 }

@@ -140,12 +140,14 @@ static int choose(struct reading *g, uint32_t page_size)
 	while (n < g->n && n < DEMO_VIEW_MAX && g->vma[n].faults)
 		n++;
 	qsort(g->vma, n, sizeof(g->vma[0]), by_address);
-	for (unsigned int i = 0; i < n && !r; i++) {
-		r = picture_init(&v->picture[i], g->vma[i].r, page_size);
-		memcpy(v->name[i], g->vma[i].name, sizeof(v->name[i]));
-		v->n += !r;
+	for (unsigned int i = 0; i < n && r != -ENOMEM; i++) {
+		r = picture_init(&v->picture[v->n], g->vma[i].r, page_size);
+		if (r < 0)
+			continue;	/* too large for a picture */
+		memcpy(v->name[v->n], g->vma[i].name, sizeof(v->name[0]));
+		v->n++;
 	}
-	return r;
+	return r == -ENOMEM ? r : 0;
 }
 
 int demo_view_read(const char *path, struct demo_view *ret)

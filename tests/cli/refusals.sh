@@ -34,7 +34,14 @@ for_nobody() {
 }
 NOBODY=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 
-# python SCRIPT: runs, says ready, sleeps; pid in TARGET.
+# sleeper [COMMAND...]: a sleep that has executed; its pid is $!.
+sleeper() {
+	"$@" sleep 60 &
+	started $!
+	within 5 grep -qx sleep "/proc/$!/comm"
+}
+
+# python_target SCRIPT: runs, says ready, sleeps; pid in TARGET.
 python_target() {
 	start_target "$D/python.out" "${@:2}" /usr/bin/python3 -c "
 import ctypes, os, signal, sys, threading, time
@@ -49,8 +56,7 @@ case_no_such_process() {
 }
 
 case_one_of_several() {
-	sleep 60 &
-	started $!
+	sleeper || return
 	rec 4 'cannot attach to 999999999: no such process' -p $!,999999999 || return
 	untouched $!
 }
@@ -85,8 +91,7 @@ case_itself() {
 }
 
 case_already_traced() {
-	sleep 60 &
-	started $!
+	sleeper || return
 	local target=$!
 	strace -qq -o "$D/strace.log" -p "$target" &
 	started $!
@@ -117,17 +122,14 @@ case_word_size() {
 
 case_other_user() {
 	for_nobody || return
-	sleep 60 &
-	started $!
+	sleeper || return
 	refused 3 "cannot attach to $! \\(sleep\\): it belongs to user root and you are nobody without CAP_SYS_PTRACE" \
 		"${NOBODY[@]}" "$D/pagetap" record -o "$D/t.ndjson" -p $! || return
 	hinted 'run with sudo, or start the program under pagetap: pagetap record -- COMMAND'
 }
 
 case_root_without_capability() {
-	"${NOBODY[@]}" sleep 60 &
-	started $!
-	within 5 grep -q sleep "/proc/$!/comm" || return
+	sleeper "${NOBODY[@]}" || return
 	refused 3 "cannot attach to $! \\(sleep\\): CAP_SYS_PTRACE is missing although you are root \\(container\\?\\)" \
 		setpriv --bounding-set -sys_ptrace "$PAGETAP" record -o "$D/t.ndjson" -p $! || return
 	hinted 'docker run --cap-add=SYS_PTRACE'
@@ -161,9 +163,7 @@ if libc.prctl(22, 2, ctypes.byref(p), 0, 0): sys.exit("no seccomp")' || { skip n
 case_userfaultfd_forbidden() {
 	[ "$(cat /proc/sys/vm/unprivileged_userfaultfd)" = 0 ] || { skip old-kernel 'vm.unprivileged_userfaultfd is not 0'; return; }
 	for_nobody || return
-	"${NOBODY[@]}" sleep 60 &
-	started $!
-	within 5 grep -q sleep "/proc/$!/comm" || return
+	sleeper "${NOBODY[@]}" || return
 	refused 3 "cannot attach to $! \\(sleep\\): it may not create a userfaultfd: vm.unprivileged_userfaultfd is 0 and /dev/userfaultfd is not open to you" \
 		"${NOBODY[@]}" "$D/pagetap" record -o "$D/t.ndjson" -p $! || return
 	hinted 'run as root' || return
@@ -178,14 +178,29 @@ case_yama() {
 	local was
 	was=$(cat $scope)
 	for_nobody || return
-	"${NOBODY[@]}" sleep 60 &
-	started $!
+	sleeper "${NOBODY[@]}" || return
 	echo 1 >$scope || { skip no-yama 'kernel.yama.ptrace_scope cannot be set'; return; }
 	refused 3 "cannot attach to $! \\(sleep\\): kernel.yama.ptrace_scope is 1, .*" \
 		"${NOBODY[@]}" "$D/pagetap" record -o "$D/t.ndjson" -p $!
 	local rc=$?
 	echo "$was" >$scope
 	return $rc
+}
+
+# Found out only when it was stopped: all undone, and the output is gone again.
+case_no_free_descriptor() {
+	python_target 'import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+try:
+    while True: os.open("/dev/null", os.O_RDONLY)
+except OSError: pass' || return
+	local before
+	before=$(ls "/proc/$TARGET/fd")
+	refused 1 "could not set up $TARGET \\(python3\\): it has no free descriptor .* Its registers and memory were restored; it runs on" \
+		"$PAGETAP" record -o "$D/t.ndjson" -p "$TARGET" || return
+	hinted '.*--nofile' || return
+	[ "$(ls "/proc/$TARGET/fd")" = "$before" ] || wrong 'other descriptors than before' || return
+	untouched "$TARGET"
 }
 
 # The name of a process is its own choice.
