@@ -93,7 +93,8 @@ int validate_fork(struct validator *v, const struct record *r)
 		return err;
 	if (find(v, r->fork.child_mm)) {
 		if (births_are_seen(v))
-			validate_complain_about(v, "mm %u of the child is in use", r->fork.child_mm);
+			validate_complain_about(v, "mm %u of the child is in use",
+						r->fork.child_mm);
 		return 0;
 	}
 	err = introduce(v, r->fork.child_mm,

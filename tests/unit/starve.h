@@ -52,9 +52,10 @@ void *__wrap_realloc(void *p, size_t n)
 
 char *__wrap_strdup(const char *s)
 {
-	char *p = __wrap_malloc(strlen(s) + 1);
+	size_t len = strlen(s) + 1;
+	char *p = __wrap_malloc(len);
 
-	return p ? strcpy(p, s) : NULL;
+	return p ? memcpy(p, s, len) : NULL;
 }
 
 static inline void starve_after(long n)

@@ -20,73 +20,10 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "sink-files.h"
 #include "starve.h"
-#include "suite.h"
-#include "trace/reader-file.h"
-#include "trace/sink.h"
 
 #define TMPFS_BYTES 65536
-
-static char dir[] = "/tmp/pagetap-sink.XXXXXX";
-static char path_buf[6][160];
-
-/* dir/name; good for six more calls. */
-static const char *in(const char *where, const char *name)
-{
-	static unsigned int turn;
-	char *p = path_buf[turn++ % 6];
-
-	snprintf(p, sizeof(path_buf[0]), "%s/%s", where, name);
-	return p;
-}
-
-static const char *at(const char *name)
-{
-	return in(dir, name);
-}
-
-/* n lines of different lengths, each "NUMBER xxxx\n", from number `first`. */
-static size_t make_lines(char *buf, unsigned int first, unsigned int n)
-{
-	size_t len = 0;
-
-	for (unsigned int i = first; i < first + n; i++) {
-		len += (size_t)snprintf(buf + len, 16, "%u ", i);
-		memset(buf + len, 'x', i % 97);
-		len += i % 97;
-		buf[len++] = '\n';
-	}
-	return len;
-}
-
-/* Lines of a file, numbered without a hole from 0; -1: one that is not ours. */
-static long count_lines(const char *path, bool *ret_cut)
-{
-	struct reader_file *f;
-	const char *line;
-	uint64_t offset;
-	size_t len;
-	long n = 0;
-	int r;
-
-	if (reader_file_open(&f, path) < 0)
-		return -1;
-	while ((r = reader_file_next(f, &line, &len)) == 1)
-		if (strtol(line, NULL, 10) != n++)
-			break;
-	*ret_cut = reader_file_cut(f, &offset);
-	reader_file_close(f);
-	return r ? -1 : n;
-}
-
-static off_t file_size(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) < 0 ? -1 : st.st_size;
-}
-
-static char lines[1 << 20];
 
 static void test_file(void)
 {
@@ -254,131 +191,6 @@ static void test_shared_file(void)
 	close(other);
 }
 
-static void test_closed_pipe(void)
-{
-	struct sink *s;
-	char name[32];
-	int p[2];
-
-	CU_ASSERT_EQUAL_FATAL(pipe(p), 0);
-	snprintf(name, sizeof(name), "/dev/fd/%d", p[1]);
-	CU_ASSERT_EQUAL_FATAL(sink_open(&s, name), 0);
-	close(p[0]);
-	CU_ASSERT_EQUAL(sink_write(s, "a\n", 2), -EPIPE);
-	CU_ASSERT_EQUAL(sink_close(s), -EPIPE);
-	close(p[1]);
-}
-
-static void test_socket(void)
-{
-	struct sink *s;
-	char name[32], got[8] = "";
-	int p[2];
-
-	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", p[1]);
-	CU_ASSERT_EQUAL_FATAL(sink_open(&s, name), 0);
-	CU_ASSERT_EQUAL(sink_write(s, "ab\n", 3), 0);
-	CU_ASSERT_EQUAL(read(p[0], got, sizeof(got)), 3);
-	CU_ASSERT_STRING_EQUAL(got, "ab\n");
-	close(p[0]);
-	CU_ASSERT_EQUAL(sink_write(s, "a\n", 2), -EPIPE);
-	CU_ASSERT_EQUAL(sink_close(s), -EPIPE);
-	close(p[1]);
-}
-
-static void test_standard_output(void)
-{
-	int p[2], saved = dup(STDOUT_FILENO);
-	struct sink *s;
-	char got[8] = "";
-
-	fflush(stdout);
-	CU_ASSERT_EQUAL_FATAL(pipe(p), 0);
-	dup2(p[1], STDOUT_FILENO);
-	CU_ASSERT_EQUAL_FATAL(sink_open(&s, "-"), 0);
-	CU_ASSERT_EQUAL(sink_write(s, "ab\n", 3), 0);
-	CU_ASSERT_EQUAL(sink_close(s), 0);
-	/* It is still open for whoever prints next. */
-	CU_ASSERT_EQUAL(fcntl(STDOUT_FILENO, F_GETFD), 0);
-	dup2(saved, STDOUT_FILENO);
-	close(saved);
-	CU_ASSERT_EQUAL(read(p[0], got, sizeof(got)), 3);
-	CU_ASSERT_STRING_EQUAL(got, "ab\n");
-	close(p[0]);
-	close(p[1]);
-}
-
-/* Another thread: read a FIFO to its end, slowly, and count. */
-struct slow {
-	const char *path;
-	size_t bytes;
-};
-
-static void *slow_reader(void *arg)
-{
-	struct slow *slow = arg;
-	int fd = open(slow->path, O_RDONLY);
-	char buf[3000];
-	ssize_t n;
-
-	while ((n = read(fd, buf, sizeof(buf))) > 0) {
-		slow->bytes += (size_t)n;
-		usleep(500);
-	}
-	close(fd);
-	return NULL;
-}
-
-static void test_slow_reader(void)
-{
-	struct slow slow = { .path = at("fifo") };
-	size_t len = make_lines(lines, 0, 8000);
-	pthread_t thread;
-	struct sink *s;
-
-	CU_ASSERT_EQUAL_FATAL(mkfifo(slow.path, 0600), 0);
-	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, slow_reader, &slow), 0);
-	CU_ASSERT_EQUAL_FATAL(sink_open(&s, slow.path), 0);
-	CU_ASSERT_EQUAL(sink_write(s, lines, len), 0);
-	CU_ASSERT_EQUAL(sink_bytes(s), len);
-	CU_ASSERT_EQUAL(sink_close(s), 0);
-	pthread_join(thread, NULL);
-	CU_ASSERT_EQUAL(slow.bytes, len);
-}
-
-static void *hurry_soon(void *arg)
-{
-	usleep(50000);
-	sink_hurry(arg, 100);
-	return NULL;
-}
-
-/* A reader that never reads holds its writer until it is told to hurry. */
-static void test_stuck_reader(void)
-{
-	size_t len = make_lines(lines, 0, 8000);
-	uint64_t before;
-	pthread_t thread;
-	struct sink *s;
-	char name[32];
-	int p[2];
-
-	CU_ASSERT_EQUAL_FATAL(pipe(p), 0);
-	snprintf(name, sizeof(name), "/dev/fd/%d", p[1]);
-	CU_ASSERT_EQUAL_FATAL(sink_open(&s, name), 0);
-	before = clock_now();
-	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, hurry_soon, s), 0);
-	CU_ASSERT_EQUAL(sink_write(s, lines, len), -ETIMEDOUT);
-	CU_ASSERT(clock_now() - before >= 100 * NSEC_PER_MSEC);
-	CU_ASSERT(clock_now() - before < 20 * NSEC_PER_SEC);
-	CU_ASSERT(sink_bytes(s) > 0 && sink_bytes(s) < len);
-	pthread_join(thread, NULL);
-	CU_ASSERT_EQUAL(sink_close(s), -ETIMEDOUT);
-	close(p[0]);
-	close(p[1]);
-}
-
 static void test_zstd(void)
 {
 	size_t len = make_lines(lines, 0, 500), len2;
@@ -529,24 +341,6 @@ static void test_full_disk(void)
 	close(tty);
 }
 
-static void test_remove_all(void)
-{
-	static const char *const names[] = {
-		"plain", "again", "again.old", "link", "aim", "limited", "log", "shared",
-		"fifo", "t.zst", "s.zst", "s.zst.old",
-	};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		unlink(at(names[i]));
-	rmdir(at("folder"));
-	CU_ASSERT_EQUAL(rmdir(dir), 0);
-}
-
-static void test_make_dir(void)
-{
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-}
-
 static const struct suite_test tests[] = {
 	{ "a place for files", test_make_dir },
 	{ "file", test_file },
@@ -557,11 +351,6 @@ static const struct suite_test tests[] = {
 	{ "RLIMIT_FSIZE", test_file_limit },
 	{ "appending", test_appending },
 	{ "a file that others write to", test_shared_file },
-	{ "closed pipe", test_closed_pipe },
-	{ "socket", test_socket },
-	{ "standard output", test_standard_output },
-	{ "slow reader", test_slow_reader },
-	{ "stuck reader", test_stuck_reader },
 	{ "zstd frames", test_zstd },
 	{ "no memory", test_starving },
 	{ "full disk, terminal", test_full_disk },

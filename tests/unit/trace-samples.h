@@ -80,7 +80,7 @@ static const struct sample samples[] = {
 	{ { .kind = RECORD_LOST, SAMPLE_COMMON,
 	    .lost = { .n = RECORD_UNKNOWN, .faults = RECORD_UNKNOWN, .reason = LOST_PERF } },
 	  NULL, NULL },
-	{ { .kind = RECORD_ERROR, SAMPLE_COMMON, .error.error = 11 }, "read", "userfaultfd: again" },
+	{ { .kind = RECORD_ERROR, SAMPLE_COMMON, .error.error = 11 }, "read", "uffd: again" },
 	{ { .kind = RECORD_STATS, SAMPLE_COMMON,
 	    .stats = { .faults = 61204, .writes = 36720, .lost = 17, .repeats = 2,
 		       .dirty_pages = 300, .lat_p50_ns = 6100, .lat_p99_ns = 13200,
@@ -103,7 +103,9 @@ static inline struct record sample_record(const struct sample *s)
 
 static const char *const sample_modes[] = { "write", "missing", NULL };
 static const char *const sample_features[] = { "thread-id", "event-fork", NULL };
-static const char *const sample_events[] = { "missing", "wp", "minor", "fork", "exit", "map", NULL };
+static const char *const sample_events[] = {
+	"missing", "wp", "minor", "fork", "exit", "map", NULL
+};
 static const char *const sample_argv[] = { "pagetap", "record", "-p", "4242", NULL };
 
 static const struct record_header sample_header = {
