@@ -134,7 +134,8 @@ static void check_ways(size_t n, uint64_t *ret_taken)
 		CU_ASSERT_EQUAL(a.seq, b.seq);
 		CU_ASSERT_EQUAL(a.record.kind, b.record.kind);
 		if (a.record.kind == RECORD_FAULT)
-			CU_ASSERT(!memcmp(&a.record.fault, &b.record.fault, sizeof(a.record.fault)));
+			CU_ASSERT(!memcmp(&a.record.fault, &b.record.fault,
+					  sizeof(a.record.fault)));
 		CU_ASSERT_EQUAL(a.record.addr, b.record.addr);
 		CU_ASSERT_EQUAL(a.record.npages, b.record.npages);
 		CU_ASSERT_EQUAL(a.record.ts, b.record.ts);
@@ -220,7 +221,8 @@ static const struct bad_line bad_lines[] = {
 	  "no length" },
 	{ "{\"ev\":\"unmap\"," COMMON ",\"ts0\":1,\"addr\":\"0xfffffffffffff000\","
 	  "\"page\":4503599627370495,\"npages\":2}", "no length" },
-	{ "{\"ev\":\"unmap\"," COMMON ",\"ts0\":1,\"addr\":4096,\"page\":1,\"npages\":1}", "\"addr\"" },
+	{ "{\"ev\":\"unmap\"," COMMON ",\"ts0\":1,\"addr\":4096,\"page\":1,\"npages\":1}",
+	  "\"addr\"" },
 	{ "{\"ev\":\"unmap\"," COMMON ",\"ts0\":1,\"addr\":\"0X1000\",\"page\":1,\"npages\":1}",
 	  "\"addr\"" },
 	{ "{\"ev\":\"unmap\"," COMMON ",\"ts0\":1,\"addr\":\"0x01000\",\"page\":1,\"npages\":1}",
