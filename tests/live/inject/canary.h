@@ -15,33 +15,40 @@ int canary_sse(uint64_t loops, const void *vectors, void *ret_vectors);
 
 /* clang-format off */
 #define CANARY_REGISTERS(X) \
-	X(rax, 0x1a1a1a1a5b5b0001, 1) X(rbx, 0x1a1a1a1a5b5b0002, 2) X(rcx, 0x1a1a1a1a5b5b0003, 3) \
-	X(rdi, 0x1a1a1a1a5b5b0005, 5) X(rbp, 0x1a1a1a1a5b5b0006, 6) X(r8, 0x1a1a1a1a5b5b0008, 8) \
-	X(r9, 0x1a1a1a1a5b5b0009, 9) X(r10, 0x1a1a1a1a5b5b0010, 10) X(r11, 0x1a1a1a1a5b5b0011, 11) \
-	X(r12, 0x1a1a1a1a5b5b0012, 12) X(r13, 0x1a1a1a1a5b5b0013, 13) X(r14, 0x1a1a1a1a5b5b0014, 14)
+	X(rax, 0x1a1a1a1a5b5b0001, 1) X(rbx, 0x1a1a1a1a5b5b0002, 2) \
+	X(rcx, 0x1a1a1a1a5b5b0003, 3) X(rdi, 0x1a1a1a1a5b5b0005, 5) \
+	X(rbp, 0x1a1a1a1a5b5b0006, 6) X(r8, 0x1a1a1a1a5b5b0008, 8) \
+	X(r9, 0x1a1a1a1a5b5b0009, 9) X(r10, 0x1a1a1a1a5b5b0010, 10) \
+	X(r11, 0x1a1a1a1a5b5b0011, 11) X(r12, 0x1a1a1a1a5b5b0012, 12) \
+	X(r13, 0x1a1a1a1a5b5b0013, 13) X(r14, 0x1a1a1a1a5b5b0014, 14)
 
 #define CANARY_SET(reg, value, n) "	movabs $" #value ", %" #reg "\n"
 #define CANARY_CHECK(reg, value, n) \
-	"	movabs $" #value ", %r15\n	cmp %r15, %" #reg "\n	mov $" #n ", %r15d\n	jne 9f\n"
+	"	movabs $" #value ", %r15\n	cmp %r15, %" #reg "\n" \
+	"	mov $" #n ", %r15d\n	jne 9f\n"
+#define CANARY_EACH(from, step, count, what) \
+	"	.set i, " #from "\n	.rept " #count "\n" what "	.set i, i + " #step "\n	.endr\n"
 
 /* rsi and rdx stay pointers: to the vectors, and to where they go back. */
 #define CANARY_BODY(name, count, load, store) \
 	"	.text\n	.globl " name "\n	.type " name ", @function\n" name ":\n" \
-	"	push %rbx\n	push %rbp\n	push %r12\n	push %r13\n	push %r14\n	push %r15\n" \
-	"	.set i, 0\n	.rept " count "\n" load "	.set i, i + 1\n	.endr\n" \
+	"	push %rbx\n	push %rbp\n	push %r12\n	push %r13\n	push %r14\n" \
+	"	push %r15\n" \
+	CANARY_EACH(0, 1, count, load) \
 	"	mov %rdi, %r15\n" CANARY_REGISTERS(CANARY_SET) \
-	"	.set i, 8\n	.rept 16\n	mov %rbx, -i(%rsp)\n	.set i, i + 8\n	.endr\n" \
+	CANARY_EACH(8, 8, 16, "	mov %rbx, -i(%rsp)\n") \
 	"	std\n" \
 	"1:	dec %r15\n	jnz 1b\n" \
 	CANARY_REGISTERS(CANARY_CHECK) \
 	"	mov $20, %r15d\n" \
-	"	.set i, 8\n	.rept 16\n	cmp %rbx, -i(%rsp)\n	jne 9f\n	.set i, i + 8\n	.endr\n" \
-	"	.set i, 0\n	.rept " count "\n" store "	.set i, i + 1\n	.endr\n" \
-	"	pushfq\n	pop %rax\n	mov $21, %r15d\n	test $0x400, %eax\n	jz 9f\n" \
+	CANARY_EACH(8, 8, 16, "	cmp %rbx, -i(%rsp)\n	jne 9f\n") \
+	CANARY_EACH(0, 1, count, store) \
+	"	pushfq\n	pop %rax\n	mov $21, %r15d\n" \
+	"	test $0x400, %eax\n	jz 9f\n" \
 	"	xor %r15d, %r15d\n" \
 	"9:	cld\n	mov %r15d, %eax\n" \
-	"	pop %r15\n	pop %r14\n	pop %r13\n	pop %r12\n	pop %rbp\n	pop %rbx\n	ret\n" \
-	"	.size " name ", . - " name "\n"
+	"	pop %r15\n	pop %r14\n	pop %r13\n	pop %r12\n	pop %rbp\n" \
+	"	pop %rbx\n	ret\n	.size " name ", . - " name "\n"
 
 __asm__(
 	"	.altmacro\n"
@@ -49,8 +56,8 @@ __asm__(
 	"	.macro zstore n\n	vmovdqu64 %zmm\\n, (64 * \\n)(%rdx)\n	.endm\n"
 	"	.macro xload n\n	movdqu (64 * \\n)(%rsi), %xmm\\n\n	.endm\n"
 	"	.macro xstore n\n	movdqu %xmm\\n, (64 * \\n)(%rdx)\n	.endm\n"
-	CANARY_BODY("canary_avx512", "32", "	zload %i\n", "	zstore %i\n")
-	CANARY_BODY("canary_sse", "16", "	xload %i\n", "	xstore %i\n")
+	CANARY_BODY("canary_avx512", 32, "	zload %i\n", "	zstore %i\n")
+	CANARY_BODY("canary_sse", 16, "	xload %i\n", "	xstore %i\n")
 	"	.noaltmacro\n"
 );
 /* clang-format on */

@@ -135,7 +135,8 @@ static inline const char *case_stop_time(long threads)
 		ns[i] = a.loan.stop_ns;
 	}
 	qsort(ns, (size_t)n, sizeof(ns[0]), by_time);
-	printf("   stopped for %.0f us (median of %d), %.0f us (p90), %.0f us (longest); %u calls\n",
+	printf("   stopped for %.0f us (median of %d), %.0f us (p90), %.0f us (longest); "
+	       "%u calls\n",
 	       (double)ns[n / 2] / 1000, n, (double)ns[n * 9 / 10] / 1000,
 	       (double)ns[n - 1] / 1000, a.loan.calls);
 	if (!a.loan.net)

@@ -64,8 +64,8 @@ static inline const char *settles(const struct target *t, const struct snapshot 
 }
 
 /* Each phase some times, with one kind of fault; but not in the phase but. */
-static inline const char *all_phases(struct target *t, const char *what, unsigned int flags, int times,
-				     unsigned int but)
+static inline const char *all_phases(struct target *t, const char *what, unsigned int flags,
+				     int times, unsigned int but)
 {
 	static struct snapshot before;
 	int unharmed = 0;

@@ -12,8 +12,8 @@
 #include "compat/uffd.h"
 
 /* The refusal that is wanted, or words. */
-static inline const char *refused(pid_t pid, unsigned int flags, enum pagetap_reason reason, int status,
-			   const char *words)
+static inline const char *refused(pid_t pid, unsigned int flags, enum pagetap_reason reason,
+				  int status, const char *words)
 {
 	struct pagetap_opts o = { .size = sizeof(o), .flags = flags, .timeout_ms = 200 };
 	struct attach a;
@@ -59,7 +59,8 @@ static inline const char *case_refusals(long arg)
 	if (!w)
 		w = refused(-1, 0, PAGETAP_REASON_NO_PROCESS, 4, "no such process");
 	if (!w)
-		w = refused(zombie, 0, PAGETAP_REASON_ZOMBIE, 4, "it has already exited (zombie of");
+		w = refused(zombie, 0, PAGETAP_REASON_ZOMBIE, 4,
+			    "it has already exited (zombie of");
 	if (!w && thread_state(2, 2))
 		w = refused(2, 0, PAGETAP_REASON_KERNEL_THREAD, 5, "it is a kernel thread");
 	if (!w)
@@ -72,7 +73,7 @@ static inline const char *case_refusals(long arg)
 
 /* Run in a fork, because privileges do not come back. */
 static inline const char *as_other(void (*become)(void), pid_t pid, unsigned int flags,
-			    enum pagetap_reason reason, int status, const char *words)
+				   enum pagetap_reason reason, int status, const char *words)
 {
 	static char text[512];
 	int p[2], n;

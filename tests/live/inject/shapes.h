@@ -137,7 +137,8 @@ static inline void blocked_open(struct blocked_fds *b)
 }
 
 /* The call, with a time-out of s seconds where it has one.  Its result, or -errno. */
-static inline long blocked_call(enum blocked which, struct blocked_fds *b, const struct timespec *ts)
+static inline long blocked_call(enum blocked which, struct blocked_fds *b,
+				const struct timespec *ts)
 {
 	static const int zero;
 	struct timeval tv = { ts->tv_sec, ts->tv_nsec / 1000 };
