@@ -26,6 +26,7 @@ CK_RING_PROTOTYPE(record, record)
 
 #define SLOTS_MIN 64
 #define RESERVE_SHARE 8		/* of the ring, for records that are no faults */
+#define LAST_WORDS 4		/* slots for what ends a trace, whatever is in the ring */
 #define DOZE_SHARE 4		/* a quarter full wakes who dozes */
 
 enum { AWAKE, DOZING, SLEEPING };
@@ -136,9 +137,16 @@ static struct record declare(struct queue *q, uint64_t ts)
 	return lost;
 }
 
+/* A trace without its final stats and its detach would count as cut. */
+static bool ends_trace(const struct record *r)
+{
+	return r->kind == RECORD_DETACH || (r->kind == RECORD_STATS && r->stats.final);
+}
+
 bool queue_push(struct queue *q, struct record *r)
 {
-	unsigned int room = r->kind == RECORD_FAULT ? q->fault_room : q->room;
+	unsigned int room = r->kind == RECORD_FAULT ? q->fault_room :
+			    ends_trace(r) ? q->room : q->room - LAST_WORDS;
 	unsigned int need = q->undeclared ? 2 : 1;
 	struct record lost;
 

@@ -230,6 +230,7 @@ void session_adoptions_step(struct session *s)
 			emit_error(&s->shared.emit, a->pid, a->mm, clock_now(), -r, "follow",
 				   f.text);
 			drop_adoption(s, 0);
+			session_check_empty(s, DETACH_EXIT);
 		}
 		return;
 	}
@@ -238,6 +239,8 @@ void session_adoptions_step(struct session *s)
 	done = *a;
 	drop_adoption(s, 0);
 	finish_adoption(s, &done);
+	/* Whom it was for may have gone meanwhile. */
+	session_check_empty(s, DETACH_EXIT);
 }
 
 void session_adoptions_done(struct session *s)

@@ -20,7 +20,7 @@
 #define NAMING_RETRY (2 * NSEC_PER_MSEC)
 #define CANDIDATES 64
 
-static void check_empty(struct session *s, enum detach_reason why)
+void session_check_empty(struct session *s, enum detach_reason why)
 {
 	if (s->any_attached && !s->spaces && !s->nadoptions)
 		session_stop(s, why);
@@ -103,7 +103,7 @@ static void exec_space(struct session *s, struct space *sp)
 	session_drop_space(s, sp);
 	if (s->opts.follow)
 		session_adopt(s, pid, new_mm);
-	check_empty(s, DETACH_EXEC);
+	session_check_empty(s, DETACH_EXEC);
 }
 
 /* The only unnamed child of `parent`, or NULL if there is none or more than one. */
@@ -236,7 +236,7 @@ void session_on_gone(struct session *s, struct space *sp)
 	}
 	emit_exit(s, sp);
 	session_drop_space(s, sp);
-	check_empty(s, DETACH_EXIT);
+	session_check_empty(s, DETACH_EXIT);
 }
 
 void session_on_failed(struct session *s, struct space *sp)
@@ -248,7 +248,7 @@ void session_on_failed(struct session *s, struct space *sp)
 	if (!sp->pid)
 		emit_named(&s->shared.emit, sp->mm, 0);
 	session_drop_space(s, sp);
-	check_empty(s, DETACH_ERROR);
+	session_check_empty(s, DETACH_ERROR);
 }
 
 void session_on_dead(struct session *s, struct space *sp)
@@ -269,7 +269,7 @@ void session_on_dead(struct session *s, struct space *sp)
 	}
 	emit_named(&s->shared.emit, sp->mm, 0);
 	session_drop_space(s, sp);
-	check_empty(s, DETACH_EXIT);
+	session_check_empty(s, DETACH_EXIT);
 }
 
 static unsigned int candidates_of(struct session *s, const struct space *child, pid_t *ret)

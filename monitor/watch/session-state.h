@@ -74,6 +74,8 @@ void session_adoptions_done(struct session *s);
 /* session-proc.c */
 
 void session_read_procwatch(struct session *s);
+/* Stop when nobody is watched any more, and nobody waits to be. */
+void session_check_empty(struct session *s, enum detach_reason why);
 /* Put a named space's pidfd into the loop. */
 int session_watch_pidfd(struct session *s, struct space *sp);
 /* The process of a space has gone (pidfd). */
