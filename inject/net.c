@@ -117,6 +117,11 @@ int net_hang(struct visit *v)
 
 	v->bent = v->home;
 	arch_regs_returned(&v->bent, v->insns.call, arch_regs_sp(&v->home));
+	r = dispatch_suspend(v->tracee.tid, &v->dispatch);
+	if (r < 0)
+		return r;
+	if (v->dispatch.mode)		/* only we can switch it on again */
+		v->was_bare = true;
 	r = scratch_take(&v->scratch, &v->memory, arch_regs_sp(&v->home),
 			 arch_regs_tls(&v->home), len);
 	if (r == -ENOENT || r == -EIO)
@@ -200,5 +205,7 @@ int net_take_down(struct visit *v)
 	}
 	first = first ? first : r;
 	r = scratch_give_back(&v->scratch, &v->memory);
+	first = first ? first : r;
+	r = dispatch_resume(v->tracee.tid, &v->dispatch);
 	return first ? first : r;
 }

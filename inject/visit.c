@@ -50,6 +50,7 @@ int visit_prepare(struct visit *v, int procfd)
 	v->memory = (struct memory)MEMORY_NULL;
 	v->is_saved = v->is_bent = v->mask_set = v->has_net = v->was_bare = false;
 	v->scratch.dirty = false;
+	v->dispatch.mode = 0;
 	v->scratch.mapped = (struct range){ 0, 0 };
 	v->net = (struct arch_net){ 0 };
 	v->calls = 0;

@@ -17,6 +17,7 @@
 
 #include "arch.h"
 #include "choose.h"
+#include "dispatch.h"
 #include "memory.h"
 #include "pagetap/inject.h"
 #include "progress.h"
@@ -42,6 +43,7 @@ struct visit {
 	struct arch_net net;
 	struct arch_regs home;		/* what the thread gets back */
 	struct arch_regs bent;
+	struct dispatch dispatch;	/* as found */
 	bool is_saved, is_bent, mask_set, has_net;
 	bool was_bare;			/* some call was made without a net below it */
 	int seccomp;			/* mode of the thread */

@@ -290,6 +290,141 @@ static inline const char *case_altstack(long arg)
 	return w ? w : target_ends_well(t, 3000);
 }
 
+/*
+ * The same on an array in a thread's own stack: below it, and far down where scratch
+ * lies, is live data of another frame.
+ */
+static inline void *within_stack(void *arg)
+{
+	unsigned char below[7u << 20];
+	struct shared *s = arg;
+
+	for (size_t i = 0; i < sizeof(below); i++)
+		((volatile unsigned char *)below)[i] = (unsigned char)(i * 31 + 7);
+	atomic_fetch_add(&s->ready, 1);
+	while (!atomic_load(&s->stop)) {
+		register unsigned long sp __asm__("rsp");
+		unsigned long saved = sp, bad = 0;
+
+		/* As if on the upper part of that array: 6 MiB above what is live. */
+		__asm__ volatile("mov %%rsp, %%r12\n\tlea %c[up](%%rsp), %%rsp\n\t"
+				 "mov %[n], %%ecx\n1:\tdec %%ecx\n\tjnz 1b\n\t"
+				 "mov %%r12, %%rsp"
+				 : : [up] "i"(6u << 20), [n] "i"(20000000) : "rcx", "r12", "memory");
+		(void)saved;
+		for (size_t i = 0; i < sizeof(below); i++)
+			bad |= ((volatile unsigned char *)below)[i] != (unsigned char)(i * 31 + 7);
+		if (bad)
+			shape_bad(s, 301);
+		atomic_fetch_add(&s->rounds, 1);
+	}
+	return NULL;
+}
+
+static inline void shape_within_stack(struct shared *s, long arg)
+{
+	pthread_t th;
+
+	(void)arg;
+	pthread_create(&th, NULL, within_stack, s);
+	/* Uninteresting to choose: dead. */
+	syscall(SYS_exit, 0);
+}
+
+static inline const char *case_within_stack(long arg)
+{
+	struct target *t = target_start(shape_within_stack, 0, 1);
+	const char *w;
+
+	(void)arg;
+	if (!t)
+		return "target not ready";
+	w = attach_times(t, 0, 40);
+	pause_ms(100);
+	if (!w && t->shared->bad)
+		w = "live data in its stack changed";
+	return w;
+}
+
+/* ---- syscall user dispatch ---- */
+
+#ifndef PR_SET_SYSCALL_USER_DISPATCH	/* 5.11 */
+#define PR_SET_SYSCALL_USER_DISPATCH 59
+#endif
+
+static volatile char dispatch_selector;
+static struct shared *dispatch_shared;
+
+static inline void on_dispatch(int sig, siginfo_t *si, void *context)
+{
+	(void)sig;
+	(void)si;
+	(void)context;
+	dispatch_selector = 0;
+	atomic_fetch_add(&dispatch_shared->count[0], 1);
+}
+
+static inline void shape_dispatch(struct shared *s, long arg)
+{
+	struct sigaction sa = { .sa_sigaction = on_dispatch, .sa_flags = SA_SIGINFO }, now;
+
+	(void)arg;
+	dispatch_shared = s;
+	sigaction(SIGSYS, &sa, NULL);
+	if (prctl(PR_SET_SYSCALL_USER_DISPATCH, 1, 0, 0, &dispatch_selector))
+		_exit(77);
+	dispatch_selector = 1;
+	atomic_fetch_add(&s->ready, 1);
+	while (!atomic_load(&s->stop))
+		atomic_fetch_add(&s->rounds, 1);
+	/* No call of ours was taken for one of its own; the next of its own is caught. */
+	if (s->count[0])
+		shape_bad(s, 310);
+	getppid();
+	if (s->count[0] != 1)
+		shape_bad(s, 311);
+	sigaction(SIGSYS, NULL, &now);
+	if (now.sa_sigaction != on_dispatch)
+		shape_bad(s, 312);
+	_exit(s->bad != 0);
+}
+
+static inline const char *case_dispatch(long arg)
+{
+	struct target *t = target_start(shape_dispatch, 0, 1);
+	const char *w;
+	int status;
+
+	(void)arg;
+	if (!t && waitpid(case_targets[0].pid, &status, WNOHANG) > 0 && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == 77)
+		return skip("old-kernel");
+	if (!t)
+		return "target not ready";
+	w = attach_times(t, 0, 20);
+	return w ? w : target_ends_well(t, 3000);
+}
+
+/* The abstract socket does not reach there: refused, and all undone. */
+static inline const char *case_other_netns(long arg)
+{
+	struct target *t = target_start(shape_place, PLACE_NETNS, 2);
+	struct attach a;
+	const char *w;
+
+	(void)arg;
+	if (!t)
+		return skip("no-mount");
+	if (attach(t->pid, PAGETAP_NO_PIDFD_GETFD, &a) == 0)
+		return "it was attached to";
+	if (a.failure.error != ECONNREFUSED || a.failure.state != PAGETAP_TARGET_RESTORED)
+		return say(&a);
+	w = is_intact(t->pid);
+	if (!w)
+		w = attach_times(t, 0, 3);
+	return w ? w : target_ends_well(t, 3000);
+}
+
 /* ---- static programs ---- */
 
 static const char static_source[] =

@@ -193,6 +193,43 @@ static inline const char *case_traced(long arg)
 	return w ? w : target_ends_well(t, 3000);
 }
 
+/* strace(1) is named, and goes on. */
+static inline const char *case_strace(long arg)
+{
+	struct target *t = target_start(shape_doze, 1, 1);
+	const char *w = NULL;
+	int status;
+	pid_t tracer;
+	char pid[16];
+
+	(void)arg;
+	if (!t)
+		return "target not ready";
+	snprintf(pid, sizeof(pid), "%d", t->pid);
+	tracer = fork();
+	if (!tracer) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execlp("strace", "strace", "-qq", "-o", "/dev/null", "-p", pid, (char *)NULL);
+		_exit(127);
+	}
+	for (int i = 0; i < 200; i++) {
+		w = refused(t->pid, 0, PAGETAP_REASON_TRACED, 3, "(strace)");
+		if (!w)
+			break;
+		pause_ms(10);
+	}
+	for (int i = 0; i < 5 && !w; i++)
+		w = refused(t->pid, 0, PAGETAP_REASON_TRACED, 3, "(strace)");
+	if (!w)
+		w = target_ends_well(t, 3000);
+	if (w)
+		kill(tracer, SIGKILL);
+	waitpid(tracer, &status, 0);
+	if (!w && (!WIFEXITED(status) || WEXITSTATUS(status)))
+		w = why("strace ended with 0x%x", status);
+	return w;
+}
+
 static inline void shape_monitored(struct shared *s, long arg)
 {
 	struct uffdio_api api = { .api = UFFD_API };
