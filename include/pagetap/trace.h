@@ -44,7 +44,8 @@
 	X(SPECIAL_MAPPING, "special-mapping") X(SYSV_SHM, "sysv-shm")                  \
 	X(SECRET, "secret-memory") X(FILTERED, "filtered") X(MODE, "mode")             \
 	X(NO_FEATURE, "kernel-feature") X(BUSY, "other-userfaultfd")                   \
-	X(REFUSED, "refused-by-kernel") X(READ_ONLY_FD, "read-only-descriptor")
+	X(REFUSED, "refused-by-kernel") X(READ_ONLY_FD, "read-only-descriptor")        \
+	X(TOO_LARGE, "larger-than-memory")
 
 /* `mode` of an arm. */
 #define PAGETAP_ARM_MODES(X) X(WP, "wp") X(MISSING, "missing") X(MINOR, "minor") X(ASYNC, "async")

@@ -18,7 +18,7 @@
 #include "watch/session-state.h"
 
 #define BORROW_POLL (200 * NSEC_PER_USEC)
-#define ARM_FIRST_MAX (60 * NSEC_PER_SEC)
+#define ARM_FIRST_MAX (5 * NSEC_PER_SEC)	/* the rest is armed while recording */
 #define ADOPTION_MAX (5 * NSEC_PER_SEC)
 
 static bool finished(const struct pagetap_borrowing *b)

@@ -105,6 +105,10 @@ struct session *session_free(struct session *s)
 {
 	if (!s)
 		return NULL;
+	if (s->any_attached && !s->summary.stats.final) {
+		session_stop(s, DETACH_ERROR);
+		session_let_go(s);
+	}
 	session_adoptions_done(s);
 	while (s->spaces)
 		session_drop_space(s, s->spaces);

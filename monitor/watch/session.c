@@ -68,6 +68,7 @@ static int open_parts(struct session *s)
 		return -errno;
 	s->shared.page_size = page;
 	s->shared.huge_size = 2u << 20;
+	s->shared.memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * page;
 	s->shared.filter = &s->filter;
 	s->shared.kinds = s->opts.kinds;
 	s->shared.next_vma = s->shared.next_mm = 1;

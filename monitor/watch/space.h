@@ -35,6 +35,7 @@ struct space_shared {
 	struct latency lat, stop;
 	uint32_t next_vma, next_mm;
 	uint32_t page_size, huge_size;
+	uint64_t memory;		/* bytes of the machine's memory */
 	uint32_t kinds;			/* WATCH_KIND_*: which records are kept */
 	bool procwatch;			/* forks that are not followed are told by it */
 };

@@ -99,6 +99,14 @@ static void judge(struct space *s, struct region *g)
 	g->modes = 0;
 	g->arm = false;
 	g->why = (uint8_t)v.why;
+	/*
+	 * Arming an empty page takes a page table entry: terabytes of shadow memory, say
+	 * of a sanitizer, would cost gigabytes of tables.
+	 */
+	if (v.modes && range_len(g->r) > s->shared->memory && !s->shared->filter->nr_ranges) {
+		v.modes = 0;
+		g->why = WHY_TOO_LARGE;
+	}
 	if (!v.modes) {
 		if (g->why == WHY_NONE)
 			g->why = WHY_MODE;
