@@ -168,7 +168,8 @@ static void test_parcel_layout(void)
 	int fd;
 
 	parcel_lay_out(&p, 0x9000, 5);
-	CU_ASSERT_EQUAL((uint64_t)(uintptr_t)p.head.msg_iov, 0x9000 + offsetof(struct parcel, data));
+	CU_ASSERT_EQUAL((uint64_t)(uintptr_t)p.head.msg_iov,
+			0x9000 + offsetof(struct parcel, data));
 	CU_ASSERT_EQUAL((uint64_t)(uintptr_t)p.head.msg_control,
 			0x9000 + offsetof(struct parcel, control));
 	CU_ASSERT_EQUAL(parcel_arrived(&p, &fd), 0);

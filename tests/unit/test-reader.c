@@ -240,9 +240,11 @@ static const struct bad_line bad_lines[] = {
 	{ "{\"ev\":\"attach\"," COMMON ",\"comm\":\"a\",\"exe\":null,\"ppid\":1,\"threads\":1,"
 	  "\"vmas\":1,\"stop_ns\":1}", "only one of" },
 	{ "{\"ev\":\"error\"," COMMON ",\"what\":1,\"errno\":1,\"msg\":\"\"}", "\"what\"" },
-	{ "{\"ev\":\"error\"," COMMON ",\"what\":\"a\",\"what_hex\":\"616\",\"errno\":1,\"msg\":\"\"}",
+	{ "{\"ev\":\"error\"," COMMON
+	  ",\"what\":\"a\",\"what_hex\":\"616\",\"errno\":1,\"msg\":\"\"}",
 	  "\"what_hex\"" },
-	{ "{\"ev\":\"error\"," COMMON ",\"what\":\"a\",\"what_hex\":\"6G\",\"errno\":1,\"msg\":\"\"}",
+	{ "{\"ev\":\"error\"," COMMON
+	  ",\"what\":\"a\",\"what_hex\":\"6G\",\"errno\":1,\"msg\":\"\"}",
 	  "\"what_hex\"" },
 	{ "{\"ev\":\"header\"," COMMON "}", "second header" },
 	{ "{\"ev\":\"vma\"," COMMON ",\"id\":0,\"op\":\"add\",\"addr\":\"0x1000\",\"page\":1,"
@@ -281,9 +283,11 @@ static void test_bad_lines(void)
 /* A later version of /1 may add; readers pass it over. */
 static void test_additions(void)
 {
-	static const char added[] = "{\"ev\":\"unmap\"," COMMON "," SPAN ",\"mood\":[1,{\"a\":null}]}";
+	static const char added[] =
+		"{\"ev\":\"unmap\"," COMMON "," SPAN ",\"mood\":[1,{\"a\":null}]}";
 	static const char kind[] = "{\"ev\":\"nap\"," COMMON ",\"depth\":3}";
-	static const char moved[] = "{\"seq\":1,\"ts\":5,\"mm\":1,\"pid\":1," SPAN ",\"ev\":\"unmap\"}";
+	static const char moved[] =
+		"{\"seq\":1,\"ts\":5,\"mm\":1,\"pid\":1," SPAN ",\"ev\":\"unmap\"}";
 	struct reader_record rec;
 	struct reader_error e;
 
@@ -385,7 +389,9 @@ static void test_key_names(void)
 		"end", "from", "to", "order", "group", "count", "size", "date", "start_time",
 		"seen_at", "timestamp", "timestamp_ns", "_at", "_time",
 	};
-	static const char *const yes[] = { "ts", "npages", "at", "time", "ends", "sizes", "a_at_b" };
+	static const char *const yes[] = {
+		"ts", "npages", "at", "time", "ends", "sizes", "a_at_b"
+	};
 
 	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
 		CU_ASSERT(!reader_key_allowed(no[i]));

@@ -27,7 +27,8 @@ int canary_sse(uint64_t loops, const void *vectors, void *ret_vectors);
 	"	movabs $" #value ", %r15\n	cmp %r15, %" #reg "\n" \
 	"	mov $" #n ", %r15d\n	jne 9f\n"
 #define CANARY_EACH(from, step, count, what) \
-	"	.set i, " #from "\n	.rept " #count "\n" what "	.set i, i + " #step "\n	.endr\n"
+	"	.set i, " #from "\n	.rept " #count "\n" what \
+	"	.set i, i + " #step "\n	.endr\n"
 
 /* rsi and rdx stay pointers: to the vectors, and to where they go back. */
 #define CANARY_BODY(name, count, load, store) \
