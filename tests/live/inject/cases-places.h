@@ -296,22 +296,21 @@ static inline const char *case_altstack(long arg)
  */
 static inline void *within_stack(void *arg)
 {
-	unsigned char below[7u << 20];
+	/* Down to some 50 KiB of the end, where only what is called from here lies. */
+	unsigned char below[(8u << 20) - 57344];
 	struct shared *s = arg;
 
 	for (size_t i = 0; i < sizeof(below); i++)
 		((volatile unsigned char *)below)[i] = (unsigned char)(i * 31 + 7);
 	atomic_fetch_add(&s->ready, 1);
 	while (!atomic_load(&s->stop)) {
-		register unsigned long sp __asm__("rsp");
-		unsigned long saved = sp, bad = 0;
+		unsigned long bad = 0;
 
 		/* As if on the upper part of that array: 6 MiB above what is live. */
 		__asm__ volatile("mov %%rsp, %%r12\n\tlea %c[up](%%rsp), %%rsp\n\t"
 				 "mov %[n], %%ecx\n1:\tdec %%ecx\n\tjnz 1b\n\t"
 				 "mov %%r12, %%rsp"
 				 : : [up] "i"(6u << 20), [n] "i"(20000000) : "rcx", "r12", "memory");
-		(void)saved;
 		for (size_t i = 0; i < sizeof(below); i++)
 			bad |= ((volatile unsigned char *)below)[i] != (unsigned char)(i * 31 + 7);
 		if (bad)
@@ -323,10 +322,13 @@ static inline void *within_stack(void *arg)
 
 static inline void shape_within_stack(struct shared *s, long arg)
 {
+	pthread_attr_t attr;
 	pthread_t th;
 
 	(void)arg;
-	pthread_create(&th, NULL, within_stack, s);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 8u << 20);
+	pthread_create(&th, &attr, within_stack, s);
 	/* Uninteresting to choose: dead. */
 	syscall(SYS_exit, 0);
 }

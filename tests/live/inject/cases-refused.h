@@ -193,6 +193,16 @@ static inline const char *case_traced(long arg)
 	return w ? w : target_ends_well(t, 3000);
 }
 
+static inline bool is_traced(pid_t pid)
+{
+	static struct snapshot s;
+	const char *p;
+
+	snapshot_take(pid, &s);
+	p = strstr(s.threads, "TracerPid:");
+	return p && strtol(p + strlen("TracerPid:"), NULL, 10);
+}
+
 /* strace(1) is named, and goes on. */
 static inline const char *case_strace(long arg)
 {
@@ -212,12 +222,8 @@ static inline const char *case_strace(long arg)
 		execlp("strace", "strace", "-qq", "-o", "/dev/null", "-p", pid, (char *)NULL);
 		_exit(127);
 	}
-	for (int i = 0; i < 200; i++) {
-		w = refused(t->pid, 0, PAGETAP_REASON_TRACED, 3, "(strace)");
-		if (!w)
-			break;
+	for (int i = 0; i < 500 && !is_traced(t->pid); i++)
 		pause_ms(10);
-	}
 	for (int i = 0; i < 5 && !w; i++)
 		w = refused(t->pid, 0, PAGETAP_REASON_TRACED, 3, "(strace)");
 	if (!w)
