@@ -87,6 +87,16 @@ static int answer_missing(int uffd, bool write, bool protect, const struct resol
 		return -ENOMEM;
 	r = zeropage ? uffd_zeropage(uffd, ret->page) :
 		       uffd_copy(uffd, ret->page, src->zeros, protect);
+	/*
+	 * Of a read-only mapping that was armed while it could be written: ZEROPAGE
+	 * takes the marker of an empty, protected page for a page (mfill_atomic_pte_zeropage
+	 * wants pte_none), COPY does not, and keeps it protected.
+	 */
+	if (zeropage && r == -EEXIST && place->modes & WATCH_MODE_WRITE) {
+		zeropage = false;
+		protect = true;
+		r = uffd_copy(uffd, ret->page, src->zeros, true);
+	}
 	if (!r) {
 		ret->act = zeropage ? ACT_ZEROPAGE : ACT_COPY;
 		ret->supplied = true;

@@ -166,6 +166,11 @@ void session_drop_space(struct session *s, struct space *sp)
 		p = &(*p)->next;
 	if (*p)
 		*p = sp->next;
+	/* Closing does not suffice: an injector that has not ended yet holds copies. */
+	if (sp->uffd >= 0)
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, sp->uffd, NULL);
+	if (sp->pidfd >= 0)
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, sp->pidfd, NULL);
 	space_free(sp);
 }
 

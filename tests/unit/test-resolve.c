@@ -193,6 +193,34 @@ static void test_missing_only(void)
 	munmap(p, PAGE);
 }
 
+/*
+ * Armed while it could be written, now read-only: the marker of the empty page is no
+ * hole for ZEROPAGE, and a thread woken without a page would fault for ever.
+ */
+static void test_missing_read_only(void)
+{
+	struct resolve_place at = place(WATCH_MODE_WRITE | WATCH_MODE_MISSING, VMA_KIND_ANON);
+	struct resolve_answer a;
+	int fd = open_uffd();
+	char *p = map_pages(1, MAP_PRIVATE);
+	struct touch t;
+	struct event ev;
+
+	at.arm = false;
+	CU_ASSERT_EQUAL_FATAL(uffd_register(fd, pages(p, 1), at.modes), 0);
+	CU_ASSERT_EQUAL_FATAL(uffd_protect(fd, pages(p, 1)), 0);
+	CU_ASSERT_EQUAL_FATAL(mprotect(p, PAGE, PROT_READ), 0);
+	touch_start(&t, p, false);
+	ev = next_event(fd);
+	CU_ASSERT_EQUAL(resolve_fault(fd, &ev, &at, &source, &a), 0);
+	CU_ASSERT_EQUAL(a.act, ACT_COPY);
+	CU_ASSERT(a.supplied && a.armed);
+	pthread_join(t.thread, NULL);
+	CU_ASSERT_EQUAL(t.seen, 0);
+	close(fd);
+	munmap(p, PAGE);
+}
+
 /* Minor: the page cache has the page, this mapping has not. */
 static void test_minor(void)
 {
@@ -434,6 +462,7 @@ static const struct suite_test tests[] = {
 	{ "missing: read, then write", test_missing_read_then_write },
 	{ "missing: write", test_missing_write },
 	{ "missing alone: the zero page", test_missing_only },
+	{ "missing: read of what became read-only", test_missing_read_only },
 	{ "minor", test_minor },
 	{ "EEXIST wakes", test_eexist },
 	{ "ENOENT wakes", test_enoent },
