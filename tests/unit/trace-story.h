@@ -47,8 +47,8 @@ UNUSED static struct record *tell_span(struct story *s, enum record_kind kind, u
 	return r;
 }
 
-UNUSED static struct record *vma(struct story *s, uint32_t mm, enum vma_op op, uint32_t id, uint64_t page,
-			  uint64_t npages)
+UNUSED static struct record *vma(struct story *s, uint32_t mm, enum vma_op op, uint32_t id,
+				 uint64_t page, uint64_t npages)
 {
 	struct record *r = tell_span(s, RECORD_VMA, mm, page, npages);
 
