@@ -10,6 +10,7 @@
 #include "inject/cases-basic.h"
 #include "inject/cases-places.h"
 #include "inject/cases-refused.h"
+#include "inject/cases-stacks.h"
 #include "inject/cases-storm.h"
 
 static const struct live_case cases[] = {
