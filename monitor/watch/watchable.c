@@ -41,7 +41,7 @@ static bool is_special(const struct map_entry *m)
 
 static bool is_shmem(const struct map_entry *m)
 {
-	return starts(m, "/memfd:") || starts(m, "/dev/shm/") || starts(m, "/dev/zero") ||
+	return starts(m, "/memfd:") || starts(m, "/dev/shm/") || is(m, "/dev/zero (deleted)") ||
 	       starts(m, "/SYSV") || starts(m, "[anon_shmem:") ||
 	       (m->ino && !m->dev_major && starts(m, "/drm"));
 }
@@ -52,6 +52,15 @@ static bool is_hugetlb(const struct map_entry *m)
 	       starts(m, "/memfd:hugepage") || starts(m, "/mnt/huge");
 }
 
+/*
+ * mmap_zero() makes a private mapping of /dev/zero anonymous, file or not; a shared
+ * one becomes shmem and shows as deleted.
+ */
+static bool is_private_zero(const struct map_entry *m)
+{
+	return is(m, "/dev/zero") && !(m->prot & RECORD_PROT_SHARED);
+}
+
 enum vma_kind map_kind(const struct map_entry *m)
 {
 	if (is_special(m))
@@ -60,14 +69,15 @@ enum vma_kind map_kind(const struct map_entry *m)
 		return VMA_KIND_HEAP;
 	if (starts(m, "[stack"))
 		return VMA_KIND_STACK;
+	if (is_private_zero(m))
+		return VMA_KIND_ANON;
+	/* Anyone may name a file on a disk /memfd:x; no memory lies on a block device. */
+	if (m->dev_major)
+		return VMA_KIND_FILE;
 	if (is_hugetlb(m))
 		return VMA_KIND_HUGETLB;
-	if (is_shmem(m))
-		return VMA_KIND_SHMEM;
-	if (m->ino)
-		/* tmpfs has no block device; so have others: the kernel will say. */
-		return m->dev_major ? VMA_KIND_FILE : VMA_KIND_SHMEM;
-	return VMA_KIND_ANON;
+	/* tmpfs has no block device; so have others: the kernel will say. */
+	return is_shmem(m) || m->ino ? VMA_KIND_SHMEM : VMA_KIND_ANON;
 }
 
 static bool glob_matches(const char *glob, const struct map_entry *m, enum vma_kind kind)
@@ -141,9 +151,9 @@ struct watch_verdict watchable(const struct map_entry *m, const struct watch_fil
 
 	if (kind == VMA_KIND_SPECIAL)
 		return no(WHY_SPECIAL_MAPPING);
-	if (starts(m, "/secretmem") || starts(m, "secretmem"))
+	if (!m->dev_major && (starts(m, "/secretmem") || starts(m, "secretmem")))
 		return no(WHY_SECRET);
-	if (starts(m, "/SYSV"))
+	if (!m->dev_major && starts(m, "/SYSV"))
 		return no(WHY_SYSV_SHM);
 	if (!wanted(m, f, kind))
 		return no(WHY_FILTERED);
