@@ -77,26 +77,33 @@ void tids_forget(struct tids *t)
 	t->read_at = 0;
 }
 
-/* The last number of NSpid is the id in the innermost namespace, the thread's own. */
+/*
+ * The last number of NSpid is the id in the innermost namespace, the thread's own.
+ * The line comes after Groups, which may name 65,536 of them (NGROUPS_MAX).
+ */
 static pid_t inner_of(int taskfd, const char *tid)
 {
-	char path[300], buf[4096], *p, *last;
-	_close_ int fd = -1;
-	ssize_t n;
+	char path[300], *last;
+	_free_ char *line = NULL;
+	_fclose_ FILE *f = NULL;
+	size_t room = 0;
+	int fd;
 
 	snprintf(path, sizeof(path), "%s/status", tid);
 	fd = openat(taskfd, path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
-	if (n <= 0)
+	f = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!f) {
+		if (fd >= 0)
+			close(fd);
 		return 0;
-	buf[n] = '\0';
-	p = strstr(buf, "\nNSpid:");
-	if (!p)
-		return 0;
-	p += 7;
-	p[strcspn(p, "\n")] = '\0';
-	last = strrchr(p, '\t');
-	return (pid_t)strtol(last ? last : p, NULL, 10);
+	}
+	while (getline(&line, &room, f) > 0) {
+		if (strncmp(line, "NSpid:", 6))
+			continue;
+		last = strrchr(line, '\t');
+		return (pid_t)strtol(last ? last : line + 6, NULL, 10);
+	}
+	return 0;
 }
 
 static int by_inner(const void *a, const void *b)

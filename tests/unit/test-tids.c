@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -10,6 +11,10 @@
 #include "suite.h"
 #include "watch/procinfo.h"
 #include "watch/tids.h"
+
+#define GROUPS 3000
+
+static gid_t many[GROUPS];
 
 static int open_proc(pid_t pid)
 {
@@ -45,6 +50,11 @@ static pid_t start_inner(int *ret_hold)
 	if (!fork()) {
 		close(hold[1]);
 		if (unshare(CLONE_NEWPID) < 0)
+			_exit(1);
+		/* Its status becomes longer than any page: the ids come after the groups. */
+		for (gid_t i = 0; i < GROUPS; i++)
+			many[i] = 100000 + i;
+		if (setgroups(GROUPS, many) < 0)
 			_exit(1);
 		pid = fork();
 		if (!pid) {
