@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #define RECEIVE_BUFFER (4 << 20)
 
@@ -21,10 +22,19 @@ struct procwatch {
 	void *arg;
 };
 
-/* The words of a subscription as they travel: connector header, then the wish. */
-static int subscribe(struct nl_sock *sock, enum proc_cn_mcast_op op)
+/* struct proc_input of Linux 6.6 and later, whose header Debian 12 does not have. */
+struct wish {
+	uint32_t op, events;
+};
+
+/*
+ * A wish as it travels: connector header, then the operation alone, or with the
+ * events wanted.  Kernels before 6.6 ignore a wish of the longer form.
+ */
+static int subscribe(struct nl_sock *sock, struct wish wish)
 {
-	struct cn_msg head = { .id = { CN_IDX_PROC, CN_VAL_PROC }, .len = sizeof(op) };
+	uint16_t len = wish.events ? sizeof(wish) : sizeof(wish.op);
+	struct cn_msg head = { .id = { CN_IDX_PROC, CN_VAL_PROC }, .len = len };
 	struct nl_msg *msg = nlmsg_alloc_simple(NLMSG_DONE, 0);
 	int r;
 
@@ -32,11 +42,36 @@ static int subscribe(struct nl_sock *sock, enum proc_cn_mcast_op op)
 		return -ENOMEM;
 	r = nlmsg_append(msg, &head, sizeof(head), 0);
 	if (!r)
-		r = nlmsg_append(msg, &op, sizeof(op), NLMSG_ALIGNTO);
+		r = nlmsg_append(msg, &wish, len, NLMSG_ALIGNTO);
 	if (!r)
 		r = nl_send_auto(sock, msg);
 	nlmsg_free(msg);
 	return r < 0 ? -EPROTONOSUPPORT : 0;
+}
+
+/*
+ * The plain form first: it is what every kernel knows.  Where the other is known
+ * too, it spares us uid, session, name, trace and dump events.
+ */
+static int subscribe_wanted(struct nl_sock *sock)
+{
+	int r = subscribe(sock, (struct wish){ .op = PROC_CN_MCAST_LISTEN });
+
+	if (r < 0)
+		return r;
+	return subscribe(sock, (struct wish){
+		.op = PROC_CN_MCAST_LISTEN,
+		.events = PROC_EVENT_FORK | PROC_EVENT_EXEC | (uint32_t)PROC_EVENT_EXIT,
+	});
+}
+
+/* Their inode numbers are fixed: PROC_PID_INIT_INO and PROC_USER_INIT_INO. */
+static bool in_initial_namespaces(void)
+{
+	struct stat pid, user;
+
+	return !stat("/proc/self/ns/pid", &pid) && !stat("/proc/self/ns/user", &user) &&
+	       pid.st_ino == 0xeffffffc && user.st_ino == 0xeffffffd;
 }
 
 static bool translate(const struct proc_event *e, struct procwatch_event *ret)
@@ -104,9 +139,13 @@ static void enlarge_buffer(struct nl_sock *sock)
 
 int procwatch_open(struct procwatch **ret)
 {
-	struct procwatch *p = calloc(1, sizeof(*p));
-	int r = 0;
+	struct procwatch *p;
+	int r;
 
+	/* cn_proc_mcast_ctl() drops a wish from elsewhere without a word. */
+	if (!in_initial_namespaces())
+		return -EPERM;
+	p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
 	p->sock = nl_socket_alloc();
@@ -119,13 +158,14 @@ int procwatch_open(struct procwatch **ret)
 	nl_socket_modify_cb(p->sock, NL_CB_FINISH, NL_CB_CUSTOM, on_message, p);
 	nl_socket_modify_cb(p->sock, NL_CB_VALID, NL_CB_CUSTOM, on_message, p);
 	nl_join_groups(p->sock, CN_IDX_PROC);
-	if (nl_connect(p->sock, NETLINK_CONNECTOR) < 0)
-		r = -EPROTONOSUPPORT;
+	r = nl_connect(p->sock, NETLINK_CONNECTOR);
+	if (r < 0)
+		r = r == -NLE_PERM || r == -NLE_NOACCESS ? -EPERM : -EPROTONOSUPPORT;
 	if (!r && nl_socket_set_nonblocking(p->sock) < 0)
 		r = -EPROTONOSUPPORT;
 	if (!r) {
 		enlarge_buffer(p->sock);
-		r = subscribe(p->sock, PROC_CN_MCAST_LISTEN);
+		r = subscribe_wanted(p->sock);
 	}
 	if (r < 0) {
 		nl_socket_free(p->sock);
@@ -164,7 +204,7 @@ struct procwatch *procwatch_close(struct procwatch *p)
 {
 	if (!p)
 		return NULL;
-	subscribe(p->sock, PROC_CN_MCAST_IGNORE);
+	subscribe(p->sock, (struct wish){ .op = PROC_CN_MCAST_IGNORE });
 	nl_socket_free(p->sock);
 	free(p);
 	return NULL;

@@ -30,7 +30,11 @@ struct procwatch_event {
 
 struct procwatch;
 
-/* -EPERM, -EPROTONOSUPPORT (no connector), -ENOMEM.  Non-blocking. */
+/*
+ * -EPERM (no CAP_NET_ADMIN, or not in the initial pid and user namespaces, where the
+ * kernel would say nothing for ever), -EPROTONOSUPPORT (no connector), -ENOMEM.
+ * Non-blocking.
+ */
 int procwatch_open(struct procwatch **ret);
 /* For poll: POLLIN. */
 int procwatch_fd(const struct procwatch *p);

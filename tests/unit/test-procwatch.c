@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -127,6 +128,27 @@ static void test_overrun(void)
 	CU_ASSERT_EQUAL(seen[PROCWATCH_EXIT], 1);
 }
 
+/* In another pid namespace the kernel would take the wish and never tell anything. */
+static void test_namespace(void)
+{
+	int status = -1;
+	pid_t outer = fork(), inner;
+
+	if (!outer) {
+		struct procwatch *p = NULL;
+
+		if (unshare(CLONE_NEWPID) < 0)
+			_exit(100);
+		inner = fork();
+		if (!inner)
+			_exit(procwatch_open(&p) == -EPERM ? 7 : 101);
+		_exit(waitpid(inner, &status, 0) == inner ? WEXITSTATUS(status) : 102);
+	}
+	CU_ASSERT_EQUAL(waitpid(outer, &status, 0), outer);
+	CU_ASSERT(WIFEXITED(status));
+	CU_ASSERT_EQUAL(WEXITSTATUS(status), 7);
+}
+
 static void test_close(void)
 {
 	watch = procwatch_close(watch);
@@ -139,6 +161,7 @@ static const struct suite_test tests[] = {
 	{ "every child is told of", test_all_told },
 	{ "threads are no processes", test_threads_are_no_processes },
 	{ "an overrun is told", test_overrun },
+	{ "another namespace", test_namespace },
 	{ "close", test_close },
 };
 
