@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Cover: against a naive array of pages, and the cost of what is huge. */
+/*
+ * Cover: against a naive array of pages, the cost of what is huge, out of memory.
+ *
+ * link: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+ */
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "starve.h"
 #include "suite.h"
 #include "watch/cover.h"
 
@@ -179,10 +184,74 @@ static void test_gibibyte(void)
 	cover_done(&c);
 }
 
+/* Arming that fails has changed nothing; the fault path needs no memory at all. */
+static void test_starved(void)
+{
+	struct cover c, twin;
+	long n;
+	int r;
+
+	memset(model, 0, sizeof(model));
+	cover_init(&c, PAGE);
+	CU_ASSERT_EQUAL_FATAL(cover_arm(&c, span(300, 700)), 0);
+	memset(model + 300, 2, 400);
+	for (n = 1; starve_after(n), r = cover_arm(&c, span(0, N)), starve_hit(); n++) {
+		CU_ASSERT_EQUAL(r, -ENOMEM);
+		compare(&c, 0, N);
+	}
+	CU_ASSERT_EQUAL(r, 0);
+	CU_ASSERT(n > 1);
+	memset(model, 2, N);
+	compare(&c, 0, N);
+	for (n = 1; starve_after(n), r = cover_clone(&twin, &c), starve_hit(); n++) {
+		CU_ASSERT_EQUAL(r, -ENOMEM);
+		CU_ASSERT_EQUAL(twin.claimed, 0);
+	}
+	CU_ASSERT_EQUAL(r, 0);
+	compare(&twin, 0, N);
+	cover_done(&twin);
+	starve_after(1);
+	CU_ASSERT_EQUAL(cover_take(&c, span(1, 3000)), 2999);
+	CU_ASSERT_EQUAL(cover_drop(&c, span(2000, N)), 1000);
+	CU_ASSERT(!starve_hit());
+	cover_done(&c);
+}
+
+/* A move that fails promises less than before, never more. */
+static void test_starved_move(void)
+{
+	struct cover c;
+	uint64_t before;
+	long n;
+	int r;
+
+	for (n = 1;; n++) {
+		bool hit;
+
+		cover_init(&c, PAGE);
+		CU_ASSERT_EQUAL_FATAL(cover_arm(&c, span(0, 1500)), 0);
+		cover_take(&c, span(100, 900));
+		before = c.armed;
+		starve_after(n);
+		r = cover_move(&c, span(0, 1500), span(2000, 2000).lo);
+		hit = starve_hit();
+		CU_ASSERT_EQUAL(r, hit ? -ENOMEM : 0);
+		CU_ASSERT(!cover_armed_any(&c, span(0, 2000)));
+		CU_ASSERT(!cover_armed_any(&c, span(2100, 2900)));
+		CU_ASSERT(hit ? c.armed <= before : c.armed == before);
+		cover_done(&c);
+		if (!hit)
+			break;
+	}
+	CU_ASSERT(n > 1);
+}
+
 static const struct suite_test tests[] = {
 	{ "against a naive model", test_model },
 	{ "clone", test_clone },
 	{ "huge ranges cost nothing", test_huge_ranges },
+	{ "without memory", test_starved },
+	{ "a move without memory", test_starved_move },
 	{ "a gibibyte", test_gibibyte },
 };
 

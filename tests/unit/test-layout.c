@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Layout: cut, moved and reconciled beside a naive array of pages. */
+/*
+ * Layout: cut, moved and reconciled beside a naive array of pages; out of memory.
+ *
+ * link: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+ */
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "starve.h"
 #include "suite.h"
 #include "watch/layout.h"
 
@@ -262,11 +267,120 @@ static void test_many(void)
 	layout_done(&l);
 }
 
+/* Disjoint, in order, ids alone, the count right; returns the pages mapped. */
+static uint64_t check_sound(struct layout *l)
+{
+	uint64_t end = 0, pages = 0;
+	size_t n = 0;
+
+	for (struct region *g = layout_from(l, 0); g; g = layout_next(l, g), n++) {
+		CU_ASSERT_FATAL(g->r.lo >= end && g->r.hi > g->r.lo);
+		CU_ASSERT_FATAL(g->id > 0 && g->id < next_id);
+		CU_ASSERT_FATAL(!g->name_len == !g->name);
+		end = g->r.hi;
+		pages += range_len(g->r) / PAGE;
+	}
+	CU_ASSERT_EQUAL_FATAL(n, l->n);
+	return pages;
+}
+
+static void seed_world(struct layout *l, struct maps *m)
+{
+	layout_init(l, 1000);
+	next_id = 1;
+	memset(model, 0, sizeof(model));
+	memset(model, 2, 50);
+	memset(model + 60, 3, 40);
+	memset(model + 100, 4, 9);
+	read_model(m);
+	CU_ASSERT_EQUAL_FATAL(layout_reconcile(l, m, true, &next_id, listen, NULL), 0);
+}
+
+/* A cut that fails for want of memory has changed nothing. */
+static void test_starved_cut(void)
+{
+	struct layout l;
+	struct maps m;
+	long n;
+	int r;
+
+	for (n = 1;; n++) {
+		seed_world(&l, &m);
+		memset(heard, 0, sizeof(heard));
+		starve_after(n);
+		r = layout_cut(&l, (struct range){ at(70), at(75) }, &next_id, listen, NULL);
+		if (!starve_hit())
+			break;
+		CU_ASSERT_EQUAL(r, -ENOMEM);
+		check_equal(&l);
+		CU_ASSERT_EQUAL(heard[VMA_OP_CHANGE] + heard[VMA_OP_ADD] + heard[VMA_OP_GONE], 0);
+		layout_done(&l);
+	}
+	CU_ASSERT_EQUAL(r, 0);
+	CU_ASSERT_EQUAL(n, 3);
+	CU_ASSERT_EQUAL(check_sound(&l), 94);
+	layout_done(&l);
+}
+
+/* The others may stop half way, but what stands is sound, and the next reading mends it. */
+static int try_one(struct layout *l, const struct maps *m, int what)
+{
+	struct layout twin;
+	int r;
+
+	switch (what) {
+	case 0:
+		return layout_move(l, (struct range){ at(65), at(105) }, at(10), &next_id, listen,
+				   NULL);
+	case 1:
+		return layout_reconcile(l, m, false, &next_id, listen, NULL);
+	default:
+		r = layout_clone(&twin, l, &next_id, listen, NULL);
+		if (!r)
+			CU_ASSERT_EQUAL(check_sound(&twin), check_sound(l));
+		layout_done(&twin);
+		return r;
+	}
+}
+
+static void test_starved(void)
+{
+	struct layout l;
+	struct maps m;
+	int r;
+
+	for (int what = 0; what < 3; what++) {
+		for (long n = 1;; n++) {
+			bool hit;
+
+			seed_world(&l, &m);
+			memset(model + 20, 8, 10);
+			memset(model + 80, 0, 100);
+			memset(model + 200, 5, 100);
+			read_model(&m);
+			starve_after(n);
+			r = try_one(&l, &m, what);
+			hit = starve_hit();
+			CU_ASSERT_EQUAL(r, hit ? -ENOMEM : 0);
+			check_sound(&l);
+			CU_ASSERT_EQUAL(layout_reconcile(&l, &m, false, &next_id, listen, NULL), 0);
+			check_equal(&l);
+			layout_done(&l);
+			if (!hit) {
+				CU_ASSERT(n > 2);
+				break;
+			}
+		}
+	}
+}
+
 static const struct suite_test tests[] = {
 	{ "against a naive model", test_model },
 	{ "who keeps the id", test_identity },
 	{ "the limit", test_limit },
 	{ "clone", test_clone },
+	{ "a cut without memory", test_starved_cut },
+	{ "the others without memory", test_starved },
 	{ "65,000 mappings", test_many },
 };
 
