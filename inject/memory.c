@@ -67,13 +67,19 @@ void memory_close(struct memory *m)
 	close_fd(&m->maps);
 }
 
+/* mem_rw() says 0 where the address space has gone: an exec took its threads with it. */
+static int result(ssize_t done, size_t len)
+{
+	return (size_t)done == len ? 0 : done ? -EIO : -ESRCH;
+}
+
 int memory_read(const struct memory *m, uint64_t at, void *to, size_t len)
 {
 	ssize_t r = pread(m->mem, to, len, (off_t)at);
 
 	if (r < 0)
 		return -errno;
-	return (size_t)r == len ? 0 : -EIO;
+	return result(r, len);
 }
 
 int memory_write(const struct memory *m, uint64_t at, const void *from, size_t len)
@@ -82,7 +88,7 @@ int memory_write(const struct memory *m, uint64_t at, const void *from, size_t l
 
 	if (r < 0)
 		return -errno;
-	return (size_t)r == len ? 0 : -EIO;
+	return result(r, len);
 }
 
 bool memory_parse_mapping(const char *line, struct mapping *ret, const char **ret_name)
