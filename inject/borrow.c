@@ -128,9 +128,12 @@ static int identify(struct pagetap_borrowing *b, struct inject *in, struct paget
 	if (b->pidfd < 0 && b->pidfd != -ESRCH)
 		return failure_set(ret, PAGETAP_PHASE_LOOK, PAGETAP_REASON_NONE, -b->pidfd,
 				   "pidfd_open: %s", strerrorname_np(-b->pidfd));
-	if (b->pidfd < 0 || facts_stat(in->procfd, &now) < 0)
-		return failure_set(ret, PAGETAP_PHASE_LOOK, PAGETAP_REASON_EXITED, 0,
-				   "it exited while being looked at");
+	if (b->pidfd < 0 || facts_stat(in->procfd, &now) < 0) {
+		failure_set(ret, PAGETAP_PHASE_LOOK, PAGETAP_REASON_EXITED, 0,
+			    "it exited while being looked at");
+		failure_conclude(ret, PAGETAP_TARGET_GONE);
+		return -ret->error;
+	}
 	in->pidfd = b->pidfd;
 	b->start_time = in->facts.start_time;
 	return 0;
