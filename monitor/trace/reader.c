@@ -102,15 +102,15 @@ static int read_long_way(const struct reader *rd, const char *line, size_t len,
 	ev = json_string_value(json_object_get(o, "ev"));
 	if (!ev)
 		return reader_complain(ret_error, "key \"ev\" is missing or no string");
+	kind = names_find(NAMES_RECORD_KIND, ev, strlen(ev));
+	if (kind == RECORD_HEADER)
+		return reader_complain(ret_error, "a second header");
 	if (rd->strict)
 		r = check_keys(o, ret_error);
 	if (!r)
 		r = reader_common(o, ret, ret_error);
 	if (r < 0)
 		return r;
-	kind = names_find(NAMES_RECORD_KIND, ev, strlen(ev));
-	if (kind == RECORD_HEADER)
-		return reader_complain(ret_error, "a second header");
 	ret->unknown = kind < 0;
 	if (ret->unknown)
 		return 0;

@@ -50,6 +50,7 @@ struct validator {
 	bool processes_blind;	/* records of processes were lost */
 	bool ended, final;
 	uint64_t seq, ts;
+	uint64_t unread;	/* lines since `seq` that were no records */
 	uint64_t lost_faults;	/* of totals.lost */
 	bool lost_faults_unknown;
 	struct address_space *spaces;	/* uthash by mm */

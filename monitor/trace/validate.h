@@ -36,7 +36,7 @@ int validate_new(struct validator **ret, const struct reader_header *h,
 		 validate_complain complain, void *arg);
 /* The next record, of that line.  -ENOMEM: the trace is too large for this machine. */
 int validate_record(struct validator *v, uint64_t line, const struct reader_record *r);
-/* A line that is no record: counted as one complaint, and as one number of seq. */
+/* A line that is no record: one complaint; it may have taken a number of seq. */
 void validate_bad_line(struct validator *v, uint64_t line, const char *words);
 /* After the last line.  allow_cut: a trace without an end is no fault. */
 void validate_end(struct validator *v, uint64_t line, bool allow_cut);
