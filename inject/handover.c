@@ -137,7 +137,25 @@ static int make_pair(struct visit *v)
 	return r;
 }
 
-static int grab_end(struct handover *h, struct visit *v, int pidfd)
+/*
+ * Is this end of ours?  Another thread may have put something else under the number,
+ * and a stranger may have connected to the abstract socket.
+ */
+static int check_socket(const struct handover *h, struct visit *v, pid_t pid)
+{
+	socklen_t size = sizeof(int), len = sizeof(struct ucred);
+	struct ucred peer = { 0 };
+	int type = 0;
+
+	if (getsockopt(h->socket, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
+	    getsockopt(h->socket, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return fail_here(v, "what was taken is no unix socket", errno);
+	if (type != SOCK_SEQPACKET || peer.pid != pid)
+		return fail_here(v, "the socket is not the target's", EACCES);
+	return 0;
+}
+
+static int grab_end(struct handover *h, struct visit *v, pid_t pid, int pidfd)
 {
 	_close_ int thread = -1;
 	struct stat st;
@@ -160,7 +178,7 @@ static int grab_end(struct handover *h, struct visit *v, int pidfd)
 	if (fstat(fd, &st) == 0)
 		h->far = st.st_ino;
 	close(fd);
-	return 0;
+	return check_socket(h, v, pid);
 }
 
 static int make_abstract(struct handover *h, struct visit *v)
@@ -189,18 +207,11 @@ static int make_abstract(struct handover *h, struct visit *v)
 
 static int accept_abstract(struct handover *h, struct visit *v, pid_t pid)
 {
-	struct ucred peer = { 0 };
-	socklen_t len = sizeof(peer);
-
 	/* Connected already, and the listener does not block. */
 	h->socket = accept4(h->listener, NULL, NULL, SOCK_CLOEXEC);
 	if (h->socket < 0)
 		return fail_here(v, "accept", errno);
-	if (getsockopt(h->socket, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-		return fail_here(v, "SO_PEERCRED", errno);
-	if (peer.pid != pid)
-		return fail_here(v, "a stranger connected to the socket", EACCES);
-	return 0;
+	return check_socket(h, v, pid);
 }
 
 static int connect_both(struct handover *h, struct visit *v, pid_t pid, int pidfd)
@@ -212,7 +223,7 @@ static int connect_both(struct handover *h, struct visit *v, pid_t pid, int pidf
 	if (!r)
 		r = progress_enter(v->progress, PAGETAP_PHASE_GRAB);
 	if (!r)
-		r = h->abstract ? accept_abstract(h, v, pid) : grab_end(h, v, pidfd);
+		r = h->abstract ? accept_abstract(h, v, pid) : grab_end(h, v, pid, pidfd);
 	return r;
 }
 

@@ -111,11 +111,8 @@ static int close_copies(struct visit *v, const struct facts *f, int procfd, cons
 		r = net_hang(v);
 	for (unsigned int i = 0; !r && i < n; i++)
 		r = net_hold(v, i, fds[i]);
-	for (unsigned int i = 0; !r && i < n; i++) {
+	for (unsigned int i = 0; !r && i < n; i++)
 		r = remote_close(v, i);
-		if (r == -EBADF)	/* it closed it itself meanwhile */
-			r = 0;
-	}
 	if (visit_close(v, &stood) < 0 && !r)
 		r = -EIO;
 	visit_done(v);

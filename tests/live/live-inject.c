@@ -62,6 +62,7 @@ static const struct live_case cases[] = {
 	{ "execs meanwhile", case_exec, 0 },
 	{ "forks meanwhile", case_forks, 0 },
 	{ "threads come and go", case_thread_storm, 0 },
+	{ "closes what it finds meanwhile", case_closes, 0 },
 	{ "two at once", case_two_at_once, 0 },
 };
 

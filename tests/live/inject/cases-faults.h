@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 
 #include "cases-places.h"
+#include "cases-stacks.h"
 
 enum {
 	FAULT_DIE = 1,

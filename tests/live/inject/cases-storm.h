@@ -368,6 +368,61 @@ static inline const char *case_thread_storm(long arg)
 	return w ? w : target_ends_well(t, 5000);
 }
 
+/* One thread closes whatever it finds, and puts a pipe under every number. */
+static inline void *close_thread(void *arg)
+{
+	struct shared *s = arg;
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC) || dup3(p[0], 900, O_CLOEXEC) < 0)
+		shape_bad(s, errno);
+	close(p[0]);
+	close(p[1]);
+	atomic_fetch_add(&s->ready, 1);
+	while (!atomic_load(&s->stop)) {
+		for (int fd = 3; fd < 40; fd++)
+			if (atomic_load(&s->rounds) & 1)
+				close(fd);
+			else
+				dup3(900, fd, O_CLOEXEC);
+		atomic_fetch_add(&s->rounds, 1);
+	}
+	return NULL;
+}
+
+static inline void shape_closes(struct shared *s, long arg)
+{
+	pthread_t th;
+
+	(void)arg;
+	pthread_create(&th, NULL, close_thread, s);
+	doze(s);
+	pthread_join(th, NULL);
+	_exit(s->bad != 0);
+}
+
+/* It may be attached to or not, but never take a wrong descriptor, nor be harmed. */
+static inline const char *case_closes(long arg)
+{
+	struct target *t = target_start(shape_closes, 0, 2);
+	int attached = 0;
+	const char *w;
+
+	(void)arg;
+	if (!t)
+		return "target not ready";
+	for (int i = 0; i < 200; i++) {
+		struct attach a;
+
+		attached += !attach(t->pid, i & 1 ? PAGETAP_NO_PIDFD_GETFD : 0, &a);
+		if (a.failure.state == PAGETAP_TARGET_DAMAGED)
+			return say(&a);
+	}
+	printf("   attached %d of 200 times\n", attached);
+	w = is_intact(t->pid);
+	return w ? w : target_ends_well(t, 5000);
+}
+
 /* Two borrowings of one target overlap: one may find it traced, none may harm it. */
 static inline const char *case_two_at_once(long arg)
 {

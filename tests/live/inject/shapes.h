@@ -45,7 +45,7 @@ struct spinner {
 static inline void *spin(void *arg)
 {
 	struct spinner *sp = arg;
-	stack_t alt = { .ss_sp = malloc(65536), .ss_size = 65536 }, alt_now;
+	stack_t alt = { .ss_sp = malloc(65536), .ss_size = 65536 }, alt_now, alt_before;
 	unsigned int mxcsr = 0x1fc0, mxcsr_now;
 	unsigned short cw = 0x0f7f, cw_now;
 	sigset_t mask, now;
@@ -53,7 +53,7 @@ static inline void *spin(void *arg)
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGUSR1 + (int)(sp->seed & 1));
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
-	sigaltstack(&alt, NULL);
+	sigaltstack(&alt, &alt_before);
 	__asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(mxcsr), "m"(cw));
 	atomic_fetch_add(&sp->s->ready, 1);
 	while (!atomic_load(&sp->s->stop)) {
@@ -72,6 +72,8 @@ static inline void *spin(void *arg)
 			shape_bad(sp->s, 202);
 		atomic_fetch_add(&sp->s->rounds, 1);
 	}
+	sigaltstack(&alt_before, NULL);
+	free(alt.ss_sp);
 	return NULL;
 }
 
