@@ -5,7 +5,9 @@
  * One producer, one consumer (Concurrency Kit spsc ring).  Pushing never waits,
  * never allocates, never fails the caller: what does not fit is dropped and
  * counted, and the next record that fits is preceded by a `lost` record that says
- * how many.  The last eighth of the ring is kept for records other than faults.
+ * how many (pid and mm 0: it is about nobody in particular).  The last eighth of the
+ * ring is kept for records other than faults, and the last slots of that for the final
+ * stats and the detach.  See eventfd(2), ck_ring_spsc(3).
  */
 #ifndef TRACE_QUEUE_H
 #define TRACE_QUEUE_H
