@@ -94,7 +94,7 @@ enum arch_interrupted arch_regs_interrupted(const struct arch_regs *r, long *ret
 }
 
 /* The first argument was overwritten by the result: the call cannot be repeated. */
-void arch_regs_reissue(struct arch_regs *io)
+void arch_regs_restart(struct arch_regs *io)
 {
 	(void)io;
 }

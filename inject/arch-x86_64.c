@@ -139,11 +139,9 @@ enum arch_interrupted arch_regs_interrupted(const struct arch_regs *r, long *ret
 	return (long)r->user.rax == -EINTR ? ARCH_CALL_EINTR : ARCH_CALL_RESTARTS;
 }
 
-void arch_regs_reissue(struct arch_regs *io)
+void arch_regs_restart(struct arch_regs *io)
 {
-	io->user.rax = io->user.orig_rax;
-	io->user.rip -= sizeof(insn_call);
-	io->user.orig_rax = ~0UL;
+	io->user.rax = (unsigned long)-ERESTARTNOHAND;
 }
 
 bool arch_regs_restarted(const struct arch_regs *r)
@@ -231,13 +229,20 @@ static bool restarts(const struct user_regs_struct *u)
 	return false;
 }
 
+/* rt_sigreturn(2) bypasses the kernel's restart: do here what it would do. */
+static void reissue(struct user_regs_struct *io)
+{
+	io->rax = io->orig_rax;
+	io->rip -= sizeof(insn_call);
+}
+
 static void frame_last(struct frame *f, const struct arch_net_plan *plan, uint64_t fpstate)
 {
 	struct arch_regs r = *plan->regs;
 	const struct user_regs_struct *u = &r.user;
 
 	if (restarts(u))
-		arch_regs_reissue(&r);
+		reissue(&r.user);
 	frame_init(f, plan->insns);
 	f->r8 = u->r8;
 	f->r9 = u->r9;

@@ -68,8 +68,11 @@ enum arch_interrupted {
 };
 
 enum arch_interrupted arch_regs_interrupted(const struct arch_regs *r, long *ret_nr);
-/* Make the interrupted call be issued again, with the same arguments. */
-void arch_regs_reissue(struct arch_regs *io);
+/*
+ * Have the kernel start the interrupted call again once the thread goes on, unless a
+ * handler runs first: then the program sees EINTR, as it always would.
+ */
+void arch_regs_restart(struct arch_regs *io);
 
 /*
  * A call that had been interrupted before goes on as restart_syscall(2), which means

@@ -152,29 +152,12 @@ static int explain_stuck(struct visit *v, int procfd, unsigned int ms)
 	return -v->failure->error;
 }
 
-static bool signal_pending(int procfd, pid_t tid)
-{
-	uint64_t own = 0, shared = 0, blocked = 0;
-	char path[32], text[4096];
-	const char *a, *b, *c;
-
-	snprintf(path, sizeof(path), "task/%d/status", tid);
-	if (procfile_read(procfd, path, text, sizeof(text)) < 0)
-		return true;
-	a = procfile_value(text, "SigPnd");
-	b = procfile_value(text, "ShdPnd");
-	c = procfile_value(text, "SigBlk");
-	if (!a || !b || !c || !procfile_number(a, 16, &own, NULL) ||
-	    !procfile_number(b, 16, &shared, NULL) || !procfile_number(c, 16, &blocked, NULL))
-		return true;
-	return (own | shared) & ~blocked;
-}
-
 /*
- * What the thread gets back.  An EINTR is taken away only if it is ours: not if a signal
- * waits to be handled, nor if the thread had been stopped by job control before.
+ * What the thread gets back.  An EINTR is taken away only if it is ours: not if the
+ * thread had been stopped by job control before; and if a handler runs first the
+ * kernel makes EINTR of what stands there instead.
  */
-static int find_home(struct visit *v, int procfd)
+static int find_home(struct visit *v)
 {
 	const struct tracee *t = &v->tracee;
 	enum arch_interrupted what;
@@ -184,9 +167,8 @@ static int find_home(struct visit *v, int procfd)
 	what = arch_regs_interrupted(&v->home, &nr);
 	if (what == ARCH_USER_CODE)
 		return rseq_abort(t, &v->memory, &v->home);
-	if (what == ARCH_CALL_EINTR && !t->was_stopped && choose_may_reissue(nr) &&
-	    !signal_pending(procfd, t->tid)) {
-		arch_regs_reissue(&v->home);
+	if (what == ARCH_CALL_EINTR && !t->was_stopped && choose_may_reissue(nr)) {
+		arch_regs_restart(&v->home);
 		/* At once, so that from here on our death does not show EINTR either. */
 		return tracee_put_regs(t, &v->home);
 	}
@@ -233,7 +215,7 @@ static int stop_and_save(struct visit *v, int procfd)
 	if (r < 0)
 		return r;
 	v->is_saved = true;
-	return find_home(v, procfd);
+	return find_home(v);
 }
 
 int visit_open(struct visit *v, int procfd, int pidfd, uint64_t start_time,

@@ -25,6 +25,7 @@ static const struct live_case cases[] = {
 	{ "0 EINTR, one thread in each call, no net", case_blocked_each, PAGETAP_NO_NET },
 	{ "time-outs keep their remaining time", case_timed, 0 },
 	{ "a real EINTR is still seen", case_real_eintr, 0 },
+	{ "a real EINTR is seen also if it comes meanwhile", case_eintr_kept, 0 },
 	{ "stop time, 1 thread", case_stop_time, 1 },
 	{ "stop time, 10 threads", case_stop_time, 10 },
 	{ "2000 threads", case_many_threads, 2000 },

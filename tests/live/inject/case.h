@@ -231,11 +231,18 @@ static inline const char *attach_times(struct target *t, unsigned int flags, int
 			return why("a blocked call returned (errno %d) after attach %d",
 				   t->shared->what, i);
 	}
-	w = is_intact(t->pid);
-	if (w)
-		return w;
-	snapshot_take(t->pid, &after);
-	w = snapshot_differs(&before, &after);
+	/* A thread in ppoll(2) and its like has its mask only once it is back in there. */
+	for (int i = 0; i < 100; i++) {
+		if (i)
+			pause_ms(5);
+		w = is_intact(t->pid);
+		if (w)
+			return w;
+		snapshot_take(t->pid, &after);
+		w = snapshot_differs(&before, &after);
+		if (!w)
+			break;
+	}
 	return w ? why("%s differ after %d attaches", w, n) : NULL;
 }
 
