@@ -247,7 +247,7 @@ static void test_starving(void)
 
 /*
  * A child in a mount namespace of its own that holds a tiny tmpfs, and a terminal
- * under a name that asks for compression.  Seen from outside as /proc/PID/root/...
+ * under a name that asks for compression.  Seen from outside through its root in /proc.
  */
 static pid_t hold_tmpfs(const char *tty, char *ret_path, size_t cap)
 {
