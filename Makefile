@@ -182,6 +182,10 @@ unit: $(call program,$(unit_c))
 check: tests
 	@O='$(O)' CC='$(CC)' MAKE='$(MAKE)' sh tests/run $(T)
 
+# Every case of tests/catalogue.txt with what the tests saw; runs what has not been run.
+catalogue: tests
+	@O='$(O)' CC='$(CC)' MAKE='$(MAKE)' sh tests/catalogue.sh
+
 bench: all $(call program,$(bench_c) $(target_c))
 	@O='$(O)' bash tests/bench/run.sh
 
@@ -287,6 +291,7 @@ help:
 	@echo 'make deps       install what is missing (Debian packages; needs root)'
 	@echo 'make demo       watch a small process for some seconds'
 	@echo 'make check      all tests; T="unit/* live/redis" for some of them'
+	@echo 'make catalogue  every case that must hold, with the result seen'
 	@echo 'make bench      what watching costs, against not watching'
 	@echo 'make fuzz       each fuzzer for fuzz_seconds=30'
 	@echo 'make lint       every checker, also the slow ones'
@@ -299,4 +304,4 @@ help:
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 .DELETE_ON_ERROR:
-.PHONY: all tests unit check bench lint fuzz fresh demo deps install uninstall dist clean help aarch64
+.PHONY: all tests unit check catalogue bench lint fuzz fresh demo deps install uninstall dist clean help aarch64

@@ -32,7 +32,7 @@ say() { printf '  %s\n' "$*"; }
 wrong() { printf '  wrong: %s\n' "$*"; return 1; }
 started() { PIDS+=("$1"); }
 # skip ID WORDS: for facts of the machine; see tests/skips.txt.
-skip() { skip_words="$1: ${*:2}"; return 77; }
+skip() { skip_id=$1 skip_words=${*:2}; return 77; }
 
 # run_cases: every case_*, in the order of the file, or those named in the arguments.
 run_cases() {
@@ -40,7 +40,7 @@ run_cases() {
 	for name in $(sed -n 's/^case_\([a-z0-9_]*\)().*/\1/p' "$0"); do
 		[ $# = 0 ] || [[ " $* " == *" $name "* ]] || continue
 		begin=$SECONDS
-		skip_words=
+		skip_id='' skip_words=''
 		mkdir -p "$W/$name"
 		D=$W/$name
 		# bash tells of every process that was killed: here it always does.
@@ -51,7 +51,7 @@ run_cases() {
 		exec 2>&3 3>&-
 		case $rc in
 		0) passed=$((passed + 1)); echo "ok    $name ($((SECONDS - begin)) s)" ;;
-		77) skipped=$((skipped + 1)); echo "SKIP $skip_words" ;;
+		77) skipped=$((skipped + 1)); echo "SKIP $skip_id: $name: $skip_words" ;;
 		*) failed=$((failed + 1)); echo "FAIL  $name ($((SECONDS - begin)) s)"; show_case ;;
 		esac
 		rm -rf "$D"
