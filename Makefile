@@ -31,7 +31,8 @@ deps_build = build-essential pkg-config libjansson-dev libnl-3-dev libnl-genl-3-
 deps_tests = libcunit1-dev mandoc redis-server redis-tools sqlite3 jq python3 \
 	     python3-jsonschema strace gdb musl-tools gcc-aarch64-linux-gnu \
 	     libc6-dev-arm64-cross zstd bash-completion zsh fish shellcheck util-linux \
-	     procps clang clang-tidy cppcheck libclang-rt-14-dev iproute2 xz-utils git
+	     procps clang clang-tidy cppcheck libclang-rt-14-dev iproute2 xz-utils git \
+	     postgresql memcached default-jre-headless nodejs golang-go
 
 # ---- flags -----------------------------------------------------------------
 # CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS of the caller come last and so win.

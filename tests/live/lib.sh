@@ -144,9 +144,9 @@ stop_record() {
 	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS"
 }
 
-# valid TRACE: pagetap validate accepts it.
+# valid TRACE [--allow-cut]: pagetap validate accepts it.
 valid() {
-	timeout 300 "$PAGETAP" validate "$1" >"$D/validate.out" 2>&1 ||
+	timeout 300 "$PAGETAP" validate "${@:2}" "$1" >"$D/validate.out" 2>&1 ||
 		wrong "validate refuses $(basename "$1"): $(head -n 5 "$D/validate.out")"
 }
 

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034
+#
+# lib-load: real programs under load, watched and let go while they work.  To be
+# sourced after lib.sh.
+#
+# The programs of tests/programs/ compare what they compute with what they computed
+# before anybody watched; they rewrite a counter (see counter in lib.sh) and end when
+# a file appears.  The name of the case's folder, $D, is where all that lies.
+
+P=$SRC/tests/programs
+
+# as USER COMMAND...: with its own ids alone; the pid is that of the command.
+as() {
+	local user=$1
+	shift
+	exec setpriv --reuid="$(id -u "$user")" --regid="$(id -g "$user")" --clear-groups \
+		--inh-caps=-all "$@"
+}
+
+# rate FILE SECONDS: how much of its work a program does a second; in $RATE.
+rate() {
+	local n t0 t1
+	n=$(counter "$1")
+	t0=${EPOCHREALTIME/./}
+	sleep "$2"
+	t1=${EPOCHREALTIME/./}
+	RATE=$((($(counter "$1") - n) * 1000000 / (t1 - t0)))
+}
+
+# share PART WHOLE: a percentage, for people.
+share() { [ "$2" -gt 0 ] && echo "$(($1 * 100 / $2)) %" || echo "-"; }
+
+faults() { grep -c '^{"ev":"fault"' "$1"; }
+
+# honest TRACE WANTED [--allow-cut]: it validates, tells of that many faults at least, and
+# of no error but programs that had ended before they could be attached to.
+honest() {
+	valid "$1" "${@:3}" || return
+	[ "$(faults "$1")" -ge "$2" ] || wrong "$(basename "$1"): only $(faults "$1") faults" || return
+	! grep '^{"ev":"error"' "$1" | grep -v '"what":"follow","errno":3,' >"$D/errors.out" ||
+		wrong "$(basename "$1"): errors: $(head -n 2 "$D/errors.out")"
+}
+
+# watched_twice PID COUNTER [OPTIONS...]: watched while it works, the monitor killed in
+# the middle, and watched again.
+watched_twice() {
+	local p=$1 counter=$2 alone first second
+	shift 2
+	record "$D/record.err" -p "$p" -f -o "$D/1.ndjson" "$@"
+	wait_attached "$p" || return
+	rate "$counter" 2
+	first=$RATE
+	[ "$first" -gt 0 ] || wrong "it stands still" || return
+	kill -KILL "$RECORDER"
+	end_of "$RECORDER" 5 || return
+	untouched "$p" || return
+	runs_on "$counter" || wrong "after the monitor was killed" || return
+
+	record "$D/record.err" -p "$p" -f -o "$D/2.ndjson" "$@"
+	wait_attached "$p" || return
+	rate "$counter" 2
+	second=$RATE
+	[ "$second" -gt 0 ] || wrong "it stands still" || return
+	stop_record "$RECORDER" || return
+	untouched "$p" || return
+	# Measured last: a compiler within the program had its time then.
+	rate "$counter" 1
+	alone=$RATE
+	[ "$alone" -gt 0 ] || wrong "it stands still after the detach" || return
+	honest "$D/1.ndjson" 50 --allow-cut && honest "$D/2.ndjson" 50 || return
+	grep -q '^{"ev":"detach"' "$D/2.ndjson" || wrong "no detach in the second trace" || return
+	say "$alone/s alone, watched $(share "$first" "$alone") and $(share "$second" "$alone") of that;" \
+		"$(faults "$D/1.ndjson") and $(faults "$D/2.ndjson") faults"
+}
+
+# checks_itself PID OUT STOP: it ends when it is told to, with status 0 and `ok`.
+checks_itself() {
+	touch "$3"
+	end_of "$1" 60 || return
+	[ "$STATUS" = 0 ] || wrong "it ended with status $STATUS: $(tail -n 3 "$2")" || return
+	tail -n 1 "$2" | grep -q '^ok ' || wrong "it says: $(tail -n 3 "$2")" || return
+	[ "$(wc -l <"$2")" = 2 ] || wrong "it said more than it should: $(head -n 5 "$2")"
+}
