@@ -23,6 +23,7 @@ struct match {
 
 struct pass {
 	struct layout *l;
+	struct range within;
 	layout_notify notify;
 	void *arg;
 	struct match *v;
@@ -72,14 +73,14 @@ static struct region *region_new(const struct map_entry *m)
  */
 static void match_all(struct pass *p, const struct maps *maps)
 {
-	struct region *g = layout_from(p->l, 0), *next;
+	struct region *g = layout_from(p->l, p->within.lo), *next;
 	size_t i = 0;
 
 	for (i = 0; i < maps->n; i++)
 		p->v[i] = (struct match){ .m = &maps->v[i] };
 	p->n = maps->n;
 	i = 0;
-	for (; g; g = next) {
+	for (; g && g->r.lo < p->within.hi; g = next) {
 		bool kept = false;
 
 		next = layout_next(p->l, g);
@@ -171,10 +172,31 @@ static int add_all(struct pass *p, bool snapshot, uint32_t *next_id)
 	return 0;
 }
 
+bool layout_widen(const struct layout *l, struct range *r)
+{
+	const struct range before = *r;
+	const struct region *g;
+
+	for (g = layout_from(l, r->lo); g && g->r.lo < r->hi; g = layout_next(l, g)) {
+		if (g->r.lo < r->lo)
+			r->lo = g->r.lo;
+		if (g->r.hi > r->hi)
+			r->hi = g->r.hi;
+	}
+	return r->lo != before.lo || r->hi != before.hi;
+}
+
 int layout_reconcile(struct layout *l, const struct maps *m, bool snapshot, uint32_t *next_id,
 		     layout_notify notify, void *arg)
 {
-	struct pass p = { .l = l, .notify = notify, .arg = arg };
+	return layout_reconcile_part(l, (struct range){ 0, UINT64_MAX }, m, snapshot, next_id,
+				     notify, arg);
+}
+
+int layout_reconcile_part(struct layout *l, struct range within, const struct maps *m,
+			  bool snapshot, uint32_t *next_id, layout_notify notify, void *arg)
+{
+	struct pass p = { .l = l, .within = within, .notify = notify, .arg = arg };
 	int r;
 
 	p.v = calloc(m->n ? m->n : 1, sizeof(*p.v));

@@ -34,6 +34,7 @@ struct region {
 	uint32_t id;		/* of the trace, never reused */
 	uint32_t prot;		/* RECORD_PROT_* */
 	uint32_t modes;		/* WATCH_MODE_* registered; set by survey.c */
+	uint64_t registered;	/* when that was, CLOCK_MONOTONIC ns; set by survey.c */
 	uint32_t page_size;	/* of its pages; 0 = the base page; set by survey.c */
 	uint8_t kind;		/* enum vma_kind */
 	uint8_t why;		/* enum vma_why; set by whoever judges */
@@ -93,6 +94,15 @@ int layout_move(struct layout *l, struct range from, uint64_t to, uint32_t *next
  */
 int layout_reconcile(struct layout *l, const struct maps *m, bool snapshot, uint32_t *next_id,
 		     layout_notify notify, void *arg);
+
+/*
+ * The same for a part of the address space, of which `m` is a reading: no region and
+ * no mapping may cross its bounds.  layout_widen() makes r so wide that no region
+ * crosses them; true if that changed it.
+ */
+int layout_reconcile_part(struct layout *l, struct range within, const struct maps *m,
+			  bool snapshot, uint32_t *next_id, layout_notify notify, void *arg);
+bool layout_widen(const struct layout *l, struct range *r);
 
 /* Copy for a fork: same ranges and modes, new ids.  notify: SNAPSHOT for each. */
 int layout_clone(struct layout *ret, const struct layout *l, uint32_t *next_id,

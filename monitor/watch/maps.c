@@ -10,11 +10,14 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "compat/procmap.h"
 #include "trace/record.h"
 
 /* A million mappings with long names; no process has more. */
 #define TEXT_MAX (UINT64_C(256) << 20)
 #define READ_CHUNK (256u << 10)
+/* No name is longer: the kernel builds it in a page. */
+#define QUERY_NAME_MAX 4096
 
 /* A place in the text; every scanner stops at the end of the line. */
 struct scan {
@@ -191,6 +194,87 @@ int maps_read(int procfd, struct maps *m)
 	} while (n);
 	/* An exiting process has no mappings any more, a living one always has. */
 	return m->arena_len ? parse_arena(m) : -ESRCH;
+}
+
+/* As the text shows it: "\n" in a path is written as \012 (seq_path() in fs/seq_file.c). */
+static int add_name(struct maps *m, const char *name, size_t len, uint32_t *ret_len)
+{
+	size_t at = m->arena_len;
+	int r = arena_reserve(m, at + 4 * len);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < len; i++) {
+		if (name[i] == '\n') {
+			memcpy(m->arena + at, "\\012", 4);
+			at += 4;
+		} else {
+			m->arena[at++] = name[i];
+		}
+	}
+	*ret_len = (uint32_t)(at - m->arena_len);
+	m->arena_len = at;
+	return 0;
+}
+
+static uint32_t prot_of_query(uint64_t flags)
+{
+	return (flags & PROCMAP_QUERY_VMA_READABLE ? RECORD_PROT_READ : 0) |
+	       (flags & PROCMAP_QUERY_VMA_WRITABLE ? RECORD_PROT_WRITE : 0) |
+	       (flags & PROCMAP_QUERY_VMA_EXECUTABLE ? RECORD_PROT_EXEC : 0) |
+	       (flags & PROCMAP_QUERY_VMA_SHARED ? RECORD_PROT_SHARED : 0);
+}
+
+/* The mapping at or after addr. */
+static int query_one(int mapsfd, uint64_t addr, struct maps *m, struct map_entry *ret)
+{
+	char name[QUERY_NAME_MAX];
+	struct procmap_query q = {
+		.size = sizeof(q),
+		.query_flags = PROCMAP_QUERY_COVERING_OR_NEXT_VMA,
+		.query_addr = addr,
+		.vma_name_size = sizeof(name),
+		.vma_name_addr = (uint64_t)(uintptr_t)name,
+	};
+	int r;
+
+	do
+		r = ioctl(mapsfd, PROCMAP_QUERY, &q);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
+	*ret = (struct map_entry){
+		.lo = q.vma_start, .hi = q.vma_end, .off = q.vma_offset, .ino = q.inode,
+		.dev_major = q.dev_major, .dev_minor = q.dev_minor,
+		.prot = prot_of_query(q.vma_flags),
+	};
+	return q.vma_name_size ? add_name(m, name, q.vma_name_size - 1, &ret->name_len) : 0;
+}
+
+int maps_query(int mapsfd, struct range within, size_t max, struct maps *m)
+{
+	struct map_entry e;
+	const char *name;
+	int r = 0;
+
+	m->n = m->arena_len = 0;
+	for (uint64_t at = within.lo; at < within.hi && m->n < max; at = e.hi) {
+		r = query_one(mapsfd, at, m, &e);
+		if (r < 0 || e.lo >= within.hi)
+			break;
+		r = add_entry(m, &e);
+		if (r < 0)
+			break;
+	}
+	if (r < 0 && r != -ENOENT)
+		return r;
+	/* The arena may have moved while it grew: the names get their places now. */
+	name = m->arena;
+	for (size_t i = 0; i < m->n; i++) {
+		m->v[i].name = m->v[i].name_len ? name : "";
+		name += m->v[i].name_len;
+	}
+	return 0;
 }
 
 void maps_done(struct maps *m)

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/range.h"
+
 struct map_entry {
 	uint64_t lo, hi;	/* bytes, page aligned */
 	uint64_t off;		/* bytes */
@@ -33,6 +35,12 @@ struct maps {
 
 /* Read all of it; reuses the memory of an earlier reading.  -ESRCH, -ENOMEM, -EBADMSG. */
 int maps_read(int procfd, struct maps *m);
+/*
+ * The mappings that overlap `within`, in binary (PROCMAP_QUERY, Linux 6.11), through a
+ * descriptor of /proc/PID/maps; at most `max` of them.  What crosses the bounds is
+ * given whole.  -ENOTTY: the kernel is older; -ESRCH, -ENOMEM.
+ */
+int maps_query(int mapsfd, struct range within, size_t max, struct maps *m);
 /* The same on bytes in memory; takes a copy of the names.  -EBADMSG names a bad line. */
 int maps_parse(const char *buf, size_t len, struct maps *m);
 void maps_done(struct maps *m);

@@ -20,6 +20,7 @@
 #define BORROW_POLL (200 * NSEC_PER_USEC)
 #define ARM_FIRST_MAX (5 * NSEC_PER_SEC)	/* the rest is armed while recording */
 #define ADOPTION_MAX (5 * NSEC_PER_SEC)
+#define FIRST_READINGS_MAX 8
 
 static bool finished(const struct pagetap_borrowing *b)
 {
@@ -61,20 +62,42 @@ static void emit_attach(struct session *s, struct space *sp, uint64_t stop_ns)
 	emit_push(e, &r);
 }
 
-static int prove(struct session *s, struct space *sp)
+/* A turn of the loop may be the end of the space: it is freed then. */
+static int turn_with(struct session *s, struct space *sp, pid_t pid, uint64_t until)
+{
+	int r = session_turn(s, until);
+
+	if (r < 0)
+		return r;
+	return session_space_of(s, pid) != sp || sp->dead || sp->gone ? -ESRCH : 0;
+}
+
+/* Readings of the maps until one finds nothing that the one before did not. */
+static int settle(struct session *s, struct space *sp, pid_t pid)
+{
+	int64_t found = 1;
+	int r = 0;
+
+	for (int i = 0; r >= 0 && found && i < FIRST_READINGS_MAX; i++) {
+		while ((r = survey(sp, clock_now(), &found)) > 0) {
+			r = turn_with(s, sp, pid, clock_now());
+			if (r < 0)
+				break;
+		}
+	}
+	return r;
+}
+
+static int prove(struct session *s, struct space *sp, pid_t pid)
 {
 	int r;
 
-	for (;;) {
-		r = arm_prove(sp);
-		if (r != -EAGAIN)
-			return r;
-		r = session_turn(s, clock_now() + BORROW_POLL);
+	while ((r = arm_prove(sp)) == -EAGAIN) {
+		r = turn_with(s, sp, pid, clock_now() + BORROW_POLL);
 		if (r < 0)
-			return r;
-		if (sp->dead || sp->gone)
-			return -ESRCH;
+			break;
 	}
+	return r;
 }
 
 /*
@@ -98,13 +121,14 @@ static int open_space(struct session *s, pid_t pid, const struct pagetap_loan *l
 	emit_attach(s, sp, loan->stop_ns);
 	r = session_add_space(s, sp);
 	if (!r)
-		r = survey_first(sp);
+		r = settle(s, sp, pid);
 	if (!r) {
 		*ret_what = "the userfaultfd is of another address space";
-		r = prove(s, sp);
+		r = prove(s, sp, pid);
 	}
 	if (r < 0) {
-		session_drop_space(s, sp);
+		if (session_space_of(s, pid) == sp)
+			session_drop_space(s, sp);
 		return r;
 	}
 	sp->proved = true;

@@ -284,9 +284,10 @@ static uint64_t next_due(struct session *s, uint64_t now, uint64_t until)
 			due = earlier(due, now + PENDING_RETRY);
 		if (!sp->pid)
 			due = earlier(due, now + NAMING_RETRY);
-		else if (!sp->dead && !s->mute)
-			due = earlier(due, earlier(sp->survey_due, sp->reread_due));
-		if (!sp->npending && !sp->dead && !s->mute)
+		else if (!sp->dead && !s->mute && sp->proved)
+			due = sp->pass_since ? now :
+			      earlier(due, earlier(sp->survey_due, sp->reread_due));
+		if (!sp->npending && !sp->dead && !s->mute && sp->proved)
 			due = earlier(due, arm_due(sp));
 		if (sp->gone || sp->failed || sp->born)
 			due = now;
@@ -306,7 +307,7 @@ static void arm_spaces(struct session *s)
 	uint64_t slice = clock_now() + ARM_SLICE;
 
 	for (struct space *sp = s->spaces; sp; sp = sp->next) {
-		if (sp->dead || sp->gone)
+		if (sp->dead || sp->gone || !sp->proved)
 			continue;
 		while (clock_now() < slice && arm_step(sp) == 1)
 			;
@@ -315,13 +316,15 @@ static void arm_spaces(struct session *s)
 
 static void survey_spaces(struct session *s, uint64_t now)
 {
+	int64_t found;
+
 	for (struct space *sp = s->spaces; sp; sp = sp->next) {
-		if (!sp->pid || sp->dead || sp->gone)
+		if (!sp->pid || sp->dead || sp->gone || !sp->proved)
 			continue;
 		if (sp->resync)
 			survey_resync(sp, GAP_RESYNC);
-		else if (now >= sp->survey_due || now >= sp->reread_due)
-			survey(sp, now);
+		else if (sp->pass_since || now >= sp->survey_due || now >= sp->reread_due)
+			survey(sp, now, &found);
 	}
 }
 

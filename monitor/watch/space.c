@@ -30,7 +30,7 @@ static struct space *blank(struct space_shared *sh, int uffd, uint64_t features)
 	s->mm = sh->next_mm++;
 	s->uffd = uffd;
 	s->features = features;
-	s->pidfd = s->procfd = s->pagemap = -1;
+	s->pidfd = s->procfd = s->pagemap = s->mapsfd = -1;
 	s->reread_due = UINT64_MAX;
 	s->born_at = s->drained = s->surveyed = clock_now();
 	layout_init(&s->layout, SPACE_LAYOUT_LIMIT);
@@ -52,6 +52,9 @@ static int open_proc(struct space *s, pid_t pid)
 	if (s->procfd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
 	s->pagemap = openat(s->procfd, "pagemap", O_RDONLY | O_CLOEXEC);
+	s->mapsfd = openat(s->procfd, "maps", O_RDONLY | O_CLOEXEC);
+	if (s->mapsfd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
 	if (s->pidfd < 0) {
 		s->pidfd = sys_pidfd_open(pid, 0);
 		if (s->pidfd < 0)
@@ -123,7 +126,6 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now)
 	s->proved = true;
 	s->snapshot = true;
 	s->surveyed = now;
-	s->survey_cost = parent->survey_cost;
 	fork.fork.child_mm = s->mm;
 	emit_hold(&s->shared->emit, &fork, now);
 	r = cover_clone(&s->cover, &parent->cover);
@@ -189,6 +191,8 @@ struct space *space_free(struct space *s)
 		close(s->procfd);
 	if (s->pagemap >= 0)
 		close(s->pagemap);
+	if (s->mapsfd >= 0)
+		close(s->mapsfd);
 	layout_done(&s->layout);
 	cover_done(&s->cover);
 	maps_done(&s->maps);

@@ -40,6 +40,8 @@ struct space_shared {
 	bool procwatch;			/* forks that are not followed are told by it */
 };
 
+/* More than this at once, and everything is read again. */
+#define SPACE_FRESH_MAX 16
 /* Root may set vm.max_map_count higher; beyond this we do not follow. */
 #define SPACE_LAYOUT_LIMIT (1u << 20)
 
@@ -65,7 +67,7 @@ struct space {
 	pid_t parent;			/* of a forked child: who forked it */
 	uint32_t mm;
 	uint64_t features;
-	int uffd, pidfd, procfd, pagemap;
+	int uffd, pidfd, procfd, pagemap, mapsfd;
 	struct layout layout;
 	struct cover cover;
 	struct maps maps;
@@ -82,8 +84,11 @@ struct space {
 	bool exit_told;
 	bool tids_plain;		/* thread ids in messages are those of our namespace */
 	uint64_t drained;		/* when the last read ended */
-	uint64_t surveyed;		/* begin of the last reading of the maps */
-	uint64_t survey_due, survey_cost;
+	uint64_t surveyed;		/* begin of the last whole reading of the maps */
+	uint64_t survey_due;
+	uint64_t pass_since;		/* begin of the reading under way; 0: none is */
+	uint64_t pass_at, pass_cost;	/* how far it has come; what it has taken, ns */
+	int64_t pass_found;		/* differences */
 	uint64_t reread_due;		/* UINT64_MAX: no event asked for a reading */
 	uint64_t born_at;
 	bool snapshot;			/* the first reading has been made */
@@ -91,8 +96,12 @@ struct space {
 	bool dead;			/* ESRCH: the address space has gone */
 	bool gone;			/* the process has ended (pidfd) */
 	bool failed;			/* its events cannot be read: it must be let go */
-	bool proved;			/* the userfaultfd is of this address space */
+	bool proved;			/* the userfaultfd is of this address space; before
+					 * that session-attach.c reads, and nothing is armed */
 	bool resync;			/* follow failed: seed everything anew */
+	bool text_only;			/* no PROCMAP_QUERY in this kernel */
+	struct range fresh[SPACE_FRESH_MAX];	/* mappings the witness has told of */
+	unsigned int nfresh;
 };
 
 /* Takes uffd (before or after the handshake: features == 0 means before) and pidfd. */
@@ -112,14 +121,15 @@ int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t
 /* survey.c */
 
 /*
- * Read the maps, make the layout equal to them, register what is new and watchable,
- * emit the differences.  What is new and writable is declared as a gap since the
- * last reading (not at the first) and owed an arming.  Returns the number of
- * differences, -ESRCH (the space is dead then), -ENOMEM.
+ * Read a slice of the maps, make the layout equal to it, register what is new and
+ * watchable, emit the differences.  What is new and writable is declared as a gap
+ * since the last reading (not at the first) and owed an arming.  1: there is more to
+ * read; 0: that was the last slice, *ret_differences is their number in all; -ESRCH
+ * (the space is dead then), -ENOMEM.
  */
-int64_t survey(struct space *s, uint64_t now);
-/* Register, read again, until two readings agree: the coverage contract. */
-int survey_first(struct space *s);
+int survey(struct space *s, uint64_t now, int64_t *ret_differences);
+/* The same for the mappings in w alone, of which something has been told. */
+int survey_here(struct space *s, struct range w);
 /* Promise nothing more: what was claimed may not have reached the trace. */
 void space_disclaim(struct space *s);
 /* Forget layout and cover, declare a gap over everything, begin anew. */

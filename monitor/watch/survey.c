@@ -6,6 +6,10 @@
  * After registration every layout change is told by an event, and arming fails
  * (ENOENT) where registration did not take; so what arm.c claims is true even if a
  * reading of the maps was torn.
+ *
+ * A reading goes through the address space in slices (PROCMAP_QUERY, Linux 6.11), so
+ * that 65,000 mappings keep no fault waiting; an older kernel gives the text of all
+ * at once.  What is told of a single mapping (witness) needs one small slice.
  */
 
 #include <errno.h>
@@ -20,10 +24,13 @@
 #include "watch/uffd.h"
 
 #define FIRST_READINGS_MAX 8
-#define MAX_ADDR UINT64_MAX
 #define SURVEY_PERIOD (100 * NSEC_PER_MSEC)
 /* A reading may cost one part in this many of the monitor's time. */
 #define SURVEY_SHARE 20
+/* Mappings looked at before faults are looked at again: well below a millisecond. */
+#define SLICE 512
+/* A window that grows more often than this belongs to a layout in flux. */
+#define WIDENINGS_MAX 16
 
 /*
  * A hugetlb memfd looks like any memfd in the maps; the file system of the mapping
@@ -45,10 +52,12 @@ static void look_at_file(const struct space *s, struct region *g)
 		return;
 	r = fstatfs(fd, &fs);
 	close(fd);
-	if (r < 0 || fs.f_type != HUGETLBFS_MAGIC)
+	if (r < 0 || fs.f_type == TMPFS_MAGIC)
 		return;
-	g->kind = VMA_KIND_HUGETLB;
-	g->page_size = (uint32_t)fs.f_bsize;
+	/* Device 0:x has any file system without a disk: overlayfs, btrfs, NFS ... */
+	g->kind = fs.f_type == HUGETLBFS_MAGIC ? VMA_KIND_HUGETLB : VMA_KIND_FILE;
+	if (g->kind == VMA_KIND_HUGETLB)
+		g->page_size = (uint32_t)fs.f_bsize;
 }
 
 static struct map_entry as_entry(const struct region *g)
@@ -94,6 +103,8 @@ static void judge(struct space *s, struct region *g)
 	int r;
 
 	look_at_file(s, g);
+	if (g->kind == VMA_KIND_FILE && v.modes)
+		v = (struct watch_verdict){ .why = WHY_FILE_BACKED };
 	if (g->page_size > s->shared->source.len)
 		v.modes &= ~(uint32_t)WATCH_MODE_MISSING;
 	g->modes = 0;
@@ -119,6 +130,7 @@ static void judge(struct space *s, struct region *g)
 	}
 	g->modes = v.modes;
 	g->arm = v.arm;
+	g->registered = clock_now();
 }
 
 /* Owe what is writable and unclaimed; new since the last reading means a gap. */
@@ -162,55 +174,194 @@ static void on_region(void *arg, enum vma_op op, struct region *g)
 }
 
 /* Pages outside every region cannot be written; should they come back, they are new. */
-static void drop_holes(struct space *s)
+static void drop_holes(struct space *s, struct range within)
 {
-	uint64_t lo = 0;
+	uint64_t lo = within.lo;
 
-	for (struct region *g = layout_from(&s->layout, 0); g; g = layout_next(&s->layout, g)) {
+	for (struct region *g = layout_from(&s->layout, lo); g && g->r.lo < within.hi;
+	     g = layout_next(&s->layout, g)) {
 		if (g->r.lo > lo)
 			cover_drop(&s->cover, (struct range){ lo, g->r.lo });
 		lo = g->r.hi;
 	}
-	cover_drop(&s->cover, (struct range){ lo, align_down(MAX_ADDR, s->shared->page_size) });
+	if (lo < within.hi)
+		cover_drop(&s->cover, (struct range){ lo, within.hi });
 }
 
-int64_t survey(struct space *s, uint64_t now)
+/*
+ * What programs can map lies in the lower half.  The one thing above is the gate page,
+ * [vsyscall], which PROCMAP_QUERY does not tell of: it is part of no VMA.
+ */
+static const struct range user_half = { 0, UINT64_C(1) << 63 };
+
+/* s->maps is a reading of *w.  Returns the number of differences. */
+static int64_t apply_reading(struct space *s, struct range w)
 {
 	struct survey_pass p = { .s = s };
-	uint64_t end;
 	int r;
 
-	r = maps_read(s->procfd, &s->maps);
-	if (r < 0) {
-		s->dead = r == -ESRCH;
-		return r;
-	}
-	r = layout_reconcile(&s->layout, &s->maps, !s->snapshot, &s->shared->next_vma,
-			     on_region, &p);
+	r = layout_reconcile_part(&s->layout, w, &s->maps, !s->snapshot, &s->shared->next_vma,
+				  on_region, &p);
 	if (r < 0) {
 		s->resync = true;
 		return r;
 	}
 	if (p.differences)
-		drop_holes(s);
-	end = clock_now();
-	s->snapshot = true;
-	s->surveyed = now;
-	s->survey_cost = end - now;
-	s->survey_due = end + SURVEY_PERIOD;
-	if (s->survey_cost * SURVEY_SHARE > SURVEY_PERIOD)
-		s->survey_due = end + s->survey_cost * SURVEY_SHARE;
-	s->reread_due = UINT64_MAX;
+		drop_holes(s, w);
 	return p.differences;
 }
 
-int survey_first(struct space *s)
+/* What lies in *w, which is made so wide that nothing crosses its bounds. */
+static int read_window(struct space *s, struct range *w)
+{
+	for (int i = 0; i < WIDENINGS_MAX; i++) {
+		bool wider = layout_widen(&s->layout, w);
+		int r = maps_query(s->mapsfd, *w, SIZE_MAX, &s->maps);
+
+		if (r < 0)
+			return r;
+		if (s->maps.n && s->maps.v[0].lo < w->lo) {
+			w->lo = s->maps.v[0].lo;
+			wider = true;
+		}
+		if (s->maps.n && s->maps.v[s->maps.n - 1].hi > w->hi) {
+			w->hi = s->maps.v[s->maps.n - 1].hi;
+			wider = true;
+		}
+		if (!wider || !layout_widen(&s->layout, w))
+			return 0;
+	}
+	return -EAGAIN;
+}
+
+/* The next slice of the pass that is under way, from its cursor on. */
+static int64_t slice(struct space *s, struct range *ret)
+{
+	struct range w = { s->pass_at, user_half.hi };
+	int r;
+
+	if (s->text_only)
+		return -ENOTTY;
+	r = maps_query(s->mapsfd, w, SLICE, &s->maps);
+	if (r < 0)
+		return r;
+	if (s->maps.n == SLICE)
+		w.hi = s->maps.v[SLICE - 1].hi;
+	if (w.lo != user_half.lo || w.hi != user_half.hi) {
+		r = read_window(s, &w);
+		if (r < 0)
+			return r;
+	}
+	*ret = w;
+	return apply_reading(s, w);
+}
+
+/* The gate page is the same in every process, so also in ours. */
+static int64_t gate_page(struct space *s)
+{
+	struct range upper = { user_half.hi, align_down(UINT64_MAX, s->shared->page_size) };
+	int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	size_t n = 0;
+	int r;
+
+	if (self < 0)
+		return -errno;
+	r = maps_read(self, &s->maps);
+	close(self);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < s->maps.n; i++)
+		if (s->maps.v[i].lo >= upper.lo)
+			s->maps.v[n++] = s->maps.v[i];
+	s->maps.n = n;
+	return apply_reading(s, upper);
+}
+
+static int64_t whole(struct space *s)
+{
+	struct range all = { 0, align_down(UINT64_MAX, s->shared->page_size) };
+	int r = maps_read(s->procfd, &s->maps);
+
+	return r < 0 ? r : apply_reading(s, all);
+}
+
+static void pass_done(struct space *s, uint64_t now)
+{
+	s->pass_cost += clock_now() - now;
+	s->snapshot = true;
+	s->surveyed = s->pass_since;
+	s->pass_since = s->pass_at = 0;
+	s->survey_due = clock_now() + SURVEY_PERIOD;
+	if (s->pass_cost * SURVEY_SHARE > SURVEY_PERIOD)
+		s->survey_due = clock_now() + s->pass_cost * SURVEY_SHARE;
+}
+
+int survey(struct space *s, uint64_t now, int64_t *ret_differences)
+{
+	struct range w = user_half;
+	int64_t n;
+
+	if (!s->pass_since) {
+		s->pass_since = now;
+		s->pass_at = w.lo;
+		s->pass_cost = 0;
+		s->pass_found = 0;
+		s->reread_due = UINT64_MAX;
+	}
+	n = slice(s, &w);
+	if (n == -ENOTTY || n == -EAGAIN) {
+		s->text_only = n == -ENOTTY;
+		w = user_half;
+		n = whole(s);
+	}
+	if (n < 0) {
+		s->pass_since = 0;
+		s->dead |= n == -ESRCH;
+		return (int)n;
+	}
+	s->pass_found += n;
+	s->pass_at = w.hi;
+	if (w.hi < user_half.hi) {
+		s->pass_cost += clock_now() - now;
+		return 1;
+	}
+	if (!s->snapshot && !s->text_only)
+		gate_page(s);
+	pass_done(s, now);
+	*ret_differences = s->pass_found;
+	return 0;
+}
+
+int survey_here(struct space *s, struct range w)
+{
+	int64_t n;
+
+	if (s->text_only || !s->snapshot || s->resync) {
+		s->reread_due = clock_now();
+		return 0;
+	}
+	n = read_window(s, &w);
+	if (!n)
+		n = apply_reading(s, w);
+	if (n == -ESRCH)
+		s->dead = true;
+	else if (n < 0)
+		s->reread_due = clock_now();
+	return n < 0 ? (int)n : 0;
+}
+
+/* Register, read again, until two readings agree: the coverage contract. */
+static int survey_first(struct space *s)
 {
 	int64_t n = 1;
+	int r = 0;
 
-	for (int i = 0; n > 0 && i < FIRST_READINGS_MAX; i++)
-		n = survey(s, clock_now());
-	return n < 0 ? (int)n : 0;
+	for (int i = 0; r >= 0 && n > 0 && i < FIRST_READINGS_MAX; i++) {
+		do
+			r = survey(s, clock_now(), &n);
+		while (r > 0);
+	}
+	return r;
 }
 
 int survey_resync(struct space *s, enum gap_reason reason)
@@ -225,5 +376,6 @@ int survey_resync(struct space *s, enum gap_reason reason)
 	space_disclaim(s);
 	s->snapshot = false;
 	s->resync = false;
+	s->pass_since = 0;
 	return survey_first(s);
 }

@@ -115,6 +115,43 @@ static void change_model(unsigned int *seed)
 	memset(model + lo, rand_r(seed) % 3 ? 1 + rand_r(seed) % 9 : 0, hi - lo);
 }
 
+/* So wide that neither a region nor an entry crosses the bounds; the entries in it. */
+static struct maps part_of(const struct layout *l, const struct maps *m, struct range *w)
+{
+	struct maps part = MAPS_NULL;
+
+	for (bool wider = true; wider;) {
+		wider = layout_widen(l, w);
+		part = (struct maps){ .v = m->v };
+		for (size_t i = 0; i < m->n; i++) {
+			struct range e = { m->v[i].lo, m->v[i].hi };
+
+			if (!range_overlaps(e, *w))
+				continue;
+			part.v = part.n ? part.v : &m->v[i];
+			part.n++;
+			wider |= !range_contains(*w, e);
+			w->lo = e.lo < w->lo ? e.lo : w->lo;
+			w->hi = e.hi > w->hi ? e.hi : w->hi;
+		}
+	}
+	return part;
+}
+
+static void reconcile_in_parts(struct layout *l, const struct maps *m, unsigned int *seed)
+{
+	struct range w = { at(0), at(0) };
+
+	for (; w.lo < at(N); w.lo = w.hi) {
+		struct maps part;
+
+		w.hi = w.lo + (1 + rand_r(seed) % 60) * PAGE;
+		part = part_of(l, m, &w);
+		CU_ASSERT_FATAL(layout_reconcile_part(l, w, &part, false, &next_id, on_notice,
+						      NULL) == 0);
+	}
+}
+
 static void one_world(unsigned int seed)
 {
 	struct layout l;
@@ -144,7 +181,11 @@ static void one_world(unsigned int seed)
 		for (unsigned int n = (unsigned int)rand_r(&seed) % 6; n; n--)
 			change_model(&seed);
 		read_model(&m);
-		CU_ASSERT_FATAL(layout_reconcile(&l, &m, i == 0, &next_id, on_notice, NULL) == 0);
+		if (rand_r(&seed) % 2)
+			reconcile_in_parts(&l, &m, &seed);
+		else
+			CU_ASSERT_FATAL(layout_reconcile(&l, &m, i == 0, &next_id, on_notice,
+							 NULL) == 0);
 		check_equal(&l);
 		CU_ASSERT_EQUAL_FATAL(overlaps, 0);
 	}

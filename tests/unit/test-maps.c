@@ -114,6 +114,79 @@ static void test_ourselves(void)
 	close(fd);
 }
 
+static bool same_entry(const struct map_entry *a, const struct map_entry *b)
+{
+	return a->lo == b->lo && a->hi == b->hi && a->off == b->off && a->ino == b->ino &&
+	       a->dev_major == b->dev_major && a->dev_minor == b->dev_minor &&
+	       a->prot == b->prot && a->name_len == b->name_len &&
+	       !memcmp(a->name, b->name, a->name_len);
+}
+
+/* A child with mappings of every kind, one of a file with a line feed in its name. */
+static pid_t start_zoo(void)
+{
+	pid_t pid;
+	int fd = open("/tmp", O_TMPFILE | O_RDWR, 0600), memfd = memfd_create("a\nb", 0);
+
+	CU_ASSERT_FATAL(memfd >= 0);
+	pid = fork();
+	if (pid)
+		return pid;
+	if (ftruncate(memfd, 1 << 20) || (fd >= 0 && ftruncate(fd, 1 << 20)))
+		_exit(1);
+	mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mmap(NULL, 8192, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	mmap(NULL, 8192, PROT_READ, MAP_SHARED, memfd, 4096);
+	mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE, memfd, 0);
+	if (fd >= 0)
+		mmap(NULL, 8192, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 8192);
+	for (;;)
+		pause();
+}
+
+/* The kernel's binary answer says what its text says. */
+static void test_query(void)
+{
+	struct maps asked = MAPS_NULL;
+	pid_t pid = start_zoo();
+	char path[32];
+	int dir, fd, r = -ESRCH;
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	dir = open(path, O_PATH | O_DIRECTORY);
+	fd = openat(dir, "maps", O_RDONLY);
+	CU_ASSERT_FATAL(fd >= 0);
+	usleep(50000);
+	r = maps_query(fd, (struct range){ 0, UINT64_C(1) << 63 }, SIZE_MAX, &asked);
+	if (r != -ENOTTY) {		/* before Linux 6.11 */
+		size_t n = 0;
+
+		CU_ASSERT_EQUAL_FATAL(r, 0);
+		CU_ASSERT_EQUAL_FATAL(maps_read(dir, &maps), 0);
+		for (size_t i = 0; i < maps.n; i++) {
+			if (maps.v[i].lo >> 63)
+				continue;
+			CU_ASSERT_FATAL(n < asked.n);
+			CU_ASSERT(same_entry(&maps.v[i], &asked.v[n++]));
+		}
+		CU_ASSERT_EQUAL(n, asked.n);
+		r = maps_query(fd, (struct range){ maps.v[2].lo + 1, maps.v[4].lo + 1 },
+			       SIZE_MAX, &asked);
+		CU_ASSERT_EQUAL(r, 0);
+		CU_ASSERT(asked.n >= 2 && same_entry(&asked.v[0], &maps.v[2]));
+		CU_ASSERT(same_entry(&asked.v[asked.n - 1], &maps.v[4]));
+		CU_ASSERT_EQUAL(maps_query(fd, (struct range){ 0, UINT64_MAX }, 3, &asked), 0);
+		CU_ASSERT_EQUAL(asked.n, 3);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	if (r != -ENOTTY)
+		CU_ASSERT_EQUAL(maps_query(fd, (struct range){ 0, 1 }, 1, &asked), -ESRCH);
+	close(fd);
+	close(dir);
+	maps_done(&asked);
+}
+
 /* A directory of /proc pins its process: gone is gone, whoever has the pid now. */
 static void test_gone(void)
 {
@@ -166,6 +239,7 @@ static const struct suite_test tests[] = {
 	{ "flipped bytes", test_flipped },
 	{ "our own", test_ourselves },
 	{ "a process that has gone", test_gone },
+	{ "in binary as in text", test_query },
 	{ "60,000 mappings", test_many },
 };
 
