@@ -177,6 +177,16 @@ static int output_failed(const struct run *run, int r)
 	return EXIT_RUNTIME;
 }
 
+static int start_agent(struct run *run)
+{
+	const struct target_args *t = &run->a.targets;
+	int r = recording_agent(&run->rec, t->pid, t->n);
+
+	if (r < 0)
+		log_error("cannot start recording: %s", strerror(-r));
+	return r < 0 ? EXIT_RUNTIME : EXIT_OK;
+}
+
 static int open_output(struct run *run)
 {
 	int r;
@@ -376,7 +386,9 @@ static int run_all(struct run *run)
 	status = command ? prepare_command(run) : look(run);
 	if (status)
 		return status;
-	status = open_output(run);
+	status = start_agent(run);
+	if (!status)
+		status = open_output(run);
 	if (!status)
 		status = start(run);
 	if (status)

@@ -15,6 +15,11 @@
 
 #define SLOTS_MIN 64
 
+int recording_agent(struct recording *rec, const pid_t *pids, unsigned int n)
+{
+	return agent_new(&rec->agent, pids, n, NULL);
+}
+
 int recording_output(struct recording *rec, const char *path)
 {
 	return sink_open(&rec->sink, path);
@@ -47,6 +52,7 @@ int recording_start(struct recording *rec, const struct session_opts *opts, uint
 	}
 	rec->signal_fd = o.signal_fd;
 	o.queue = rec->queue;
+	o.agent = rec->agent;
 	o.base_ns = rec->head.header.base_mono_ns;
 	o.output_fd = writer_fd(rec->writer);
 	return session_new(&rec->session, &o);
@@ -152,4 +158,5 @@ void recording_end(struct recording *rec)
 	sink_close(rec->sink);
 	rec->sink = NULL;
 	rec->queue = queue_free(rec->queue);
+	rec->agent = agent_free(rec->agent);
 }

@@ -2,6 +2,7 @@
 /*
  * Recording: output, queue, writer and session put together and taken apart.
  *
+ *	recording_agent(&rec, pids, n)	its helper runs
  *	recording_output(&rec, path)	the file exists
  *	recording_start(&rec, ...)	line 1 is written, nothing is attached yet
  *	session_attach(rec.session, ..), session_run(rec.session)
@@ -20,6 +21,7 @@
 #include "watch/session.h"
 
 struct recording {
+	struct agent *agent;
 	struct sink *sink;
 	struct queue *queue;
 	struct writer *writer;
@@ -31,6 +33,12 @@ struct recording {
 };
 
 #define RECORDING_NULL { .signal_fd = -1 }
+
+/*
+ * Start the process that keeps the privileges (watch/agent.h), for these targets.
+ * First of all: it shall inherit no descriptor, and no thread's locks.  0, -errno.
+ */
+int recording_agent(struct recording *rec, const pid_t *pids, unsigned int n);
 
 /* What sink_open() answers. */
 int recording_output(struct recording *rec, const char *path);

@@ -4,11 +4,8 @@
 #include "watch/family.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "watch/procinfo.h"
 #include "watch/uffd.h"
@@ -61,19 +58,26 @@ static int protect_again(struct space *child, struct range page, uint64_t t0)
 	return 0;
 }
 
+/* It may be asked again, and again: the door stays open until another is looked at. */
+static int pagemap_of(struct space *child, pid_t pid)
+{
+	if (child->door.pid == pid)
+		return child->door.pagemap;
+	door_close(&child->door);
+	return agent_open(child->shared->agent, pid, &child->door) < 0 ? -1 :
+	       child->door.pagemap;
+}
+
 int family_match(struct space *child, pid_t pid)
 {
 	uint32_t page_size = child->shared->page_size;
 	uint64_t t0 = clock_now();
-	_close_ int pagemap = -1;
 	struct range page;
-	char path[32];
-	int before, after, r;
+	int pagemap, before, after, r;
 
 	if (!probe_page(child, &page))
 		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
-	pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	pagemap = pagemap_of(child, pid);
 	if (pagemap < 0)
 		return 0;
 	before = protected_in(pagemap, page, page_size);

@@ -173,20 +173,19 @@ int maps_parse(const char *buf, size_t len, struct maps *m)
 	return parse_arena(m);
 }
 
-int maps_read(int procfd, struct maps *m)
+int maps_reread(int mapsfd, struct maps *m)
 {
-	_close_ int fd = openat(procfd, "maps", O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 	int r;
 
 	m->n = m->arena_len = 0;
-	if (fd < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
+	if (lseek(mapsfd, 0, SEEK_SET) < 0)
+		return -errno;
 	do {
 		r = arena_reserve(m, m->arena_len + READ_CHUNK);
 		if (r < 0)
 			return r;
-		n = read(fd, m->arena + m->arena_len, READ_CHUNK);
+		n = read(mapsfd, m->arena + m->arena_len, READ_CHUNK);
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n > 0)
@@ -194,6 +193,16 @@ int maps_read(int procfd, struct maps *m)
 	} while (n);
 	/* An exiting process has no mappings any more, a living one always has. */
 	return m->arena_len ? parse_arena(m) : -ESRCH;
+}
+
+int maps_read(int procfd, struct maps *m)
+{
+	_close_ int fd = openat(procfd, "maps", O_RDONLY | O_CLOEXEC);
+
+	m->n = m->arena_len = 0;
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	return maps_reread(fd, m);
 }
 
 /* As the text shows it: "\n" in a path is written as \012 (seq_path() in fs/seq_file.c). */

@@ -36,6 +36,11 @@ struct maps {
 /* Read all of it; reuses the memory of an earlier reading.  -ESRCH, -ENOMEM, -EBADMSG. */
 int maps_read(int procfd, struct maps *m);
 /*
+ * The same through a descriptor of /proc/PID/maps, for who may not open one any more.
+ * It is of the address space it was opened on: after an exec -ESRCH.
+ */
+int maps_reread(int mapsfd, struct maps *m);
+/*
  * The mappings that overlap `within`, in binary (PROCMAP_QUERY, Linux 6.11), through a
  * descriptor of /proc/PID/maps; at most `max` of them.  What crosses the bounds is
  * given whole.  -ENOTTY: the kernel is older; -ESRCH, -ENOMEM.

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "watch/procinfo.h"
 #include "watch/session-state.h"
+#include "watch/uffd.h"
 
 #define BORROW_POLL (200 * NSEC_PER_USEC)
 #define ARM_FIRST_MAX (5 * NSEC_PER_SEC)	/* the rest is armed while recording */
@@ -52,9 +53,9 @@ static void emit_attach(struct session *s, struct space *sp, uint64_t stop_ns)
 		.attach.stop_ns = stop_ns,
 	};
 
-	if (procinfo_read(sp->procfd, &p) < 0)
+	if (agent_about(s->opts.agent, sp->pid, &p) < 0)
 		memset(&p, 0, sizeof(p));
-	if (!maps_read(sp->procfd, &sp->maps))
+	if (!maps_reread(sp->mapsfd, &sp->maps))
 		r.attach.vmas = (uint32_t)sp->maps.n;
 	r.attach.ppid = p.ppid;
 	r.attach.threads = p.threads;
@@ -104,21 +105,23 @@ static int prove(struct session *s, struct space *sp, pid_t pid)
  * Register, read again, prove, and only then arm.  The loop serves this space from
  * the moment it is registered: its layout events hold threads of the target.
  */
-static int open_space(struct session *s, pid_t pid, const struct pagetap_loan *loan, uint32_t mm,
-		      uint64_t since, struct space **ret, const char **ret_what)
+static int open_space(struct session *s, struct agent_loan *l, uint32_t mm, uint64_t since,
+		      struct space **ret, const char **ret_what)
 {
+	uint64_t stop_ns = l->loan.stop_ns;
+	pid_t pid = l->door.pid;
 	struct space *sp;
 	int r;
 
-	*ret_what = "userfaultfd handshake";
-	r = space_new(&sp, &s->shared, pid, loan->uffd, loan->pidfd, 0);
+	*ret_what = "taking it over";
+	r = space_new(&sp, &s->shared, &l->door, l->loan.uffd, l->features);
 	if (r < 0)
 		return r;
 	sp->born_at = since;		/* an exec after this is one to follow */
 	if (mm)
 		sp->mm = mm;
 	*ret_what = "registering its memory";
-	emit_attach(s, sp, loan->stop_ns);
+	emit_attach(s, sp, stop_ns);
 	r = session_add_space(s, sp);
 	if (!r)
 		r = settle(s, sp, pid);
@@ -171,25 +174,52 @@ static void note_first(struct session *s, struct space *sp, uint64_t t0,
 	s->any_attached = true;
 }
 
-int session_attach(struct session *s, pid_t pid, struct pagetap_failure *ret_failure)
+/*
+ * By our own right, which the first targets are attached with: only what comes after
+ * them is the agent's.
+ */
+static int borrow(struct session *s, pid_t pid, struct agent_loan *ret,
+		  struct pagetap_failure *ret_failure)
 {
 	struct pagetap_opts o = { .size = sizeof(o), .timeout_ms = s->opts.inject_timeout_ms };
-	struct pagetap_loan loan = { .size = sizeof(loan) };
 	struct pagetap_borrowing *b;
-	uint64_t t0 = clock_now();
-	const char *what;
-	struct space *sp;
 	int r;
 
+	ret->loan = (struct pagetap_loan){ .size = sizeof(ret->loan) };
 	r = pagetap_borrow_start(&b, pid, &o, ret_failure);
 	if (r < 0)
 		return r;
 	while (!finished(b) && s->spaces && !r)
 		r = session_turn(s, clock_now() + BORROW_POLL);
-	r = pagetap_borrow_finish(b, &loan, ret_failure);
+	r = pagetap_borrow_finish(b, &ret->loan, ret_failure);
 	if (r < 0)
 		return r;
-	r = open_space(s, pid, &loan, 0, t0, &sp, &what);
+	r = uffd_handshake(ret->loan.uffd, UFFD_WANTED, &ret->features);
+	if (r < 0) {
+		close(ret->loan.uffd);
+		close(ret->loan.pidfd);
+		return fail(ret_failure, r, "userfaultfd handshake");
+	}
+	r = door_open(&ret->door, pid, ret->loan.pidfd);
+	if (r < 0) {
+		close(ret->loan.uffd);
+		return fail(ret_failure, r, "opening it in /proc");
+	}
+	return 0;
+}
+
+int session_attach(struct session *s, pid_t pid, struct pagetap_failure *ret_failure)
+{
+	uint64_t t0 = clock_now();
+	struct agent_loan l;
+	const char *what;
+	struct space *sp;
+	int r;
+
+	r = borrow(s, pid, &l, ret_failure);
+	if (r < 0)
+		return r;
+	r = open_space(s, &l, 0, t0, &sp, &what);
 	if (r < 0)
 		return fail(ret_failure, r, what);
 	r = arm_first(s, pid);
@@ -197,7 +227,7 @@ int session_attach(struct session *s, pid_t pid, struct pagetap_failure *ret_fai
 		return fail(ret_failure, r, "arming its memory");
 	sp = session_space_of(s, pid);
 	if (sp)
-		note_first(s, sp, t0, &loan);
+		note_first(s, sp, t0, &l.loan);
 	return 0;
 }
 
@@ -220,19 +250,19 @@ static void drop_adoption(struct session *s, unsigned int i)
 
 static void finish_adoption(struct session *s, const struct session_adoption *a)
 {
-	struct pagetap_loan loan = { .size = sizeof(loan) };
-	struct pagetap_failure f = { 0 };
 	struct emit *e = &s->shared.emit;
+	struct pagetap_failure f = { 0 };
 	const char *what = f.text;
+	struct agent_loan l;
 	struct space *sp;
 	uint64_t now;
 	int r;
 
-	r = pagetap_borrow_finish(a->borrowing, &loan, &f);
+	r = agent_finish(s->opts.agent, a->loan, &l, &f);
 	now = clock_now();
 	emit_gap(e, a->pid, a->mm, a->since, now, (struct range){ 0, 0 }, GAP_EXEC);
 	if (!r)
-		r = open_space(s, a->pid, &loan, a->mm, a->since, &sp, &what);
+		r = open_space(s, &l, a->mm, a->since, &sp, &what);
 	if (r < 0)
 		emit_error(e, a->pid, a->mm, clock_now(), -r, "follow", what);
 }
@@ -240,44 +270,27 @@ static void finish_adoption(struct session *s, const struct session_adoption *a)
 /* One injection at a time: each is a process, and they come in storms. */
 void session_adoptions_step(struct session *s)
 {
-	struct pagetap_opts o = { .size = sizeof(o), .timeout_ms = s->opts.inject_timeout_ms };
-	struct pagetap_failure f = { 0 };
 	struct session_adoption *a = &s->adoptions[0];
 	struct session_adoption done;
 	int r;
 
 	if (!s->nadoptions)
 		return;
-	if (!a->borrowing) {
-		r = pagetap_borrow_start(&a->borrowing, a->pid, &o, &f);
+	if (!a->loan) {
+		r = agent_borrow(s->opts.agent, a->pid, s->opts.inject_timeout_ms, &a->loan);
 		if (r < 0) {
 			emit_error(&s->shared.emit, a->pid, a->mm, clock_now(), -r, "follow",
-				   f.text);
+				   "the agent process cannot be asked");
 			drop_adoption(s, 0);
 			session_check_empty(s, DETACH_EXIT);
 		}
 		return;
 	}
-	if (!finished(a->borrowing))
+	if (!agent_finished(s->opts.agent, a->loan))
 		return;
 	done = *a;
 	drop_adoption(s, 0);
 	finish_adoption(s, &done);
 	/* Whom it was for may have gone meanwhile. */
 	session_check_empty(s, DETACH_EXIT);
-}
-
-void session_adoptions_done(struct session *s)
-{
-	for (unsigned int i = 0; i < s->nadoptions; i++) {
-		struct pagetap_loan loan = { .size = sizeof(loan) };
-		struct pagetap_failure f;
-
-		if (s->adoptions[i].borrowing &&
-		    !pagetap_borrow_finish(s->adoptions[i].borrowing, &loan, &f)) {
-			close(loan.uffd);
-			close(loan.pidfd);
-		}
-	}
-	s->nadoptions = 0;
 }

@@ -85,7 +85,7 @@ void session_let_go(struct session *s)
 
 	if (s->summary.stats.final)
 		return;
-	session_adoptions_done(s);
+	s->nadoptions = 0;
 	for (int i = 0; i < LAST_TURNS; i++)
 		for (struct space *sp = s->spaces; sp; sp = sp->next)
 			if (!sp->dead && serve(sp, clock_now()) >= 0 && sp->npending)
@@ -109,7 +109,6 @@ struct session *session_free(struct session *s)
 		session_stop(s, DETACH_ERROR);
 		session_let_go(s);
 	}
-	session_adoptions_done(s);
 	while (s->spaces)
 		session_drop_space(s, s->spaces);
 	procwatch_close(s->procwatch);

@@ -75,7 +75,7 @@ static void on_fork(struct session *s, const struct procwatch_event *ev)
 }
 
 /* The program is another one now; its memory is a new address space. */
-static void emit_exec(struct session *s, pid_t pid, uint32_t mm, uint32_t new_mm, int procfd)
+static void emit_exec(struct session *s, pid_t pid, uint32_t mm, uint32_t new_mm)
 {
 	struct procinfo p = { 0 };
 	struct record r = {
@@ -86,10 +86,7 @@ static void emit_exec(struct session *s, pid_t pid, uint32_t mm, uint32_t new_mm
 		.exec.new_mm = new_mm,
 	};
 
-	if (procfd >= 0)
-		procinfo_read(procfd, &p);
-	else
-		procinfo_of(pid, &p);
+	agent_about(s->opts.agent, pid, &p);
 	r.text = record_text_new(p.comm, p.comm_len, p.exe, p.exe_len);
 	emit_push(&s->shared.emit, &r);
 }
@@ -99,7 +96,7 @@ static void exec_space(struct session *s, struct space *sp)
 	uint32_t new_mm = s->opts.follow ? s->shared.next_mm++ : 0;
 	pid_t pid = sp->pid;
 
-	emit_exec(s, pid, sp->mm, new_mm, sp->procfd);
+	emit_exec(s, pid, sp->mm, new_mm);
 	session_drop_space(s, sp);
 	if (s->opts.follow)
 		session_adopt(s, pid, new_mm);
@@ -135,7 +132,7 @@ static void exec_hint(struct session *s, struct session_hint h)
 		emit_named(&s->shared.emit, sp->mm, h.child);
 	else
 		emit_fork(s, h.parent, h.mm, h.child, false);
-	emit_exec(s, h.child, mm, new_mm, -1);
+	emit_exec(s, h.child, mm, new_mm);
 	if (sp)
 		session_drop_space(s, sp);
 	drop_hint(s, h.child);
@@ -230,7 +227,7 @@ void session_on_gone(struct session *s, struct space *sp)
 
 	/* The connector's event is sent before the pidfd becomes readable. */
 	session_read_procwatch(s);
-	if (!sp->exit_told && !procinfo_read(sp->procfd, &p) && p.state == 'Z') {
+	if (!sp->exit_told && !agent_about(s->opts.agent, sp->pid, &p) && p.state == 'Z') {
 		sp->exit_status = (uint32_t)p.exit_code;
 		sp->exit_told = true;
 	}

@@ -28,7 +28,7 @@ struct session_adoption {
 	pid_t pid;
 	uint32_t mm;		/* the address space's name in the trace, reserved */
 	uint64_t since;
-	struct pagetap_borrowing *borrowing;	/* NULL: not started */
+	uint32_t loan;		/* asked of the agent; 0: not yet */
 };
 
 struct session {
@@ -69,7 +69,6 @@ void session_drop_space(struct session *s, struct space *sp);
 
 void session_adopt(struct session *s, pid_t pid, uint32_t mm);
 void session_adoptions_step(struct session *s);
-void session_adoptions_done(struct session *s);
 
 /* session-proc.c */
 

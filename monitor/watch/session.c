@@ -28,7 +28,7 @@
 #define NAMING_RETRY (2 * NSEC_PER_MSEC)
 
 /* What a descriptor in the epoll set is; the space's own two are told by its address. */
-enum { TAG_SIGNAL = 1, TAG_OUTPUT, TAG_PROCWATCH, TAG_BORROW, TAG_NR };
+enum { TAG_SIGNAL = 1, TAG_OUTPUT, TAG_PROCWATCH, TAG_AGENT, TAG_NR };
 #define TAG_PIDFD UINT64_C(1)
 
 static int watch_fd(struct session *s, int fd, uint64_t tag)
@@ -71,6 +71,7 @@ static int open_parts(struct session *s)
 	s->shared.memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * page;
 	s->shared.filter = &s->filter;
 	s->shared.kinds = s->opts.kinds;
+	s->shared.agent = s->opts.agent;
 	s->shared.next_vma = s->shared.next_mm = 1;
 	r = emit_init(&s->shared.emit, s->opts.queue, s->opts.base_ns, page);
 	if (!r)
@@ -88,6 +89,8 @@ static int open_parts(struct session *s)
 		r = watch_fd(s, s->opts.signal_fd, TAG_SIGNAL);
 	if (!r)
 		r = watch_fd(s, s->opts.output_fd, TAG_OUTPUT);
+	if (!r)
+		r = watch_fd(s, agent_fd(s->opts.agent), TAG_AGENT);
 	return r;
 }
 
@@ -261,6 +264,8 @@ static void dispatch(struct session *s, const struct epoll_event *ev, int n, uin
 			session_stop(s, DETACH_ERROR);
 		else if (tag == TAG_PROCWATCH)
 			procs = true;
+		else if (tag == TAG_AGENT)
+			agent_read(s->opts.agent);
 		else if (tag >= TAG_NR && (tag & TAG_PIDFD))
 			((struct space *)(uintptr_t)(tag & ~TAG_PIDFD))->gone = true;
 	}

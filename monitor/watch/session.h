@@ -19,6 +19,7 @@
 
 #include "pagetap/inject.h"
 #include "trace/queue.h"
+#include "watch/agent.h"
 #include "watch/watchable.h"	/* struct watch_filter, WATCH_KIND_* */
 
 struct session;
@@ -33,6 +34,7 @@ struct session_opts {
 	uint64_t base_ns;		/* CLOCK_MONOTONIC base of the trace */
 	unsigned int inject_timeout_ms;	/* 0 = default */
 	struct queue *queue;		/* borrowed */
+	struct agent *agent;		/* borrowed; NULL: programs after exec are not followed */
 	int output_fd;			/* readable = output failed (writer_fd); -1 none */
 	int signal_fd;			/* the caller's: INT TERM HUP USR1 CHLD; -1 none */
 };

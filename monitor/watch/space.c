@@ -4,15 +4,12 @@
 #include "watch/space.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "compat/sys.h"
 #include "watch/uffd.h"
 
 static struct space *blank(struct space_shared *sh, int uffd, uint64_t features)
@@ -31,6 +28,7 @@ static struct space *blank(struct space_shared *sh, int uffd, uint64_t features)
 	s->uffd = uffd;
 	s->features = features;
 	s->pidfd = s->procfd = s->pagemap = s->mapsfd = -1;
+	s->door = (struct door)DOOR_NULL;
 	s->reread_due = UINT64_MAX;
 	s->born_at = s->drained = s->surveyed = clock_now();
 	layout_init(&s->layout, SPACE_LAYOUT_LIMIT);
@@ -42,33 +40,25 @@ static struct space *blank(struct space_shared *sh, int uffd, uint64_t features)
  * From here on /proc is read through this directory: should the pid be recycled,
  * the reads fail with ESRCH and never show the wrong process.
  */
-static int open_proc(struct space *s, pid_t pid)
+static int go_in(struct space *s, struct door *d)
 {
-	char path[32];
-	int r;
+	int r = tids_new(&s->tids, d->procfd, d->plain);
 
-	snprintf(path, sizeof(path), "/proc/%d", pid);
-	s->procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (s->procfd < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
-	s->pagemap = openat(s->procfd, "pagemap", O_RDONLY | O_CLOEXEC);
-	s->mapsfd = openat(s->procfd, "maps", O_RDONLY | O_CLOEXEC);
-	if (s->mapsfd < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
-	if (s->pidfd < 0) {
-		s->pidfd = sys_pidfd_open(pid, 0);
-		if (s->pidfd < 0)
-			return s->pidfd;
-	}
-	r = tids_new(&s->tids, s->procfd);
-	if (r < 0)
+	if (r < 0) {
+		door_close(d);
 		return r;
-	s->tids_plain = tids_same_namespace(s->tids);
-	s->pid = pid;
+	}
+	s->pid = d->pid;
+	s->pidfd = d->pidfd;
+	s->procfd = d->procfd;
+	s->pagemap = d->pagemap;
+	s->mapsfd = d->maps;
+	s->tids_plain = d->plain;
+	*d = (struct door)DOOR_NULL;
 	return 0;
 }
 
-int space_new(struct space **ret, struct space_shared *sh, pid_t pid, int uffd, int pidfd,
+int space_new(struct space **ret, struct space_shared *sh, struct door *door, int uffd,
 	      uint64_t features)
 {
 	struct space *s = blank(sh, uffd, features);
@@ -76,14 +66,10 @@ int space_new(struct space **ret, struct space_shared *sh, pid_t pid, int uffd, 
 
 	if (!s) {
 		close(uffd);
-		if (pidfd >= 0)
-			close(pidfd);
+		door_close(door);
 		return -ENOMEM;
 	}
-	s->pidfd = pidfd;
-	r = open_proc(s, pid);
-	if (!r && !features)
-		r = uffd_handshake(uffd, UFFD_WANTED, &s->features);
+	r = go_in(s, door);
 	if (r < 0) {
 		space_free(s);
 		return r;
@@ -147,8 +133,15 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now)
 
 int space_name(struct space *s, pid_t pid)
 {
-	int r = open_proc(s, pid);
+	int r = 0;
 
+	/* Who recognised the child has been in already, as a rule. */
+	if (s->door.pid != pid) {
+		door_close(&s->door);
+		r = agent_open(s->shared->agent, pid, &s->door);
+	}
+	if (!r)
+		r = go_in(s, &s->door);
 	emit_named(&s->shared->emit, s->mm, r < 0 ? 0 : pid);
 	if (r < 0)
 		return r;
@@ -193,6 +186,7 @@ struct space *space_free(struct space *s)
 		close(s->pagemap);
 	if (s->mapsfd >= 0)
 		close(s->mapsfd);
+	door_close(&s->door);
 	layout_done(&s->layout);
 	cover_done(&s->cover);
 	maps_done(&s->maps);

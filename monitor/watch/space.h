@@ -17,7 +17,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "watch/agent.h"
 #include "watch/cover.h"
+#include "watch/door.h"
 #include "watch/emit.h"
 #include "watch/event.h"
 #include "watch/latency.h"
@@ -37,6 +39,7 @@ struct space_shared {
 	uint32_t page_size, huge_size;
 	uint64_t memory;		/* bytes of the machine's memory */
 	uint32_t kinds;			/* WATCH_KIND_*: which records are kept */
+	struct agent *agent;		/* what our own right does not open; may be NULL */
 	bool procwatch;			/* forks that are not followed are told by it */
 };
 
@@ -68,6 +71,7 @@ struct space {
 	uint32_t mm;
 	uint64_t features;
 	int uffd, pidfd, procfd, pagemap, mapsfd;
+	struct door door;		/* of an unnamed child: the candidate looked at last */
 	struct layout layout;
 	struct cover cover;
 	struct maps maps;
@@ -104,12 +108,12 @@ struct space {
 	unsigned int nfresh;
 };
 
-/* Takes uffd (before or after the handshake: features == 0 means before) and pidfd. */
-int space_new(struct space **ret, struct space_shared *sh, pid_t pid, int uffd, int pidfd,
+/* Takes uffd, after its handshake, and the door, on failure too. */
+int space_new(struct space **ret, struct space_shared *sh, struct door *door, int uffd,
 	      uint64_t features);
 /* The child of a fork event; layout and cover are the parent's at this instant. */
 int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now);
-/* A forked child gets its name.  Opens /proc/PID.  -ESRCH. */
+/* A forked child gets its name, and a door.  -ESRCH. */
 int space_name(struct space *s, pid_t pid);
 /* Does the address space still exist?  Asked of the userfaultfd, without a pid. */
 bool space_alive(const struct space *s);

@@ -38,26 +38,18 @@
  */
 static void look_at_file(const struct space *s, struct region *g)
 {
-	char path[80];
-	struct statfs fs;
-	int fd, r;
+	uint64_t type, block;
 
 	g->page_size = g->kind == VMA_KIND_HUGETLB ? s->shared->huge_size : s->shared->page_size;
 	if (g->kind != VMA_KIND_HUGETLB && g->kind != VMA_KIND_SHMEM)
 		return;
-	snprintf(path, sizeof(path), "map_files/%llx-%llx", (unsigned long long)g->r.lo,
-		 (unsigned long long)g->r.hi);
-	fd = openat(s->procfd, path, O_PATH | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	r = fstatfs(fd, &fs);
-	close(fd);
-	if (r < 0 || fs.f_type == TMPFS_MAGIC)
+	if (agent_filesystem(s->shared->agent, s->pid, s->procfd, g->r, &type, &block) < 0 ||
+	    type == TMPFS_MAGIC)
 		return;
 	/* Device 0:x has any file system without a disk: overlayfs, btrfs, NFS ... */
-	g->kind = fs.f_type == HUGETLBFS_MAGIC ? VMA_KIND_HUGETLB : VMA_KIND_FILE;
+	g->kind = type == HUGETLBFS_MAGIC ? VMA_KIND_HUGETLB : VMA_KIND_FILE;
 	if (g->kind == VMA_KIND_HUGETLB)
-		g->page_size = (uint32_t)fs.f_bsize;
+		g->page_size = (uint32_t)block;
 }
 
 static struct map_entry as_entry(const struct region *g)
@@ -280,7 +272,7 @@ static int64_t gate_page(struct space *s)
 static int64_t whole(struct space *s)
 {
 	struct range all = { 0, align_down(UINT64_MAX, s->shared->page_size) };
-	int r = maps_read(s->procfd, &s->maps);
+	int r = maps_reread(s->mapsfd, &s->maps);
 
 	return r < 0 ? r : apply_reading(s, all);
 }

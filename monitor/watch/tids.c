@@ -33,27 +33,32 @@ static int namespace_of(int dirfd, const char *path, ino_t *ret)
 	struct stat st;
 
 	if (fstatat(dirfd, path, &st, 0) < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
+		return errno == ENOENT ? -ESRCH : errno == EPERM ? -EACCES : -errno;
 	*ret = st.st_ino;
 	return 0;
 }
 
-int tids_new(struct tids **ret, int procfd)
+int tids_same(int procfd, bool *ret)
 {
-	struct tids *t;
 	ino_t theirs = 0, ours = 0;
 	int r;
 
 	r = namespace_of(procfd, "ns/pid", &theirs);
 	if (!r)
 		r = namespace_of(AT_FDCWD, "/proc/self/ns/pid", &ours);
-	if (r < 0)
-		return r;
-	t = calloc(1, sizeof(*t));
+	if (!r)
+		*ret = theirs == ours;
+	return r;
+}
+
+int tids_new(struct tids **ret, int procfd, bool same)
+{
+	struct tids *t = calloc(1, sizeof(*t));
+
 	if (!t)
 		return -ENOMEM;
 	t->procfd = procfd;
-	t->same = theirs == ours;
+	t->same = same;
 	*ret = t;
 	return 0;
 }

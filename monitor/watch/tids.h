@@ -14,8 +14,13 @@
 
 struct tids;
 
-/* procfd: a directory fd of /proc/PID, borrowed.  -ESRCH, -ENOMEM. */
-int tids_new(struct tids **ret, int procfd);
+/*
+ * Does the process of this directory fd of /proc/PID live in our pid namespace?  Needs
+ * the right to trace it.  -ESRCH, -EACCES.
+ */
+int tids_same(int procfd, bool *ret);
+/* procfd is borrowed; same: what tids_same() says of it.  -ENOMEM. */
+int tids_new(struct tids **ret, int procfd, bool same);
 struct tids *tids_free(struct tids *t);
 /* True if the target lives in our pid namespace: then tids_host() is the identity. */
 bool tids_same_namespace(const struct tids *t);

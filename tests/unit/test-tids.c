@@ -27,9 +27,11 @@ static int open_proc(pid_t pid)
 static void test_same(void)
 {
 	int fd = open_proc(getpid());
+	bool same = false;
 	struct tids *t;
 
-	CU_ASSERT_EQUAL_FATAL(tids_new(&t, fd), 0);
+	CU_ASSERT_EQUAL_FATAL(tids_same(fd, &same), 0);
+	CU_ASSERT_EQUAL_FATAL(tids_new(&t, fd, same), 0);
 	CU_ASSERT(tids_same_namespace(t));
 	CU_ASSERT_EQUAL(tids_host(t, 4711), 4711);
 	tids_free(t);
@@ -79,13 +81,15 @@ static pid_t start_inner(int *ret_hold)
 static void test_other(void)
 {
 	struct tids *t;
+	bool same = true;
 	int fd, hold;
 	pid_t pid = start_inner(&hold);
 
 	CU_ASSERT_FATAL(pid > 0);
 	fd = open_proc(pid);
 	CU_ASSERT_FATAL(fd >= 0);
-	CU_ASSERT_EQUAL_FATAL(tids_new(&t, fd), 0);
+	CU_ASSERT_EQUAL_FATAL(tids_same(fd, &same), 0);
+	CU_ASSERT_EQUAL_FATAL(tids_new(&t, fd, same), 0);
 	CU_ASSERT(!tids_same_namespace(t));
 	CU_ASSERT_EQUAL(tids_host(t, 1), pid);
 	CU_ASSERT_EQUAL(tids_host(t, 1), pid);
@@ -104,15 +108,15 @@ static void test_other(void)
 
 static void test_gone(void)
 {
-	struct tids *t;
 	pid_t pid = fork();
+	bool same;
 	int fd;
 
 	if (!pid)
 		_exit(0);
 	fd = open_proc(pid);
 	waitpid(pid, NULL, 0);
-	CU_ASSERT_EQUAL(tids_new(&t, fd), -ESRCH);
+	CU_ASSERT_EQUAL(tids_same(fd, &same), -ESRCH);
 	close(fd);
 }
 

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* Agent-wire: the messages, and what is accepted.  See agent-wire.h. */
+
+#include "watch/agent-wire.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* unix(7): SCM_MAX_FD; more never come in one message. */
+#define SCM_FDS 253
+
+bool agent_request_valid(const void *bytes, size_t len, unsigned int nfds)
+{
+	struct agent_request q;
+
+	if (len != sizeof(q) || nfds)
+		return false;
+	memcpy(&q, bytes, sizeof(q));
+	if (q.magic != AGENT_MAGIC || !q.op || q.op >= AGENT_OP_NR || !q.id || q.pid <= 0 ||
+	    q.unused)
+		return false;
+	if (q.op == AGENT_FILESYSTEM)
+		return q.lo < q.hi && !q.timeout_ms;
+	return !q.lo && !q.hi && q.timeout_ms <= (q.op == AGENT_BORROW ? AGENT_TIMEOUT_MAX : 0);
+}
+
+static bool fds_fit(uint32_t op, uint32_t fds)
+{
+	const uint32_t door = AGENT_HAS_PIDFD | AGENT_HAS_PROCFD | AGENT_HAS_MAPS;
+
+	fds &= ~(uint32_t)AGENT_HAS_PAGEMAP;
+	return fds == (op == AGENT_BORROW ? door | AGENT_HAS_UFFD : op == AGENT_OPEN ? door : 0);
+}
+
+/* Text that ends within its array; lengths within theirs. */
+static bool texts_end(const struct agent_reply *p)
+{
+	const struct pagetap_failure *f = &p->borrow.failure;
+
+	if (p->op == AGENT_BORROW)
+		return memchr(f->text, 0, sizeof(f->text)) && memchr(f->hint, 0, sizeof(f->hint)) &&
+		       f->phase < PAGETAP_PHASE_NR && f->reason < PAGETAP_REASON_NR;
+	if (p->op == AGENT_ABOUT)
+		return p->about.comm_len <= sizeof(p->about.comm) &&
+		       p->about.exe_len <= sizeof(p->about.exe);
+	return true;
+}
+
+bool agent_reply_valid(const void *bytes, size_t len, unsigned int nfds,
+		       const struct agent_request *to)
+{
+	const struct agent_reply *p = bytes;
+
+	if (len != sizeof(*p) || p->magic != AGENT_MAGIC || p->op != to->op || p->id != to->id)
+		return false;
+	if (p->result > 0 || p->result < -4095 || p->plain > 1)
+		return false;
+	if (nfds != (unsigned int)__builtin_popcount(p->fds))
+		return false;
+	if (p->result < 0 ? p->fds : !fds_fit(p->op, p->fds))
+		return false;
+	/* A failure of a loan has its words; of the rest a failure is a number. */
+	return (p->result < 0 && p->op != AGENT_BORROW) || texts_end(p);
+}
+
+union control {
+	struct cmsghdr head;
+	unsigned char room[CMSG_SPACE(SCM_FDS * sizeof(int))];
+};
+
+int agent_send(int sock, const void *bytes, size_t len, const int *fds, unsigned int nfds,
+	       int flags)
+{
+	struct iovec data = { (void *)(uintptr_t)bytes, len };
+	struct msghdr m = { .msg_iov = &data, .msg_iovlen = 1 };
+	union control c;
+
+	if (nfds > AGENT_FDS_MAX)
+		return -E2BIG;
+	if (nfds) {
+		memset(&c.head, 0, sizeof(c.head));
+		c.head.cmsg_level = SOL_SOCKET;
+		c.head.cmsg_type = SCM_RIGHTS;
+		c.head.cmsg_len = CMSG_LEN(nfds * sizeof(int));
+		memcpy(CMSG_DATA(&c.head), fds, nfds * sizeof(int));
+		m.msg_control = &c;
+		m.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+	}
+	for (;;) {
+		if (sendmsg(sock, &m, MSG_NOSIGNAL | flags) >= 0)
+			return 0;
+		if (errno != EINTR)
+			return errno == ECONNRESET ? -EPIPE : -errno;
+	}
+}
+
+/* All of them, so that none stays open: the room is what the kernel sends at most. */
+static unsigned int take_fds(struct msghdr *m, int fds[AGENT_FDS_MAX])
+{
+	int all[SCM_FDS];
+	unsigned int n = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len && n < SCM_FDS;
+		     at += sizeof(int))
+			memcpy(&all[n++], (char *)c + at, sizeof(int));
+	}
+	if (n <= AGENT_FDS_MAX && !(m->msg_flags & MSG_CTRUNC)) {
+		memcpy(fds, all, n * sizeof(int));
+		return n;
+	}
+	while (n)
+		close(all[--n]);
+	return AGENT_FDS_MAX + 1;
+}
+
+int64_t agent_receive(int sock, void *bytes, size_t cap, int fds[AGENT_FDS_MAX],
+		      unsigned int *ret_nfds, int flags)
+{
+	struct iovec data = { bytes, cap };
+	union control c;
+	struct msghdr m = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = &c,
+		.msg_controllen = sizeof(c),
+	};
+	ssize_t n;
+
+	*ret_nfds = 0;
+	do
+		/* MSG_TRUNC: the whole length, also of what did not fit. */
+		n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_TRUNC | flags);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
+	*ret_nfds = take_fds(&m, fds);
+	return n ? n : -EPIPE;
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/* Agent, the monitor's side.  See agent.h. */
+
+#include "watch/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "watch/agent-wire.h"
+
+/* What is answered at once takes a fraction of a millisecond; threads may be waiting. */
+#define ANSWER_MAX (250 * NSEC_PER_MSEC)
+
+struct loan {
+	struct agent_request asked;	/* id 0: free */
+	struct agent_reply reply;
+	int fds[AGENT_FDS_MAX];
+	unsigned int nfds;
+	bool come;
+};
+
+struct agent {
+	pid_t pid;
+	int sock;			/* -1: it has gone */
+	uint32_t next_id;
+	struct loan loans[AGENT_LOANS];
+};
+
+int agent_new(struct agent **ret, const pid_t *targets, unsigned int n, void (*settle)(void))
+{
+	struct agent *a = calloc(1, sizeof(*a));
+	int pair[2], r;
+
+	if (!a)
+		return -ENOMEM;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		r = -errno;
+		free(a);
+		return r;
+	}
+	a->next_id = 1;
+	a->pid = fork();
+	if (!a->pid)
+		agent_main(pair[1], targets, n, settle);
+	r = a->pid < 0 ? -errno : 0;
+	a->sock = pair[0];
+	close(pair[1]);
+	if (r < 0) {
+		close(a->sock);
+		free(a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+static void close_all(int *fds, unsigned int *n)
+{
+	while (*n)
+		close(fds[--*n]);
+}
+
+struct agent *agent_free(struct agent *a)
+{
+	if (!a)
+		return NULL;
+	close_fd(&a->sock);
+	for (int i = 0; i < AGENT_LOANS; i++)
+		close_all(a->loans[i].fds, &a->loans[i].nfds);
+	while (waitpid(a->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	free(a);
+	return NULL;
+}
+
+int agent_fd(const struct agent *a)
+{
+	return a ? a->sock : -1;
+}
+
+pid_t agent_pid(const struct agent *a)
+{
+	return a ? a->pid : 0;
+}
+
+static struct loan *loan_of(struct agent *a, uint32_t id)
+{
+	for (int i = 0; a && i < AGENT_LOANS; i++)
+		if (a->loans[i].asked.id == id)
+			return &a->loans[i];
+	return NULL;
+}
+
+static void fail_loan(struct loan *l, int error, const char *words)
+{
+	struct pagetap_failure *f = &l->reply.borrow.failure;
+
+	l->reply = (struct agent_reply){ .result = error };
+	f->error = -error;
+	snprintf(f->text, sizeof(f->text), "%s", words);
+	l->come = true;
+}
+
+static void has_gone(struct agent *a)
+{
+	close_fd(&a->sock);
+	for (int i = 0; i < AGENT_LOANS; i++)
+		if (a->loans[i].asked.id && !a->loans[i].come)
+			fail_loan(&a->loans[i], -EPIPE, "the agent process has gone");
+}
+
+/*
+ * One message.  A loan goes to its place; the answer to *want comes out, with 1.  What
+ * nobody waits for any more is closed.
+ */
+static int read_one(struct agent *a, const struct agent_request *want, struct agent_reply *reply,
+		    int fds[AGENT_FDS_MAX], unsigned int *nfds)
+{
+	int64_t n = agent_receive(a->sock, reply, sizeof(*reply), fds, nfds, MSG_DONTWAIT);
+	struct loan *l;
+
+	if (n == -EAGAIN)
+		return -EAGAIN;
+	if (n < 0 || *nfds > AGENT_FDS_MAX) {
+		has_gone(a);
+		return -EPIPE;
+	}
+	if (want && agent_reply_valid(reply, (size_t)n, *nfds, want))
+		return 1;
+	l = n == sizeof(*reply) && reply->id ? loan_of(a, reply->id) : NULL;
+	if (l && !l->come && agent_reply_valid(reply, (size_t)n, *nfds, &l->asked)) {
+		l->reply = *reply;
+		memcpy(l->fds, fds, *nfds * sizeof(int));
+		l->nfds = *nfds;
+		l->come = true;
+		*nfds = 0;
+	}
+	close_all(fds, nfds);
+	return 0;
+}
+
+int agent_read(struct agent *a)
+{
+	int fds[AGENT_FDS_MAX], r = 0;
+	struct agent_reply reply;
+	unsigned int nfds;
+
+	if (!a || a->sock < 0)
+		return -EPIPE;
+	while (!r)
+		r = read_one(a, NULL, &reply, fds, &nfds);
+	return r == -EAGAIN ? 0 : r;
+}
+
+static struct agent_request request(struct agent *a, enum agent_op op, pid_t pid)
+{
+	struct agent_request q = {
+		.magic = AGENT_MAGIC, .op = op, .id = a->next_id++, .pid = pid,
+	};
+
+	if (!a->next_id)
+		a->next_id = 1;
+	return q;
+}
+
+static int send_request(struct agent *a, const struct agent_request *q)
+{
+	int r = a->sock < 0 ? -EPIPE : agent_send(a->sock, q, sizeof(*q), NULL, 0, MSG_DONTWAIT);
+
+	if (r == -EPIPE && a->sock >= 0)
+		has_gone(a);
+	return r;
+}
+
+/* Ask, and wait for the answer: 0 or -errno, its own or of the way. */
+static int ask(struct agent *a, const struct agent_request *q, struct agent_reply *reply,
+	       int fds[AGENT_FDS_MAX], unsigned int *nfds)
+{
+	uint64_t until = clock_now() + ANSWER_MAX, now;
+	struct pollfd p = { .events = POLLIN };
+	int r = send_request(a, q);
+
+	*nfds = 0;
+	while (!r) {
+		r = read_one(a, q, reply, fds, nfds);
+		if (r != -EAGAIN)
+			continue;
+		now = clock_now();
+		if (now >= until)
+			return -ETIMEDOUT;
+		p.fd = a->sock;
+		poll(&p, 1, (int)((until - now) / NSEC_PER_MSEC) + 1);
+		r = 0;
+	}
+	return r < 0 ? r : reply->result;
+}
+
+int agent_borrow(struct agent *a, pid_t pid, unsigned int timeout_ms, uint32_t *ret_id)
+{
+	struct loan *l = loan_of(a, 0);
+	int r;
+
+	if (!a || a->sock < 0)
+		return -EPIPE;
+	if (!l)
+		return -EBUSY;
+	l->asked = request(a, AGENT_BORROW, pid);
+	l->asked.timeout_ms = timeout_ms;
+	l->come = false;
+	r = send_request(a, &l->asked);
+	if (r < 0) {
+		l->asked.id = 0;
+		return r;
+	}
+	*ret_id = l->asked.id;
+	return 0;
+}
+
+bool agent_finished(const struct agent *a, uint32_t id)
+{
+	const struct loan *l = loan_of((struct agent *)(uintptr_t)a, id);
+
+	return !l || l->come;
+}
+
+/* In the order of AGENT_HAS_*. */
+static void take_door(struct door *d, const struct agent_reply *p, const int *fds, pid_t pid)
+{
+	*d = (struct door)DOOR_NULL;
+	d->pid = pid;
+	d->plain = p->plain;
+	d->pidfd = *fds++;
+	d->procfd = *fds++;
+	d->maps = *fds++;
+	if (p->fds & AGENT_HAS_PAGEMAP)
+		d->pagemap = *fds;
+}
+
+int agent_finish(struct agent *a, uint32_t id, struct agent_loan *ret,
+		 struct pagetap_failure *ret_failure)
+{
+	struct loan *l = loan_of(a, id);
+	int r;
+
+	if (!l || !l->come)
+		return -EINVAL;
+	r = l->reply.result;
+	if (r < 0) {
+		*ret_failure = l->reply.borrow.failure;
+	} else {
+		ret->loan = l->reply.borrow.loan;
+		ret->features = l->reply.borrow.features;
+		ret->loan.uffd = l->fds[0];
+		take_door(&ret->door, &l->reply, l->fds + 1, l->asked.pid);
+		ret->loan.pidfd = ret->door.pidfd;
+	}
+	l->nfds = 0;
+	l->asked.id = 0;
+	return r;
+}
+
+int agent_open(struct agent *a, pid_t pid, struct door *ret)
+{
+	int r = door_open(ret, pid, -1), fds[AGENT_FDS_MAX];
+	struct agent_request q;
+	struct agent_reply p;
+	unsigned int nfds;
+
+	if (r != -EACCES || !a)
+		return r;
+	q = request(a, AGENT_OPEN, pid);
+	r = ask(a, &q, &p, fds, &nfds);
+	if (!r)
+		take_door(ret, &p, fds, pid);
+	return r;
+}
+
+int agent_about(struct agent *a, pid_t pid, struct procinfo *ret)
+{
+	struct agent_request q;
+	struct agent_reply p;
+	int r = procinfo_of(pid, ret), fds[AGENT_FDS_MAX];
+	unsigned int nfds;
+
+	/* Who may read the link may read the exit code (do_task_stat() in fs/proc/array.c). */
+	if (r < 0 || ret->exe_len || !a)
+		return r;
+	q = request(a, AGENT_ABOUT, pid);
+	r = ask(a, &q, &p, fds, &nfds);
+	if (!r)
+		*ret = p.about;
+	return 0;
+}
+
+int agent_filesystem(struct agent *a, pid_t pid, int procfd, struct range r, uint64_t *ret_type,
+		     uint64_t *ret_block)
+{
+	_close_ int fd = -1;
+	struct agent_request q;
+	struct agent_reply p;
+	struct statfs fs;
+	char path[80];
+	int error, fds[AGENT_FDS_MAX];
+	unsigned int nfds;
+
+	snprintf(path, sizeof(path), "map_files/%llx-%llx", (unsigned long long)r.lo,
+		 (unsigned long long)r.hi);
+	fd = openat(procfd, path, O_PATH | O_CLOEXEC);
+	if (fd >= 0 && !fstatfs(fd, &fs)) {
+		*ret_type = (uint64_t)fs.f_type;
+		*ret_block = (uint64_t)fs.f_bsize;
+		return 0;
+	}
+	error = -errno;
+	if ((error != -EACCES && error != -EPERM) || !a)
+		return error;
+	q = request(a, AGENT_FILESYSTEM, pid);
+	q.lo = r.lo;
+	q.hi = r.hi;
+	error = ask(a, &q, &p, fds, &nfds);
+	if (error < 0)
+		return error;
+	*ret_type = p.filesystem.type;
+	*ret_block = p.filesystem.block;
+	return 0;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Agent: the process that keeps the privileges after the monitor has given up its own.
+ *
+ * What following forks and execs needs is rare and small: a userfaultfd borrowed from
+ * a new program, and what the kernel shows of a process only to who may trace it.  The
+ * agent does these and nothing else, and only for processes that descend from the
+ * targets it was started with (kin.h).  It holds no userfaultfd but in transit, so that
+ * its life is nothing to the targets, and it ends with the monitor (end of file).
+ *
+ *	agent.c			the monitor's side; one thread, the event thread
+ *	agent-process.c		the process
+ *	agent-wire.c		the messages
+ *
+ * Everything that is answered at once is tried by the monitor's own right first.
+ */
+#ifndef WATCH_AGENT_H
+#define WATCH_AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/range.h"
+#include "pagetap/inject.h"
+#include "watch/door.h"
+#include "watch/procinfo.h"
+
+struct agent;
+
+/* A userfaultfd after its handshake, and the door to whom it is of. */
+struct agent_loan {
+	struct pagetap_loan loan;	/* its pidfd is the door's */
+	uint64_t features;
+	struct door door;
+};
+
+/*
+ * Start the process.  Call before there are threads or descriptors that it must not
+ * keep for an instant; it closes what it inherits.  settle: called in it first, to
+ * give up what it needs not; may be NULL.  0 or -errno.
+ */
+int agent_new(struct agent **ret, const pid_t *targets, unsigned int n, void (*settle)(void));
+/* Ends the process, waits for it, closes what had come.  NULL in, NULL out. */
+struct agent *agent_free(struct agent *a);
+/* For poll: POLLIN, then agent_read(); -1 when there is none any more. */
+int agent_fd(const struct agent *a);
+pid_t agent_pid(const struct agent *a);
+/* Take what has come.  -EPIPE: the agent has gone. */
+int agent_read(struct agent *a);
+
+/*
+ * Ask for a loan from a process; *ret_id names it.  At most AGENT_LOANS at a time.
+ * -EPIPE: there is no agent; -EBUSY, -EPERM as in libpagetap.
+ */
+#define AGENT_LOANS 4
+int agent_borrow(struct agent *a, pid_t pid, unsigned int timeout_ms, uint32_t *ret_id);
+/* Has it come, or failed? */
+bool agent_finished(const struct agent *a, uint32_t id);
+/* Ends it: 0 and the caller's descriptors, or -errno and the words. */
+int agent_finish(struct agent *a, uint32_t id, struct agent_loan *ret,
+		 struct pagetap_failure *ret_failure);
+
+/* All of these take NULL: by our own right alone. */
+
+/* -ESRCH, -EACCES (no right, or no kin), -EPIPE, -ETIMEDOUT, -EMFILE. */
+int agent_open(struct agent *a, pid_t pid, struct door *ret);
+/* As procinfo_of(), with what an unprivileged reader is not told (exe, exit code). */
+int agent_about(struct agent *a, pid_t pid, struct procinfo *ret);
+/* statfs(2) of the file that is mapped at r. */
+int agent_filesystem(struct agent *a, pid_t pid, int procfd, struct range r, uint64_t *ret_type,
+		     uint64_t *ret_block);
+
+/* agent-process.c: all there is to the process. */
+_Noreturn void agent_main(int sock, const pid_t *targets, unsigned int n, void (*settle)(void));
+
+#endif

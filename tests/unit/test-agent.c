@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Agent: what it accepts and what it answers, and the same of the monitor's side; who
+ * is kin.  Loans are tested live.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "suite.h"
+#include "watch/agent-wire.h"
+#include "watch/agent.h"
+#include "watch/kin.h"
+
+#define WAIT_MS 5000
+
+static struct agent_request good(enum agent_op op)
+{
+	struct agent_request q = { .magic = AGENT_MAGIC, .op = op, .id = 7, .pid = 4242 };
+
+	if (op == AGENT_FILESYSTEM)
+		q.hi = 4096;
+	return q;
+}
+
+static bool valid(struct agent_request q)
+{
+	return agent_request_valid(&q, sizeof(q), 0);
+}
+
+#define BAD(op, member, value)                        \
+	do {                                          \
+		struct agent_request bad = good(op);  \
+		bad.member = (value);                 \
+		CU_ASSERT(!valid(bad));               \
+	} while (0)
+
+static void test_requests(void)
+{
+	struct agent_request q = good(AGENT_OPEN);
+
+	for (unsigned int op = AGENT_BORROW; op < AGENT_OP_NR; op++)
+		CU_ASSERT(valid(good(op)));
+	CU_ASSERT(!agent_request_valid(&q, sizeof(q) - 1, 0));
+	CU_ASSERT(!agent_request_valid(&q, sizeof(q) + 1, 0));
+	CU_ASSERT(!agent_request_valid(&q, 0, 0));
+	CU_ASSERT(!agent_request_valid(&q, sizeof(q), 1));
+	BAD(AGENT_OPEN, magic, 1);
+	BAD(AGENT_OPEN, op, 0);
+	BAD(AGENT_OPEN, op, AGENT_OP_NR);
+	BAD(AGENT_OPEN, id, 0);
+	BAD(AGENT_OPEN, pid, 0);
+	BAD(AGENT_OPEN, pid, -1);
+	BAD(AGENT_OPEN, hi, 4096);
+	BAD(AGENT_OPEN, timeout_ms, 1);
+	BAD(AGENT_OPEN, unused, 1);
+	BAD(AGENT_BORROW, timeout_ms, AGENT_TIMEOUT_MAX + 1);
+	BAD(AGENT_FILESYSTEM, hi, 0);
+	BAD(AGENT_FILESYSTEM, lo, 4096);
+}
+
+static struct agent_reply reply_to(const struct agent_request *q, uint32_t fds)
+{
+	return (struct agent_reply){
+		.magic = AGENT_MAGIC, .op = q->op, .id = q->id, .fds = fds,
+	};
+}
+
+static bool answers(const struct agent_reply *p, const struct agent_request *q)
+{
+	return agent_reply_valid(p, sizeof(*p), (unsigned int)__builtin_popcount(p->fds), q);
+}
+
+#define DOOR (AGENT_HAS_PIDFD | AGENT_HAS_PROCFD | AGENT_HAS_MAPS)
+
+static void test_replies(void)
+{
+	struct agent_request open = good(AGENT_OPEN), borrow = good(AGENT_BORROW),
+			     about = good(AGENT_ABOUT);
+	struct agent_reply p = reply_to(&open, DOOR);
+
+	CU_ASSERT(answers(&p, &open));
+	CU_ASSERT(!answers(&p, &borrow));
+	CU_ASSERT(!agent_reply_valid(&p, sizeof(p) - 1, 3, &open));
+	CU_ASSERT(!agent_reply_valid(&p, sizeof(p), 2, &open));
+	CU_ASSERT(!agent_reply_valid(&p, sizeof(p), 4, &open));
+	p.fds |= AGENT_HAS_PAGEMAP;
+	CU_ASSERT(answers(&p, &open));
+	p.fds |= AGENT_HAS_UFFD;
+	CU_ASSERT(!answers(&p, &open));
+	p = reply_to(&open, DOOR);
+	p.id++;
+	CU_ASSERT(!answers(&p, &open));
+	p = reply_to(&open, 0);
+	CU_ASSERT(!answers(&p, &open));
+	p.result = -EPERM;
+	CU_ASSERT(answers(&p, &open));
+	p.result = 1;
+	CU_ASSERT(!answers(&p, &open));
+	p = reply_to(&borrow, DOOR | AGENT_HAS_UFFD);
+	CU_ASSERT(answers(&p, &borrow));
+	memset(p.borrow.failure.text, 'x', sizeof(p.borrow.failure.text));
+	CU_ASSERT(!answers(&p, &borrow));
+	p = reply_to(&borrow, 0);
+	p.result = -ESRCH;
+	p.borrow.failure.reason = PAGETAP_REASON_NR;
+	CU_ASSERT(!answers(&p, &borrow));
+	p = reply_to(&about, 0);
+	CU_ASSERT(answers(&p, &about));
+	p.about.exe_len = sizeof(p.about.exe) + 1;
+	CU_ASSERT(!answers(&p, &about));
+}
+
+static unsigned int open_fds(void)
+{
+	unsigned int n = 0;
+
+	for (int i = 0; i < 256; i++)
+		n += fcntl(i, F_GETFD) >= 0;
+	return n;
+}
+
+static void test_descriptors(void)
+{
+	int pair[2], many[200], fds[AGENT_FDS_MAX], in[AGENT_FDS_MAX];
+	char byte = 1, room[sizeof(struct agent_request)];
+	union {
+		struct cmsghdr head;
+		unsigned char room[CMSG_SPACE(sizeof(many))];
+	} c = { .head = { .cmsg_len = CMSG_LEN(sizeof(many)), .cmsg_level = SOL_SOCKET,
+			  .cmsg_type = SCM_RIGHTS } };
+	struct iovec data = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &c,
+			    .msg_controllen = sizeof(c) };
+	unsigned int n, before;
+
+	CU_ASSERT_FATAL(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+	before = open_fds();
+	for (int i = 0; i < 200; i++)
+		many[i] = 0;
+	memcpy(CMSG_DATA(&c.head), many, sizeof(many));
+	CU_ASSERT_EQUAL(sendmsg(pair[0], &m, 0), 1);
+	CU_ASSERT_EQUAL(agent_receive(pair[1], room, sizeof(room), fds, &n, MSG_DONTWAIT), 1);
+	CU_ASSERT_EQUAL(n, AGENT_FDS_MAX + 1);
+	CU_ASSERT_EQUAL(open_fds(), before);
+	for (int i = 0; i < AGENT_FDS_MAX; i++)
+		in[i] = 0;
+	CU_ASSERT_EQUAL(agent_send(pair[0], room, sizeof(room), in, AGENT_FDS_MAX, 0), 0);
+	CU_ASSERT_EQUAL(agent_send(pair[0], room, sizeof(room), in, AGENT_FDS_MAX + 1, 0), -E2BIG);
+	CU_ASSERT_EQUAL(agent_receive(pair[1], room, 4, fds, &n, MSG_DONTWAIT), sizeof(room));
+	CU_ASSERT_EQUAL(n, AGENT_FDS_MAX);
+	for (unsigned int i = 0; i < n; i++) {
+		CU_ASSERT_EQUAL(fcntl(fds[i], F_GETFD), FD_CLOEXEC);
+		close(fds[i]);
+	}
+	CU_ASSERT_EQUAL(agent_receive(pair[1], room, 4, fds, &n, MSG_DONTWAIT), -EAGAIN);
+	close(pair[0]);
+	CU_ASSERT_EQUAL(agent_receive(pair[1], room, 4, fds, &n, MSG_DONTWAIT), -EPIPE);
+	CU_ASSERT_EQUAL(agent_send(pair[1], room, 4, NULL, 0, 0), -EPIPE);
+	close(pair[1]);
+}
+
+static void test_kin(void)
+{
+	struct procwatch_event fork = { .kind = PROCWATCH_FORK, .tgid = 10, .child_tgid = 11 };
+	struct procwatch_event other = { .kind = PROCWATCH_FORK, .tgid = 20, .child_tgid = 21 };
+	struct procwatch_event end = { .kind = PROCWATCH_EXIT, .tgid = 10 };
+	struct procwatch_event thread = { .kind = PROCWATCH_THREAD, .tgid = 11, .child_tgid = 12 };
+	struct kin *k;
+
+	CU_ASSERT_EQUAL_FATAL(kin_new(&k), 0);
+	kin_add(k, 10);
+	kin_add(k, 0);
+	kin_add(k, -5);
+	kin_add(k, 1 << 30);
+	CU_ASSERT(!kin_has(k, 0) && !kin_has(k, -5) && !kin_has(k, 1 << 30));
+	kin_follow(k, &fork, false);
+	kin_follow(k, &other, false);
+	kin_follow(k, &thread, false);
+	CU_ASSERT(kin_has(k, 10) && kin_has(k, 11) && !kin_has(k, 12) && !kin_has(k, 21));
+	kin_follow(k, &end, true);
+	CU_ASSERT(kin_has(k, 10));
+	kin_follow(k, &end, false);
+	CU_ASSERT(!kin_has(k, 10) && kin_has(k, 11));
+	/* init descends from nobody, and is looked up all the same */
+	CU_ASSERT(!kin_find(k, 1));
+	CU_ASSERT(!kin_find(k, getpid()));
+	kin_add(k, getppid());
+	CU_ASSERT(kin_find(k, getpid()) && kin_has(k, getpid()));
+	kin_free(k);
+}
+
+/* Ended by itself within the time, and not by a signal. */
+static bool has_ended(pid_t pid, int *ret_status)
+{
+	for (int i = 0; i < WAIT_MS; i++) {
+		if (waitpid(pid, ret_status, WNOHANG) == pid)
+			return WIFEXITED(*ret_status);
+		usleep(1000);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, ret_status, 0);
+	return false;
+}
+
+static void test_ends_with_the_monitor(void)
+{
+	struct agent *a;
+	pid_t self = getpid(), pid;
+	int status, pair[2];
+
+	CU_ASSERT_EQUAL_FATAL(agent_new(&a, &self, 1, NULL), 0);
+	CU_ASSERT_EQUAL(agent_free(a), NULL);
+	/* And when the other end just goes, as with a killed one. */
+	CU_ASSERT_FATAL(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+	pid = fork();
+	if (!pid)
+		agent_main(pair[1], &self, 1, NULL);
+	close(pair[1]);
+	close(pair[0]);
+	CU_ASSERT(has_ended(pid, &status) && !WEXITSTATUS(status));
+}
+
+/* Whatever is no request ends it, and nothing was done. */
+static void hostile(const void *bytes, size_t len, unsigned int nfds)
+{
+	int pair[2], status, fds[AGENT_FDS_MAX] = { 0, 0, 0, 0, 0 };
+	pid_t self = getpid(), pid;
+
+	CU_ASSERT_FATAL(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+	pid = fork();
+	if (!pid)
+		agent_main(pair[1], &self, 1, NULL);
+	close(pair[1]);
+	CU_ASSERT_EQUAL(agent_send(pair[0], bytes, len, fds, nfds, 0), 0);
+	CU_ASSERT(has_ended(pid, &status) && WEXITSTATUS(status) == 1);
+	close(pair[0]);
+}
+
+static void test_hostile(void)
+{
+	struct agent_request q = good(AGENT_OPEN);
+	char large[9000];
+
+	memset(large, 'x', sizeof(large));
+	hostile(large, sizeof(large), 0);
+	hostile(large, 1, 0);
+	hostile(large, sizeof(q), 0);
+	hostile(&q, sizeof(q), 1);
+	hostile(&q, sizeof(q), AGENT_FDS_MAX);
+	hostile(&q, sizeof(q) - 1, 0);
+	q.op = AGENT_OP_NR;
+	hostile(&q, sizeof(q), 0);
+}
+
+static pid_t start_sleeper(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	return pid;
+}
+
+/* Straight to the agent: as it is when the monitor has no right of its own. */
+static int64_t asked(int sock, struct agent_request q, struct agent_reply *p)
+{
+	int fds[AGENT_FDS_MAX];
+	struct pollfd in = { .fd = sock, .events = POLLIN };
+	unsigned int n;
+	int64_t r;
+
+	CU_ASSERT_EQUAL_FATAL(agent_send(sock, &q, sizeof(q), NULL, 0, 0), 0);
+	CU_ASSERT_EQUAL_FATAL(poll(&in, 1, WAIT_MS), 1);
+	r = agent_receive(sock, p, sizeof(*p), fds, &n, MSG_DONTWAIT);
+	CU_ASSERT(agent_reply_valid(p, (size_t)r, n, &q));
+	for (unsigned int i = 0; i < n && n <= AGENT_FDS_MAX; i++)
+		close(fds[i]);
+	return p->result;
+}
+
+static void test_answers(void)
+{
+	struct agent_request q = good(AGENT_OPEN);
+	pid_t target = start_sleeper(), stranger = start_sleeper(), pid;
+	struct agent_reply p;
+	int pair[2], status;
+
+	CU_ASSERT_FATAL(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+	pid = fork();
+	if (!pid)
+		agent_main(pair[1], &target, 1, NULL);
+	close(pair[1]);
+	q.pid = target;
+	CU_ASSERT_EQUAL(asked(pair[0], q, &p), 0);
+	CU_ASSERT_EQUAL(p.fds & DOOR, DOOR);
+	CU_ASSERT_EQUAL(p.plain, 1);
+	q.op = AGENT_ABOUT;
+	CU_ASSERT_EQUAL(asked(pair[0], q, &p), 0);
+	CU_ASSERT_EQUAL(p.about.ppid, getpid());
+	CU_ASSERT(p.about.exe_len > 0);
+	q = good(AGENT_FILESYSTEM);
+	q.pid = target;
+	CU_ASSERT(asked(pair[0], q, &p) < 0);	/* no such mapping */
+	q = good(AGENT_OPEN);
+	q.pid = stranger;
+	CU_ASSERT_EQUAL(asked(pair[0], q, &p), -EACCES);
+	q.op = AGENT_BORROW;
+	CU_ASSERT_EQUAL(asked(pair[0], q, &p), -EACCES);
+	CU_ASSERT_STRING_EQUAL(p.borrow.failure.text, "it is not known to descend from a target");
+	q.pid = 1;
+	CU_ASSERT_EQUAL(asked(pair[0], q, &p), -EACCES);
+	kill(target, SIGKILL);
+	waitpid(target, NULL, 0);
+	q = good(AGENT_OPEN);
+	q.pid = target;
+	CU_ASSERT(asked(pair[0], q, &p) < 0);
+	close(pair[0]);
+	CU_ASSERT(has_ended(pid, &status) && !WEXITSTATUS(status));
+	kill(stranger, SIGKILL);
+	waitpid(stranger, NULL, 0);
+}
+
+static void test_agent_dies(void)
+{
+	struct pagetap_failure f = { 0 };
+	struct agent_loan l;
+	struct procinfo who;
+	struct agent *a;
+	struct door d;
+	pid_t self = getpid();
+	uint32_t id = 0;
+
+	CU_ASSERT_EQUAL_FATAL(agent_new(&a, &self, 1, NULL), 0);
+	kill(agent_pid(a), SIGSTOP);
+	CU_ASSERT_EQUAL(agent_borrow(a, self, 0, &id), 0);
+	CU_ASSERT(!agent_finished(a, id));
+	kill(agent_pid(a), SIGKILL);
+	for (int i = 0; i < WAIT_MS && !agent_read(a); i++)
+		usleep(1000);
+	CU_ASSERT(agent_finished(a, id));
+	CU_ASSERT_EQUAL(agent_fd(a), -1);
+	CU_ASSERT_EQUAL(agent_finish(a, id, &l, &f), -EPIPE);
+	CU_ASSERT_STRING_EQUAL(f.text, "the agent process has gone");
+	CU_ASSERT_EQUAL(agent_borrow(a, self, 0, &id), -EPIPE);
+	/* By our own right all the same. */
+	CU_ASSERT_EQUAL(agent_about(a, self, &who), 0);
+	CU_ASSERT_EQUAL_FATAL(agent_open(a, self, &d), 0);
+	CU_ASSERT(d.plain && d.maps >= 0 && d.pidfd >= 0);
+	door_close(&d);
+	agent_free(a);
+}
+
+static const struct suite_test tests[] = {
+	{ "requests", test_requests },
+	{ "replies", test_replies },
+	{ "descriptors in a message", test_descriptors },
+	{ "kin", test_kin },
+	{ "ends with the monitor", test_ends_with_the_monitor },
+	{ "hostile messages", test_hostile },
+	{ "answers, and for whom", test_answers },
+	{ "the agent dies", test_agent_dies },
+};
+
+SUITE_MAIN("agent", tests)
