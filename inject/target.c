@@ -275,8 +275,12 @@ int target_look(pid_t pid, unsigned int flags, int *ret_procfd, struct facts *re
 	viewer_gather(pid, &v);
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	procfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (procfd < 0 || !v.proc_ours)
-		return judge_absent(&v, procfd < 0 ? errno : ENOENT, ret);
+	if (procfd < 0 || !v.proc_ours) {
+		r = procfd < 0 ? errno : ENOENT;
+		/* It may have ended since it was looked at. */
+		viewer_gather(pid, &v);
+		return judge_absent(&v, r, ret);
+	}
 	r = facts_gather(procfd, pid, !(flags & PAGETAP_ALLOW_MONITORED), ret_facts);
 	if (r == -EACCES || r == -EPERM)
 		return judge_absent(&v, -r, ret);

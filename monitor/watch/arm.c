@@ -127,14 +127,16 @@ static bool next_chunk(struct space *s, struct space_todo *t, struct range *ret,
 /*
  * ENOENT: a part is not registered.  The mapping may have been replaced before it
  * was registered, and look the same: registering again is idempotent (EBUSY only
- * for another's).  What still fails is declared and left to the next survey.
+ * for another's), but of the whole (see enrol.c).  What still fails is declared and
+ * left to the next survey, which shall not take it for what it was.
  */
-static int protect_again(struct space *s, const struct region *g, struct range chunk)
+static int protect_again(struct space *s, struct region *g, struct range chunk)
 {
-	int r = uffd_register(s->uffd, chunk, g->modes);
+	int r = enrol(s, g, g->modes);
 
 	if (!r)
 		r = uffd_protect(s->uffd, chunk);
+	g->again |= r == -ESTALE || r == -ENOENT;
 	return r;
 }
 
@@ -156,8 +158,7 @@ static int arm_chunk(struct space *s, struct space_todo *t, struct region *g, st
 	t->r.lo = chunk.hi;
 	if (r < 0 || cover_arm(&s->cover, chunk) < 0) {
 		emit_gap(&s->shared->emit, s->pid, s->mm, t0, t1, chunk, GAP_REGISTER);
-		if (s->reread_due == UINT64_MAX)
-			s->reread_due = t1 + REREAD_DELAY;
+		space_reread(s, t1, REREAD_DELAY);
 		return 1;
 	}
 	emit_arm(&s->shared->emit, s->pid, s->mm, t0, t1, chunk, ARM_WP);

@@ -53,7 +53,7 @@ static bool continues(const struct region *g, const struct map_entry *m)
 
 static bool altered(const struct region *g, const struct map_entry *m)
 {
-	return g->prot != m->prot || !same_name(g, m);
+	return g->again || g->prot != m->prot || !same_name(g, m);
 }
 
 static struct region *region_new(const struct map_entry *m)

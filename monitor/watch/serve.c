@@ -182,8 +182,8 @@ static void on_layout(struct space *s, const struct event *ev, uint64_t now)
 			 &change);
 	if (r < 0)
 		s->resync = true;
-	if (change.reread && s->reread_due == UINT64_MAX)
-		s->reread_due = now + REREAD_DELAY;
+	if (change.reread)
+		space_reread(s, now, REREAD_DELAY);
 	if (change.rearm)
 		space_owe(s, change.span, now + REMOVE_DELAY, TODO_REARM_AFTER_REMOVE, now);
 }

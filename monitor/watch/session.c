@@ -69,6 +69,7 @@ static int open_parts(struct session *s)
 	s->shared.page_size = page;
 	s->shared.huge_size = 2u << 20;
 	s->shared.memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * page;
+	s->shared.max_mappings = enrol_limit();
 	s->shared.filter = &s->filter;
 	s->shared.kinds = s->opts.kinds;
 	s->shared.agent = s->opts.agent;

@@ -190,11 +190,26 @@ struct space *space_free(struct space *s)
 	layout_done(&s->layout);
 	cover_done(&s->cover);
 	maps_done(&s->maps);
+	maps_done(&s->now);
 	tids_free(s->tids);
 	free(s->pending);
 	free(s->todo);
 	free(s);
 	return NULL;
+}
+
+/*
+ * Readings that events ask for take a quarter of the time at most: threads of the
+ * target wait for their events to be read meanwhile.
+ */
+void space_reread(struct space *s, uint64_t now, uint64_t delay)
+{
+	uint64_t due = now + delay, earliest = s->surveyed + 4 * s->pass_cost;
+
+	if (due < earliest)
+		due = earliest;
+	if (due < s->reread_due)
+		s->reread_due = due;
 }
 
 int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t armed)

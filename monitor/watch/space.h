@@ -38,6 +38,7 @@ struct space_shared {
 	uint32_t next_vma, next_mm;
 	uint32_t page_size, huge_size;
 	uint64_t memory;		/* bytes of the machine's memory */
+	uint64_t max_mappings;		/* of a process: vm.max_map_count */
 	uint32_t kinds;			/* WATCH_KIND_*: which records are kept */
 	struct agent *agent;		/* what our own right does not open; may be NULL */
 	bool procwatch;			/* forks that are not followed are told by it */
@@ -75,6 +76,7 @@ struct space {
 	struct layout layout;
 	struct cover cover;
 	struct maps maps;
+	struct maps now;		/* of enrol.c */
 	struct tids *tids;
 	struct space_pending *pending;
 	unsigned int npending;
@@ -121,6 +123,20 @@ bool space_alive(const struct space *s);
 struct space *space_free(struct space *s);
 
 int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t armed);
+
+/* Ask for a reading of the maps, `delay` after now, or as soon as one is due again. */
+void space_reread(struct space *s, uint64_t now, uint64_t delay);
+
+/* enrol.c */
+
+/*
+ * Register a region.  0; -ESTALE: its mapping is not what it was, read again;
+ * else what UFFDIO_REGISTER says, and -ENOMEM if the target has hardly room for
+ * the mappings that cutting this one would make.
+ */
+int enrol(struct space *s, const struct region *g, uint32_t modes);
+/* vm.max_map_count, or its default. */
+uint64_t enrol_limit(void);
 
 /* survey.c */
 

@@ -24,6 +24,7 @@
 #include "watch/uffd.h"
 
 #define FIRST_READINGS_MAX 8
+#define REREAD_DELAY NSEC_PER_MSEC
 #define SURVEY_PERIOD (100 * NSEC_PER_MSEC)
 /* A reading may cost one part in this many of the monitor's time. */
 #define SURVEY_SHARE 20
@@ -61,27 +62,6 @@ static struct map_entry as_entry(const struct region *g)
 	};
 }
 
-/* Register the part of a region that the filter's ranges name; all if it has none. */
-static int register_parts(struct space *s, const struct region *g, uint32_t modes)
-{
-	const struct watch_filter *f = s->shared->filter;
-	uint32_t page = g->page_size;
-	int r = 0;
-
-	if (!f->nr_ranges)
-		return uffd_register(s->uffd, g->r, modes);
-	for (unsigned int i = 0; i < f->nr_ranges && !r; i++) {
-		struct range part = range_common(g->r, f->ranges[i]);
-
-		part.lo = align_down(part.lo, page);
-		part.hi = align_up(part.hi, page);
-		part = range_common(part, g->r);
-		if (!range_empty(part))
-			r = uffd_register(s->uffd, part, modes);
-	}
-	return r;
-}
-
 static enum vma_why refusal(int error)
 {
 	return error == -EBUSY ? WHY_BUSY : error == -EPERM ? WHY_READ_ONLY_FD : WHY_REFUSED;
@@ -100,7 +80,7 @@ static void judge(struct space *s, struct region *g)
 	if (g->page_size > s->shared->source.len)
 		v.modes &= ~(uint32_t)WATCH_MODE_MISSING;
 	g->modes = 0;
-	g->arm = false;
+	g->arm = g->again = false;
 	g->why = (uint8_t)v.why;
 	/*
 	 * Arming an empty page takes a page table entry: terabytes of shadow memory, say
@@ -115,7 +95,11 @@ static void judge(struct space *s, struct region *g)
 			g->why = WHY_MODE;
 		return;
 	}
-	r = register_parts(s, g, v.modes);
+	r = enrol(s, g, v.modes);
+	if (r == -ESTALE) {
+		g->again = true;
+		space_reread(s, clock_now(), REREAD_DELAY);
+	}
 	if (r < 0) {
 		g->why = (uint8_t)refusal(r);
 		return;

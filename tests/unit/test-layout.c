@@ -236,6 +236,11 @@ static void test_identity(void)
 	memset(heard, 0, sizeof(heard));
 	layout_reconcile(&l, &m, false, &next_id, listen, NULL);
 	CU_ASSERT_EQUAL(heard[VMA_OP_ADD] + heard[VMA_OP_CHANGE] + heard[VMA_OP_GONE], 0);
+	/* Whoever could not register it wants to be asked again. */
+	layout_find(&l, at(7))->again = true;
+	layout_reconcile(&l, &m, false, &next_id, listen, NULL);
+	CU_ASSERT_EQUAL(heard[VMA_OP_CHANGE], 1);
+	CU_ASSERT_EQUAL(heard[VMA_OP_ADD] + heard[VMA_OP_GONE], 0);
 	layout_done(&l);
 }
 
