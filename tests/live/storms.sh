@@ -1,0 +1,184 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# storms: very many mappings, threads, children and moves; what the monitor takes then.
+# limit: 300
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib-load.sh"
+
+# ---- what the monitor takes ----------------------------------------------------
+
+# Ticks of processor time that a process has used, utime and stime of proc_pid_stat(5).
+ticks() {
+	local stat
+	read -r stat 2>/dev/null <"/proc/$1/stat" || { echo 0; return; }
+	# shellcheck disable=SC2086
+	set -- ${stat##*) }
+	echo $((${12} + ${13}))
+}
+
+descriptors() {
+	set -- "/proc/$1"/fd/*
+	echo $#
+}
+
+# sample PID FILE: the peak of its descriptors, until it ends.
+sample() {
+	local peak=0 n
+	while ! ended "$1"; do
+		n=$(descriptors "$1")
+		[ "$n" -le "$peak" ] || echo "$((peak = n))" >"$2"
+		sleep 0.05
+	done
+}
+
+# share_of_cpu PID SECONDS: per cent of one processor; in $SHARE.
+share_of_cpu() {
+	local n t0 t1
+	n=$(ticks "$1")
+	t0=${EPOCHREALTIME/./}
+	sleep "$2"
+	t1=${EPOCHREALTIME/./}
+	SHARE=$((($(ticks "$1") - n) * 1000000 * 100 / $(getconf CLK_TCK) / (t1 - t0)))
+}
+
+status_kb() { awk -v key="$2:" '$1 == key { print $2 }' "/proc/$1/status" 2>/dev/null; }
+
+# watch_storm SECONDS OPTIONS...: attaches to $TARGET while it works (its counter is
+# $D/count), for that long; the monitor, $RECORDER, goes on.  CALM is the share of the
+# processor that it wants once the target stands still.
+watch_storm() {
+	local seconds=$1 alone watched limit covered
+	shift
+	rate "$D/count" 1
+	alone=$RATE
+	record "$D/record.err" -p "$TARGET" -o "$D/t.ndjson" "$@"
+	wait_attached "$TARGET" || return
+	DESCRIPTORS=$(descriptors "$RECORDER")
+	sample "$RECORDER" "$D/peak" &
+	started $!
+	rate "$D/count" 0.5
+	watched=$(ticks "$RECORDER")
+	rate "$D/count" "$seconds"
+	SHARE=$((($(ticks "$RECORDER") - watched) * 100 / $(getconf CLK_TCK) / seconds))
+	watched=$RATE
+	say "$alone/s alone, watched $(share "$watched" "$alone") of that; the monitor took $SHARE % of a processor"
+	[ "$watched" -gt 0 ] || wrong "the target stands still" || return
+
+	! ended "$TARGET" || wrong "the target has ended: $(tail -n 1 "$D/target.out")" || return
+	kill -STOP "$TARGET"
+	sleep 1
+	AFTER=$(descriptors "$RECORDER")
+	share_of_cpu "$RECORDER" 0.5
+	kill -CONT "$TARGET"
+	[ "$SHARE" -le 60 ] || wrong "it takes $SHARE % of a processor when nothing happens" || return
+
+	covered=$(status_kb "$TARGET" VmSize)
+	limit=$((65536 + covered / 1000))
+	PEAK=$(status_kb "$RECORDER" VmHWM)
+	say "memory $PEAK kB of $limit; $DESCRIPTORS descriptors, at most $(cat "$D/peak"), $AFTER after"
+	[ "$PEAK" -le "$limit" ] || wrong "the monitor took $PEAK kB, $limit are promised" || return
+	[ "$AFTER" -le $((DESCRIPTORS + 2)) ] ||
+		wrong "$AFTER descriptors a second after the storm, $DESCRIPTORS before"
+}
+
+# calm_after [FAULTS [ERRNO]]: the monitor ends, the target checks itself, the trace
+# validates, tells of so many faults, and of no error but that.
+calm_after() {
+	# shellcheck disable=SC2034
+	ALLOWED=${2:-}
+	stop_record "$RECORDER" || return
+	untouched "$TARGET" || return
+	runs_on "$D/count" || return
+	target_ends "$TARGET" "$D/target.out" || return
+	honest "$D/t.ndjson" "${1:-100}" || return
+	say "$(faults "$D/t.ndjson") faults, $(count "$D/t.ndjson" '.ev == "lost"') losses," \
+		"stopped for $(jq -r 'select(.ev == "attach") | .stop_ns' "$D/t.ndjson" | sort -n | tail -n 1) ns"
+}
+
+storm() { start_target "$D/target.out" "$T/$1" -T 60 -c "$D/count" "${@:2}"; }
+
+# ---- mappings ------------------------------------------------------------------
+
+case_65000_mappings() {
+	storm mappings -p 65000 alternate || return
+	watch_storm 2 && calm_after
+}
+
+case_65000_mappings_with_holes() {
+	storm mappings -p 65000 holes || return
+	watch_storm 2 && calm_after
+}
+
+# Registering a part of a mapping splits it; the target's own next one must be had.
+case_as_many_mappings_as_the_kernel_allows() {
+	storm mappings full || return
+	watch_storm 2 && calm_after
+}
+
+case_100_gib_mostly_untouched() {
+	storm mappings -p 100 sparse || return
+	watch_storm 2 && calm_after
+}
+
+# A range of the user's lies within a mapping, and does not cut it.
+case_a_range_does_not_cut_a_mapping() {
+	local pieces at lo hi rest
+	storm writer -t 2 -p 64 || return
+	while read -r at rest; do
+		lo=$((16#${at%-*})) hi=$((16#${at#*-}))
+		[[ $rest == "rw-p 00000000 00:00 0 "* ]] && [ $((hi - lo)) -gt 131072 ] && break
+	done <"/proc/$TARGET/maps"
+	record "$D/record.err" -p "$TARGET" -o "$D/t.ndjson" \
+		-a "$(printf '%x-%x' $((lo + 16384)) $((lo + 32768)))"
+	wait_attached "$TARGET" || return
+	sleep 0.5
+	pieces=$(grep -cE "^($(printf '%x' "$lo")-|[0-9a-f]+-$(printf '%x' "$hi") )" "/proc/$TARGET/maps")
+	[ "$pieces" = 1 ] || wrong "it is in $pieces pieces" || return
+	calm_after 0
+	[ "$(jq -r "select(.ev == \"arm\") | .npages" "$D/t.ndjson" | sort -u | paste -s)" = 4 ] ||
+		wrong "another part was armed"
+}
+
+# ---- threads -------------------------------------------------------------------
+
+# The promise: 100 ms and 50 us a thread.
+case_2000_threads() {
+	local ns
+	storm crowd -t 2000 asleep || return
+	watch_storm 3 && calm_after || return
+	ns=$(jq -r 'select(.ev == "attach") | .stop_ns' "$D/t.ndjson")
+	[ "$ns" -lt 200000000 ] || wrong "the target stood still for $ns ns"
+}
+
+case_64_threads_on_one_page() {
+	storm crowd -t 64 page || return
+	watch_storm 2 --rearm 20 && calm_after 20
+}
+
+case_2000_short_threads_a_second() {
+	storm crowd -t 4 -p 2000 short || return
+	watch_storm 3 -f && calm_after 10
+}
+
+# ---- children ------------------------------------------------------------------
+
+case_1000_forks_a_second() {
+	storm spawner -p 1000 fork || return
+	watch_storm 3 -f && calm_after
+}
+
+case_1000_programs_a_second() {
+	storm spawner -p 1000 spawn || return
+	# More than can be attached to: those left out are told (EAGAIN).
+	watch_storm 3 -f && calm_after 1 11
+}
+
+# ---- moves ---------------------------------------------------------------------
+
+case_16_threads_that_move_their_memory() {
+	storm mapper -t 16 || return
+	watch_storm 3 && calm_after
+}
+
+run_cases "$@"
