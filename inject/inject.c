@@ -126,6 +126,9 @@ static int attempt(struct inject *in)
 
 	if (!r)
 		r = work(in);
+	/* /proc says so where the process has been reaped since it was looked at. */
+	if (r == -ENOENT && !in->failure.error)
+		r = -ESRCH;
 	if (r < 0 && thread_is_gone(in)) {
 		failure_clear(&in->failure);
 		r = -ESRCH;
