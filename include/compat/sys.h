@@ -9,6 +9,8 @@
 #define COMPAT_SYS_H
 
 #include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -48,6 +50,18 @@ static inline int sys_pidfd_send_signal(int pidfd, int sig)
 	long r = syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
 
 	return r < 0 ? -errno : (int)r;
+}
+
+/* 2.6.17; needs PTRACE_MODE_READ_REALCREDS on the thread. */
+static inline int sys_get_robust_list(pid_t tid, uint64_t *ret_head)
+{
+	unsigned long head = 0;
+	size_t len;
+
+	if (syscall(SYS_get_robust_list, tid, &head, &len) < 0)
+		return -errno;
+	*ret_head = head;
+	return 0;
 }
 
 /* 4.3 */

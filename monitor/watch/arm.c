@@ -84,6 +84,28 @@ static struct range allowed_part(const struct space *s, struct range r)
 	return best;
 }
 
+static struct range align_run(struct range run, const struct region *g)
+{
+	return range_common((struct range){ align_down(run.lo, g->page_size),
+					    align_up(run.hi, g->page_size) }, g->r);
+}
+
+/* Cut it before the first page that is not to be armed; false: it begins with one. */
+static bool without_spares(const struct space *s, const struct region *g, struct range *run)
+{
+	uint64_t page = spare_first(s, g, *run);
+
+	if (page == run->hi)
+		return true;
+	page = align_down(page, g->page_size);
+	if (page > run->lo) {
+		run->hi = page;
+		return true;
+	}
+	run->hi = run->lo + g->page_size;
+	return false;
+}
+
 /*
  * The next chunk of `t` to protect, and its region; t->r shrinks to what is left.
  * False: nothing of it is left to do.
@@ -116,8 +138,12 @@ static bool next_chunk(struct space *s, struct space_todo *t, struct range *ret,
 		}
 		if (run.hi - run.lo > ARM_CHUNK)
 			run.hi = run.lo + ARM_CHUNK;
-		*ret = range_common((struct range){ align_down(run.lo, g->page_size),
-						    align_up(run.hi, g->page_size) }, g->r);
+		run = align_run(run, g);
+		if (!without_spares(s, g, &run)) {
+			t->r.lo = run.hi;
+			continue;
+		}
+		*ret = run;
 		*ret_region = g;
 		return true;
 	}
@@ -215,15 +241,24 @@ int arm_step(struct space *s)
 	struct space_todo *t;
 	struct region *g = NULL;
 	struct range chunk;
+	uint64_t now = clock_now();
+	int r;
 
 	/* An answer still owed could land after a new arming, and undo it unseen. */
 	if (s->npending)
 		return -EAGAIN;
-	t = due_todo(s, clock_now());
+	t = due_todo(s, now);
 	if (!t)
 		return 0;
 	if (t->what == TODO_CHECK)
 		return check_step(s, t);
+	r = spare_learn(s, now);
+	if (r < 0)
+		return r == -ENOMEM ? 0 : r;
+	/* It may have been moved, for more is owed now. */
+	t = due_todo(s, now);
+	if (!t)
+		return 0;
 	if (!next_chunk(s, t, &chunk, &g)) {
 		done_todo(s);
 		return 1;
@@ -260,16 +295,20 @@ int arm_prove(struct space *s)
 {
 	uint64_t page = s->shared->page_size;
 	unsigned int tries = 0;
+	int r;
 
 	if (s->pagemap < 0)
 		return 0;
+	r = spare_learn(s, clock_now());
+	if (r < 0)
+		return r;
 	for (struct region *g = layout_from(&s->layout, 0); g && tries < 8;
 	     g = layout_next(&s->layout, g)) {
 		struct range p = { g->r.lo, g->r.lo + g->page_size };
 		uint64_t entry = 0;
-		int r;
 
-		if (!(g->modes & WATCH_MODE_WRITE) || range_empty(allowed_part(s, p)))
+		if (!(g->modes & WATCH_MODE_WRITE) || range_empty(allowed_part(s, p)) ||
+		    spare_first(s, g, p) < p.hi)
 			continue;
 		r = uffd_protect(s->uffd, p);
 		if (r == -EAGAIN || r == -ESRCH)

@@ -118,6 +118,8 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now)
 	if (!r)
 		r = layout_clone(&s->layout, &parent->layout, &s->shared->next_vma, notify_child,
 				 s);
+	if (!r)
+		r = spare_clone(&s->spares, &parent->spares);
 	if (r < 0) {
 		emit_gap(&s->shared->emit, 0, s->mm, now, now, (struct range){ 0, 0 }, GAP_FORK);
 		emit_named(&s->shared->emit, s->mm, 0);
@@ -189,6 +191,7 @@ struct space *space_free(struct space *s)
 	door_close(&s->door);
 	layout_done(&s->layout);
 	cover_done(&s->cover);
+	spare_done(&s->spares);
 	maps_done(&s->maps);
 	maps_done(&s->now);
 	tids_free(s->tids);

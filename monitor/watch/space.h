@@ -26,6 +26,7 @@
 #include "watch/layout.h"
 #include "watch/maps.h"
 #include "watch/resolve.h"
+#include "watch/spare.h"
 #include "watch/tids.h"
 #include "watch/watchable.h"
 
@@ -75,6 +76,7 @@ struct space {
 	struct door door;		/* of an unnamed child: the candidate looked at last */
 	struct layout layout;
 	struct cover cover;
+	struct spares spares;
 	struct maps maps;
 	struct maps now;		/* of enrol.c */
 	struct tids *tids;
