@@ -5,6 +5,7 @@
  * Pure.  The table is the twin of trace-1.schema.json; a test compares them.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ enum field_type {
 	FIELD_I32,
 	FIELD_PID,	/* int32_t, 0 is nobody */
 	FIELD_BOOL,
+	FIELD_UNSURE,	/* two bools: true or false, and whether it is null */
 	FIELD_MAYBE,	/* int64_t, null is RECORD_UNKNOWN */
 	FIELD_MAYBE_U32,	/* null is 0 */
 	FIELD_LARGE,	/* uint64_t; null: look under key_hex */
@@ -32,10 +34,13 @@ struct field {
 	enum field_type type;
 	size_t offset;
 	enum names_set set;
-	bool optional;
+	bool optional, nullable;	/* null is 0 */
 };
 
 #define AT(m) .offset = offsetof(struct record, m)
+
+static_assert(offsetof(struct record, fault.unsure) ==
+	      offsetof(struct record, fault.write) + sizeof(bool), "FIELD_UNSURE");
 
 #define SPAN                                                                           \
 	{ "addr", .type = FIELD_HEX, AT(addr) },                                       \
@@ -80,13 +85,14 @@ static const struct field arm_fields[] = {
 static const struct field fault_fields[] = {
 	{ "tid", .type = FIELD_PID, AT(fault.tid) },
 	{ "kind", .type = FIELD_WORD, AT(fault.kind), .set = NAMES_FAULT_KIND },
-	{ "write", .type = FIELD_BOOL, AT(fault.write) },
+	{ "write", .type = FIELD_UNSURE, AT(fault.write) },
 	SPAN,
 	{ "vma", .type = FIELD_U32, AT(fault.vma) },
 	{ "act", .type = FIELD_WORD, AT(fault.act), .set = NAMES_FAULT_ACT },
 	{ "via", .type = FIELD_WORD, AT(fault.via), .set = NAMES_FAULT_VIA },
-	{ "lat_ns", .type = FIELD_U32, AT(fault.lat_ns) },
-	{ "stop_ns", .type = FIELD_U64, AT(fault.stop_ns) },
+	{ "lat_ns", .type = FIELD_U32, AT(fault.lat_ns), .nullable = true },
+	{ "stop_ns", .type = FIELD_U64, AT(fault.stop_ns), .nullable = true },
+	{ "ts0", .type = FIELD_U64, AT(ts0), .optional = true },
 	{ "ns_tid", .type = FIELD_PID, AT(fault.ns_tid), .optional = true },
 	{ .key = NULL },
 };
@@ -260,6 +266,10 @@ static bool read_field(json_t *o, const struct field *f, json_t *j, uint32_t pag
 		ok = integer(j, f->type == FIELD_PID ? 0 : INT32_MIN, INT32_MAX, &v);
 		*(int32_t *)at = (int32_t)v;
 		return ok;
+	case FIELD_UNSURE:
+		((bool *)at)[0] = json_is_true(j);
+		((bool *)at)[1] = json_is_null(j);
+		return json_is_boolean(j) || json_is_null(j);
 	case FIELD_BOOL:
 		*(bool *)at = json_is_true(j);
 		return json_is_boolean(j);
@@ -286,7 +296,7 @@ static int read_all(json_t *o, const struct field *f, uint32_t page_size, struct
 	for (; f->key; f++) {
 		json_t *j = json_object_get(o, f->key);
 
-		if (!j && f->optional)
+		if ((!j && f->optional) || (f->nullable && json_is_null(j)))
 			continue;
 		if (!j)
 			return reader_complain(ret_error, "key \"%s\" is missing", f->key);

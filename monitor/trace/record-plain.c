@@ -77,7 +77,10 @@ int record_put_fault(struct line *l, const struct record *r, uint64_t seq, uint3
 	if (!put_named(l, NAMES_FAULT_KIND, r->fault.kind))
 		return -EINVAL;
 	line_key(l, "write");
-	line_bool(l, r->fault.write);
+	if (r->fault.unsure)
+		line_lit(l, "null");
+	else
+		line_bool(l, r->fault.write);
 	put_place(l, r, page_size);
 	line_key(l, "vma");
 	line_u64(l, r->fault.vma);
@@ -87,10 +90,15 @@ int record_put_fault(struct line *l, const struct record *r, uint64_t seq, uint3
 	line_key(l, "via");
 	if (!put_named(l, NAMES_FAULT_VIA, r->fault.via))
 		return -EINVAL;
-	line_key(l, "lat_ns");
-	line_u64(l, r->fault.lat_ns);
-	line_key(l, "stop_ns");
-	line_u64(l, r->fault.stop_ns);
+	if (r->fault.via == VIA_PERF) {
+		line_lit(l, ",\"lat_ns\":null,\"stop_ns\":null");
+		put_ts0(l, r);
+	} else {
+		line_key(l, "lat_ns");
+		line_u64(l, r->fault.lat_ns);
+		line_key(l, "stop_ns");
+		line_u64(l, r->fault.stop_ns);
+	}
 	if (r->fault.ns_tid) {
 		line_key(l, "ns_tid");
 		line_i64(l, r->fault.ns_tid);

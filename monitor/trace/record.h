@@ -53,7 +53,8 @@ struct record {
 			int32_t ns_tid;		/* 0 = same as tid, not written */
 			uint8_t kind, act, via;	/* enum fault_* */
 			bool write;
-		} fault;
+			bool unsure;		/* or only a read: write is null */
+		} fault;		/* VIA_PERF: ts0 is when it happened; nobody waited */
 		struct {
 			uint64_t off, ino;
 			uint32_t id;

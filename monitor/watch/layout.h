@@ -35,6 +35,7 @@ struct region {
 	uint32_t prot;		/* RECORD_PROT_* */
 	uint32_t modes;		/* WATCH_MODE_* registered; set by survey.c */
 	uint64_t registered;	/* when that was, CLOCK_MONOTONIC ns; set by survey.c */
+	uint64_t told;		/* when the kernel made it what it is, if that was told */
 	uint32_t page_size;	/* of its pages; 0 = the base page; set by survey.c */
 	uint8_t kind;		/* enum vma_kind */
 	uint8_t why;		/* enum vma_why; set by whoever judges */

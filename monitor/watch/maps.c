@@ -271,7 +271,8 @@ int maps_query(int mapsfd, struct range within, size_t max, struct maps *m)
 		r = query_one(mapsfd, at, m, &e);
 		if (r < 0 || e.lo >= within.hi)
 			break;
-		r = add_entry(m, &e);
+		/* It has swallowed a part of the one before since that was asked for. */
+		r = m->n && e.lo < at ? -EAGAIN : add_entry(m, &e);
 		if (r < 0)
 			break;
 	}

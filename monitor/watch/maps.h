@@ -43,7 +43,8 @@ int maps_reread(int mapsfd, struct maps *m);
 /*
  * The mappings that overlap `within`, in binary (PROCMAP_QUERY, Linux 6.11), through a
  * descriptor of /proc/PID/maps; at most `max` of them.  What crosses the bounds is
- * given whole.  -ENOTTY: the kernel is older; -ESRCH, -ENOMEM.
+ * given whole.  -ENOTTY: the kernel is older; -EAGAIN: they changed meanwhile; -ESRCH,
+ * -ENOMEM.
  */
 int maps_query(int mapsfd, struct range within, size_t max, struct maps *m);
 /* The same on bytes in memory; takes a copy of the names.  -EBADMSG names a bad line. */

@@ -122,6 +122,7 @@ static int open_space(struct session *s, struct agent_loan *l, uint32_t mm, uint
 		sp->mm = mm;
 	*ret_what = "registering its memory";
 	emit_attach(s, sp, stop_ns);
+	session_witness(s, sp);
 	r = session_add_space(s, sp);
 	if (!r)
 		r = settle(s, sp, pid);
@@ -135,6 +136,7 @@ static int open_space(struct session *s, struct agent_loan *l, uint32_t mm, uint
 		return r;
 	}
 	sp->proved = true;
+	sp->witnessed = clock_now();
 	*ret = sp;
 	return 0;
 }

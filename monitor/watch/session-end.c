@@ -31,7 +31,7 @@ void session_fill_stats(const struct session *s, struct record_stats *ret, bool 
 	*ret = (struct record_stats){
 		.faults = sh->emit.faults,
 		.writes = sh->emit.writes,
-		.lost = queue_dropped(s->opts.queue, NULL),
+		.lost = queue_dropped(s->opts.queue, NULL) + s->witness_lost,
 		.repeats = sh->emit.repeats,
 		.lat_p50_ns = (uint32_t)latency_quantile(&sh->lat, 500),
 		.lat_p99_ns = (uint32_t)latency_quantile(&sh->lat, 990),
@@ -91,6 +91,7 @@ void session_let_go(struct session *s)
 			if (!sp->dead && serve(sp, clock_now()) >= 0 && sp->npending)
 				serve_pending(sp);
 	s->summary.ran_ns = clock_now() - s->started;
+	session_witness_lost(s, true);
 	emit_expire(&s->shared.emit, UINT64_MAX);
 	session_emit_stats(s, true);
 	while (s->spaces)
@@ -112,6 +113,7 @@ struct session *session_free(struct session *s)
 	while (s->spaces)
 		session_drop_space(s, s->spaces);
 	procwatch_close(s->procwatch);
+	witness_close(s->witness);
 	close_fd(&s->epoll);
 	close_fd(&s->reserve);
 	emit_done(&s->shared.emit);

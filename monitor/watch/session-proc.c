@@ -166,10 +166,8 @@ static void on_exit(struct session *s, const struct procwatch_event *ev)
 	sp->exit_told = true;
 }
 
-static void on_event(void *arg, const struct procwatch_event *ev)
+void session_on_process(struct session *s, const struct procwatch_event *ev)
 {
-	struct session *s = arg;
-
 	switch (ev->kind) {
 	case PROCWATCH_FORK:
 		on_fork(s, ev);
@@ -183,6 +181,11 @@ static void on_event(void *arg, const struct procwatch_event *ev)
 	case PROCWATCH_THREAD:
 		break;
 	}
+}
+
+static void on_event(void *arg, const struct procwatch_event *ev)
+{
+	session_on_process(arg, ev);
 }
 
 void session_read_procwatch(struct session *s)

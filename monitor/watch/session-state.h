@@ -5,6 +5,7 @@
  *	session.c		the loop: wait, serve, arm, survey
  *	session-attach.c	injections: the first targets, and programs after exec
  *	session-proc.c		forks, execs, exits; naming of children
+ *	session-witness.c	what the perf rings tell: new mappings, and who touched them
  *	session-end.c		counters, summary, letting go
  */
 #ifndef WATCH_SESSION_STATE_H
@@ -13,6 +14,7 @@
 #include "watch/procwatch.h"
 #include "watch/session.h"
 #include "watch/space.h"
+#include "watch/witness.h"
 
 #define SESSION_HINTS 256
 #define SESSION_ADOPTIONS 64
@@ -31,12 +33,24 @@ struct session_adoption {
 	uint32_t loan;		/* asked of the agent; 0: not yet */
 };
 
+/* The first touch of a page before its mapping was registered, so told once. */
+struct session_touch {
+	uint32_t mm;
+	uint64_t page, registered;
+};
+#define SESSION_TOUCHES 256
+
 struct session {
 	struct session_opts opts;
 	struct watch_filter filter;
 	struct space_shared shared;
 	struct space *spaces;
 	struct procwatch *procwatch;
+	struct witness *witness;	/* NULL: not tried yet, or perf is not allowed */
+	bool witness_tried;
+	uint64_t witness_rest;		/* until then mappings told of have to wait */
+	uint64_t witness_lost;
+	struct session_touch touches[SESSION_TOUCHES];
 	int epoll;
 	int reserve;		/* a descriptor to give up when there is no other */
 	struct session_hint hints[SESSION_HINTS];
@@ -62,8 +76,19 @@ void session_stop(struct session *s, enum detach_reason why);
 struct space *session_space_of(struct session *s, pid_t pid);
 /* Take a space into the loop. */
 int session_add_space(struct session *s, struct space *sp);
+/* Take the witness into the loop. */
+int session_watch_witness(struct session *s);
 /* Out of the loop, and free. */
 void session_drop_space(struct session *s, struct space *sp);
+
+/* session-witness.c */
+
+/* Witness every thread of a space; if that cannot be, say so in the trace. */
+void session_witness(struct session *s, struct space *sp);
+void session_read_witness(struct session *s);
+/* When mappings that have been told of are due to be looked at; UINT64_MAX. */
+uint64_t session_witness_due(const struct session *s);
+void session_witness_lost(struct session *s, bool sure);
 
 /* session-attach.c */
 
@@ -73,6 +98,8 @@ void session_adoptions_step(struct session *s);
 /* session-proc.c */
 
 void session_read_procwatch(struct session *s);
+/* A fork, an exec or an exit, whoever has told of it. */
+void session_on_process(struct session *s, const struct procwatch_event *ev);
 /* Stop when nobody is watched any more, and nobody waits to be. */
 void session_check_empty(struct session *s, enum detach_reason why);
 /* Put a named space's pidfd into the loop. */

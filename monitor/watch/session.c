@@ -28,7 +28,7 @@
 #define NAMING_RETRY (2 * NSEC_PER_MSEC)
 
 /* What a descriptor in the epoll set is; the space's own two are told by its address. */
-enum { TAG_SIGNAL = 1, TAG_OUTPUT, TAG_PROCWATCH, TAG_AGENT, TAG_NR };
+enum { TAG_SIGNAL = 1, TAG_OUTPUT, TAG_PROCWATCH, TAG_AGENT, TAG_WITNESS, TAG_NR };
 #define TAG_PIDFD UINT64_C(1)
 
 static int watch_fd(struct session *s, int fd, uint64_t tag)
@@ -143,6 +143,11 @@ struct space *session_space_of(struct session *s, pid_t pid)
 	return sp;
 }
 
+int session_watch_witness(struct session *s)
+{
+	return watch_fd(s, witness_fd(s->witness), TAG_WITNESS);
+}
+
 int session_watch_pidfd(struct session *s, struct space *sp)
 {
 	return watch_fd(s, sp->pidfd, (uint64_t)(uintptr_t)sp | TAG_PIDFD);
@@ -251,7 +256,7 @@ static void serve_space(struct session *s, struct space *sp, uint64_t woke)
  */
 static void dispatch(struct session *s, const struct epoll_event *ev, int n, uint64_t woke)
 {
-	bool procs = false;
+	bool procs = false, witness = false;
 
 	for (int i = 0; i < n; i++)
 		if (ev[i].data.u64 >= TAG_NR && !(ev[i].data.u64 & TAG_PIDFD))
@@ -267,11 +272,15 @@ static void dispatch(struct session *s, const struct epoll_event *ev, int n, uin
 			procs = true;
 		else if (tag == TAG_AGENT)
 			agent_read(s->opts.agent);
+		else if (tag == TAG_WITNESS)
+			witness = true;
 		else if (tag >= TAG_NR && (tag & TAG_PIDFD))
 			((struct space *)(uintptr_t)(tag & ~TAG_PIDFD))->gone = true;
 	}
 	if (procs)
 		session_read_procwatch(s);
+	if (witness)
+		session_read_witness(s);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -302,6 +311,7 @@ static uint64_t next_due(struct session *s, uint64_t now, uint64_t until)
 	}
 	if (s->nadoptions)
 		due = earlier(due, now + NSEC_PER_MSEC);
+	due = earlier(due, session_witness_due(s));
 	if (s->mute)
 		due = earlier(due, now + MUTE_RETRY);
 	return due;
@@ -364,6 +374,8 @@ static void claim(struct session *s)
 		speak_again(s);
 	if (s->mute)
 		return;
+	if (clock_now() >= session_witness_due(s))
+		session_read_witness(s);
 	arm_spaces(s);
 	survey_spaces(s, clock_now());
 }
@@ -379,6 +391,7 @@ static void tick(struct session *s, uint64_t now)
 		s->next_tick += TICK;
 		if (s->next_tick <= now)
 			s->next_tick = now + TICK;
+		session_witness_lost(s, false);
 		session_emit_stats(s, false);
 		call_tick(s, false);
 	}

@@ -110,6 +110,7 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now)
 	s->parent = parent->pid;
 	s->tids_plain = parent->tids_plain;
 	s->proved = true;
+	s->witnessed = now;
 	s->snapshot = true;
 	s->surveyed = now;
 	fork.fork.child_mm = s->mm;

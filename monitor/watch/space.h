@@ -45,8 +45,13 @@ struct space_shared {
 	bool procwatch;			/* forks that are not followed are told by it */
 };
 
-/* More than this at once, and everything is read again. */
+/* A mapping that the witness has told of; more at once, and everything is read again. */
+struct space_fresh {
+	struct range r;
+	uint64_t when;
+};
 #define SPACE_FRESH_MAX 16
+
 /* Root may set vm.max_map_count higher; beyond this we do not follow. */
 #define SPACE_LAYOUT_LIMIT (1u << 20)
 
@@ -108,7 +113,8 @@ struct space {
 					 * that session-attach.c reads, and nothing is armed */
 	bool resync;			/* follow failed: seed everything anew */
 	bool text_only;			/* no PROCMAP_QUERY in this kernel */
-	struct range fresh[SPACE_FRESH_MAX];	/* mappings the witness has told of */
+	uint64_t witnessed;		/* touches before that are not ours to tell */
+	struct space_fresh fresh[SPACE_FRESH_MAX];
 	unsigned int nfresh;
 };
 
@@ -150,8 +156,8 @@ uint64_t enrol_limit(void);
  * (the space is dead then), -ENOMEM.
  */
 int survey(struct space *s, uint64_t now, int64_t *ret_differences);
-/* The same for the mappings in w alone, of which something has been told. */
-int survey_here(struct space *s, struct range w);
+/* The same for the mappings in f->r alone, which became what they are at f->when. */
+int survey_here(struct space *s, const struct space_fresh *f);
 /* Promise nothing more: what was claimed may not have reached the trace. */
 void space_disclaim(struct space *s);
 /* Forget layout and cover, declare a gap over everything, begin anew. */

@@ -194,6 +194,8 @@ static int read_window(struct space *s, struct range *w)
 		bool wider = layout_widen(&s->layout, w);
 		int r = maps_query(s->mapsfd, *w, SIZE_MAX, &s->maps);
 
+		if (r == -EAGAIN)
+			continue;
 		if (r < 0)
 			return r;
 		if (s->maps.n && s->maps.v[0].lo < w->lo) {
@@ -308,8 +310,10 @@ int survey(struct space *s, uint64_t now, int64_t *ret_differences)
 	return 0;
 }
 
-int survey_here(struct space *s, struct range w)
+int survey_here(struct space *s, const struct space_fresh *f)
 {
+	struct range w = f->r;
+	struct region *g;
 	int64_t n;
 
 	if (s->text_only || !s->snapshot || s->resync) {
@@ -323,7 +327,12 @@ int survey_here(struct space *s, struct range w)
 		s->dead = true;
 	else if (n < 0)
 		s->reread_due = clock_now();
-	return n < 0 ? (int)n : 0;
+	if (n < 0)
+		return (int)n;
+	for (g = layout_from(&s->layout, f->r.lo); g && g->r.lo < f->r.hi;
+	     g = layout_next(&s->layout, g))
+		g->told = f->when;
+	return 0;
 }
 
 /* Register, read again, until two readings agree: the coverage contract. */

@@ -87,6 +87,9 @@ static const struct sample samples[] = {
 		       .stop_p99_ns = 95000, .rss_kb = 9000, .final = true } }, NULL, NULL },
 	{ { .kind = RECORD_DETACH, SAMPLE_COMMON,
 	    .detach = { .reason = DETACH_DURATION, .clean = true } }, NULL, NULL },
+	{ { .kind = RECORD_FAULT, SAMPLE_COMMON, .ts0 = 123456780, .addr = 0x7f3c036db123,
+	    .npages = 1, .fault = { .tid = 4243, .vma = 9, .via = VIA_PERF, .unsure = true } },
+	  NULL, NULL },
 };
 
 #define SAMPLES (sizeof(samples) / sizeof(samples[0]))

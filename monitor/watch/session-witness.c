@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Session, the witness: what the perf rings tell.
+ *
+ * A new mapping is registered and armed at once, and not only when the maps are read
+ * next; who touched it before that is written down with via:"perf".  The userfaultfd
+ * remains the one who tells of every page that is covered.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "watch/session-state.h"
+
+/* Looking at mappings told of may take one part in this many of the time. */
+#define WITNESS_SHARE 4
+/* Two stretches nearer to each other are looked at in one go. */
+#define FRESH_BRIDGE (UINT64_C(64) << 10)
+
+static void refuse(struct session *s, struct space *sp, int error)
+{
+	emit_error(&s->shared.emit, sp->pid, sp->mm, clock_now(), -error, "perf",
+		   "no witness: new mappings are found by reading the maps");
+}
+
+void session_witness(struct session *s, struct space *sp)
+{
+	int task, r = 0;
+
+	if (!s->witness_tried) {
+		s->witness_tried = true;
+		r = witness_open(&s->witness, s->opts.follow);
+		if (!r)
+			r = session_watch_witness(s);
+		if (r < 0) {
+			s->witness = witness_close(s->witness);
+			refuse(s, sp, r);
+		}
+	}
+	if (!s->witness)
+		return;
+	task = openat(sp->procfd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = task < 0 ? -errno : witness_add(s->witness, task);
+	if (task >= 0)
+		close(task);
+	if (r < 0)
+		refuse(s, sp, r);
+}
+
+static void add_fresh(struct space *sp, struct range r, uint64_t when)
+{
+	struct space_fresh *last = sp->nfresh ? &sp->fresh[sp->nfresh - 1] : NULL;
+
+	if (last && r.lo <= last->r.hi + FRESH_BRIDGE && last->r.lo <= r.hi + FRESH_BRIDGE) {
+		last->r.lo = r.lo < last->r.lo ? r.lo : last->r.lo;
+		last->r.hi = r.hi > last->r.hi ? r.hi : last->r.hi;
+		last->when = when > last->when ? when : last->when;
+	} else if (sp->nfresh < SPACE_FRESH_MAX) {
+		sp->fresh[sp->nfresh++] = (struct space_fresh){ r, when };
+	} else {
+		sp->reread_due = clock_now();
+	}
+}
+
+/* Only where the proc connector is silent; it knows more (exit codes). */
+static void on_process(struct session *s, const struct witness_event *ev)
+{
+	struct procwatch_event p = { .ts = ev->time, .tid = ev->tid, .tgid = ev->pid };
+
+	if (s->procwatch || !ev->pid)
+		return;
+	if (ev->kind == WITNESS_EXEC) {
+		p.kind = PROCWATCH_EXEC;
+	} else if (ev->pid != ev->parent) {
+		p.kind = PROCWATCH_FORK;
+		p.tgid = ev->parent;
+		p.child_tid = p.child_tgid = ev->pid;
+	} else {
+		return;
+	}
+	session_on_process(s, &p);
+}
+
+static void on_event(void *arg, const struct witness_event *ev)
+{
+	struct session *s = arg;
+	struct space *sp;
+
+	switch (ev->kind) {
+	case WITNESS_MAP:
+		sp = ev->pid ? session_space_of(s, ev->pid) : NULL;
+		if (sp && sp->proved)
+			add_fresh(sp, ev->span, ev->time);
+		break;
+	case WITNESS_LOST:
+		for (sp = s->spaces; sp; sp = sp->next)
+			sp->reread_due = clock_now();
+		break;
+	case WITNESS_FORK:
+	case WITNESS_EXEC:
+		on_process(s, ev);
+		break;
+	default:
+		break;
+	}
+}
+
+/* False: of this page it has been told. */
+static bool first_touch(struct session *s, const struct space *sp, const struct region *g,
+			uint64_t page)
+{
+	struct session_touch *t = &s->touches[(page / g->page_size + sp->mm) % SESSION_TOUCHES];
+
+	if (t->mm == sp->mm && t->page == page && t->registered == g->registered)
+		return false;
+	*t = (struct session_touch){ sp->mm, page, g->registered };
+	return true;
+}
+
+/*
+ * A touch that nobody else tells of: of a page in a mapping that could not be watched
+ * yet when it happened.  What the userfaultfd has answered is claimed by then.
+ */
+static void on_touch(void *arg, const struct witness_event *ev)
+{
+	struct session *s = arg;
+	struct emit *e = &s->shared.emit;
+	struct space *sp = ev->pid ? session_space_of(s, ev->pid) : NULL;
+	const struct region *g;
+	struct range page, run;
+	struct record r = { .kind = RECORD_FAULT };
+
+	if (ev->kind != WITNESS_TOUCH || !sp || !sp->snapshot || ev->time < sp->witnessed)
+		return;
+	g = layout_find(&sp->layout, ev->touch.addr);
+	if (!g || !g->modes || !g->told || ev->time < g->told || ev->time >= g->registered)
+		return;
+	page.lo = align_down(ev->touch.addr, g->page_size);
+	page.hi = page.lo + g->page_size;
+	if (!cover_next_unclaimed(&sp->cover, page, &run) || !first_touch(s, sp, g, page.lo))
+		return;
+	if (!(s->opts.kinds & WATCH_KIND_MISSING))
+		return;
+	r.pid = sp->pid;
+	r.mm = sp->mm;
+	r.ts = emit_ts(e, clock_now());
+	r.ts0 = emit_ts(e, ev->time);
+	r.addr = ev->touch.addr;
+	r.npages = range_len(page) / s->shared.page_size;
+	r.fault.vma = g->id;
+	r.fault.tid = ev->tid;
+	r.fault.kind = FAULT_MISSING;
+	r.fault.act = ACT_NONE;
+	r.fault.via = VIA_PERF;
+	r.fault.unsure = true;
+	emit_push(e, &r);
+}
+
+static void look_at_fresh(struct session *s)
+{
+	uint64_t t0 = clock_now(), t1;
+
+	for (struct space *sp = s->spaces; sp; sp = sp->next) {
+		for (unsigned int i = 0; i < sp->nfresh; i++)
+			if (!sp->dead && !sp->gone)
+				survey_here(sp, &sp->fresh[i]);
+		sp->nfresh = 0;
+	}
+	t1 = clock_now();
+	s->witness_rest = t1 + (t1 - t0) * (WITNESS_SHARE - 1);
+}
+
+/*
+ * Mappings first: a touch counts as seen by perf alone if it came before the mapping
+ * was registered, and that is known only now.
+ */
+void session_read_witness(struct session *s)
+{
+	uint64_t due;
+
+	if (!s->witness)
+		return;
+	witness_read(s->witness, on_event, s);
+	due = session_witness_due(s);
+	if (s->mute || (due != UINT64_MAX && clock_now() < due))
+		return;
+	look_at_fresh(s);
+	witness_read_touches(s->witness, on_touch, s);
+}
+
+uint64_t session_witness_due(const struct session *s)
+{
+	for (const struct space *sp = s->spaces; s->witness && !s->mute && sp; sp = sp->next)
+		if (sp->nfresh)
+			return s->witness_rest;
+	return UINT64_MAX;
+}
+
+void session_witness_lost(struct session *s, bool sure)
+{
+	struct record r = {
+		.kind = RECORD_LOST,
+		.pid = s->first_pid,
+		.lost = { .faults = 0, .reason = LOST_PERF },
+	};
+	uint64_t n, maps = 0;
+
+	if (!s->witness)
+		return;
+	n = witness_lost(s->witness, sure, &maps);
+	for (struct space *sp = s->spaces; maps && sp; sp = sp->next)
+		sp->reread_due = clock_now();
+	if (!(n + maps))
+		return;
+	s->witness_lost += n + maps;
+	r.lost.n = (int64_t)(n + maps);
+	r.ts = emit_ts(&s->shared.emit, clock_now());
+	emit_push(&s->shared.emit, &r);
+}

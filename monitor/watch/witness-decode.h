@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Witness, decoding: a record of a perf ring, perf_event_open(2), as a struct.
+ *
+ * Pure.  Knows the two layouts that witness.c asks the kernel for: samples with
+ * WITNESS_SAMPLE, and everything else with the same fields of sample_id behind it.
+ */
+#ifndef WATCH_WITNESS_DECODE_H
+#define WATCH_WITNESS_DECODE_H
+
+#include <linux/perf_event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/range.h"
+
+#define WITNESS_SAMPLE \
+	(PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_ADDR)
+
+enum witness_kind {
+	WITNESS_TOUCH,	/* a page fault: addr, ip; a read or a write, nobody says which */
+	WITNESS_MAP,	/* a mapping is new, or has got another protection: span.  It may be
+			 * wider than what was asked for, because mappings merge */
+	WITNESS_FORK,	/* process or thread: parent; pid, tid are the child's */
+	WITNESS_EXEC,
+	WITNESS_LOST,	/* n records did not fit */
+	WITNESS_OTHER,	/* nothing that concerns us */
+};
+
+struct witness_event {
+	enum witness_kind kind;
+	pid_t pid, tid;		/* as this process sees them; 0 outside its namespace */
+	uint64_t time;		/* CLOCK_MONOTONIC, ns */
+	union {
+		struct { uint64_t addr, ip; bool kernel; } touch;
+		struct range span;
+		pid_t parent;
+		uint64_t n;
+	};
+};
+
+/* len: as the record's header says.  -EBADMSG: too short for what it claims to be. */
+int witness_decode(const void *record, size_t len, struct witness_event *ret);
+
+#endif

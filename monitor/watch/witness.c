@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/* Witness: events on threads, rings on CPUs.  See witness.h. */
+
+#include "watch/witness.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "watch/perf.h"
+
+#define CPUS_MAX 4096
+#define MAPS_RING (64u << 10)
+#define TOUCHES_RING (256u << 10)
+#define PASSES_MAX 16
+
+struct cpu {
+	int nr;
+	struct perf_ring maps, touches;
+};
+
+struct event_pair {
+	pid_t tid;
+	int maps, touches;	/* descriptors */
+};
+
+struct witness {
+	struct cpu *cpus;
+	unsigned int ncpus;
+	struct event_pair *events;	/* a thread and CPU each */
+	size_t nevents, room;
+	int epoll;
+	bool follow, full;
+	uint64_t lost_maps, lost_touches;	/* told so far */
+};
+
+/* "0-3,5": cpus(4) of sysfs, Documentation/admin-guide/cputopology.rst. */
+static unsigned int online_cpus(int *ret, unsigned int max)
+{
+	FILE *f = fopen("/sys/devices/system/cpu/online", "re");
+	unsigned int n = 0;
+	int lo, hi;
+	char sep;
+
+	while (f && fscanf(f, "%d", &lo) == 1) {
+		hi = lo;
+		if (fscanf(f, "%c", &sep) == 1 && sep == '-') {
+			if (fscanf(f, "%d", &hi) != 1 || fscanf(f, "%c", &sep) != 1)
+				sep = '\n';
+		}
+		for (; lo <= hi && n < max; lo++)
+			ret[n++] = lo;
+		if (sep != ',')
+			break;
+	}
+	if (f)
+		fclose(f);
+	if (!n)
+		for (long i = 0; i < sysconf(_SC_NPROCESSORS_ONLN) && n < max; i++)
+			ret[n++] = (int)i;
+	return n;
+}
+
+static int open_cpu(struct witness *w, struct cpu *c)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int r;
+
+	r = perf_ring_open(&c->maps, c->nr, MAPS_RING, 1);
+	if (!r)
+		r = perf_ring_open(&c->touches, c->nr, TOUCHES_RING, TOUCHES_RING / 2);
+	if (!r && epoll_ctl(w->epoll, EPOLL_CTL_ADD, c->maps.fd, &ev) < 0)
+		r = -errno;
+	if (!r && epoll_ctl(w->epoll, EPOLL_CTL_ADD, c->touches.fd, &ev) < 0)
+		r = -errno;
+	return r;
+}
+
+int witness_open(struct witness **ret, bool follow)
+{
+	struct witness *w = calloc(1, sizeof(*w));
+	int *nrs = calloc(CPUS_MAX, sizeof(*nrs)), r = -ENOMEM;
+
+	if (!w || !nrs)
+		goto out;
+	w->follow = follow;
+	w->ncpus = online_cpus(nrs, CPUS_MAX);
+	w->cpus = calloc(w->ncpus, sizeof(*w->cpus));
+	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (!w->cpus || w->epoll < 0) {
+		r = w->cpus ? -errno : -ENOMEM;
+		goto out;
+	}
+	for (unsigned int i = 0; i < w->ncpus; i++)
+		w->cpus[i] = (struct cpu){ nrs[i], PERF_RING_NULL, PERF_RING_NULL };
+	r = 0;
+	for (unsigned int i = 0; i < w->ncpus && !r; i++)
+		r = open_cpu(w, &w->cpus[i]);
+out:
+	free(nrs);
+	if (r < 0) {
+		witness_close(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+struct witness *witness_close(struct witness *w)
+{
+	if (!w)
+		return NULL;
+	for (size_t i = 0; i < w->nevents; i++) {
+		close(w->events[i].maps);
+		close(w->events[i].touches);
+	}
+	for (unsigned int i = 0; w->cpus && i < w->ncpus; i++) {
+		perf_ring_close(&w->cpus[i].maps);
+		perf_ring_close(&w->cpus[i].touches);
+	}
+	if (w->cpus)
+		close_fd(&w->epoll);
+	free(w->cpus);
+	free(w->events);
+	free(w);
+	return NULL;
+}
+
+int witness_fd(const struct witness *w)
+{
+	return w->epoll;
+}
+
+static struct perf_event_attr attr_of(const struct witness *w, bool touches)
+{
+	return (struct perf_event_attr){
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(struct perf_event_attr),
+		.config = touches ? PERF_COUNT_SW_PAGE_FAULTS : PERF_COUNT_SW_DUMMY,
+		.sample_period = 1,
+		.sample_type = WITNESS_SAMPLE,
+		.read_format = PERF_FORMAT_LOST,
+		.inherit = 1,
+		/* Linux 5.13: threads inherit, children do not. */
+		.inherit_thread = !w->follow,
+		.mmap = !touches,
+		.mmap2 = !touches,
+		.mmap_data = !touches,
+		.comm = !touches,
+		.comm_exec = !touches,
+		.task = !touches,
+		.sample_id_all = 1,
+		.exclude_hv = 1,
+		.use_clockid = 1,
+		.clockid = CLOCK_MONOTONIC,
+	};
+}
+
+static int event_for(const struct witness *w, bool touches, pid_t tid, const struct cpu *c)
+{
+	const struct perf_ring *out = touches ? &c->touches : &c->maps;
+	struct perf_event_attr attr = attr_of(w, touches);
+	int fd = perf_event_to_ring(&attr, tid, c->nr, out);
+
+	if (fd == -EINVAL && attr.read_format) {	/* Linux 6.0: counts what was lost */
+		attr.read_format = 0;
+		fd = perf_event_to_ring(&attr, tid, c->nr, out);
+	}
+	if (fd == -EINVAL && attr.inherit_thread) {
+		attr.inherit_thread = 0;
+		fd = perf_event_to_ring(&attr, tid, c->nr, out);
+	}
+	return fd;
+}
+
+static int room_for(struct witness *w)
+{
+	size_t room = w->room ? w->room * 2 : 64;
+	struct event_pair *v;
+
+	if (w->nevents < w->room)
+		return 0;
+	v = realloc(w->events, room * sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	w->events = v;
+	w->room = room;
+	return 0;
+}
+
+static int add_pair(struct witness *w, pid_t tid, const struct cpu *c)
+{
+	struct event_pair p = { .tid = tid };
+	int r = room_for(w);
+
+	if (r < 0)
+		return r;
+	p.maps = event_for(w, false, tid, c);
+	if (p.maps < 0)
+		return p.maps;
+	p.touches = event_for(w, true, tid, c);
+	if (p.touches < 0) {
+		close(p.maps);
+		return p.touches;
+	}
+	w->events[w->nevents++] = p;
+	return 0;
+}
+
+static bool has(const struct witness *w, size_t since, pid_t tid)
+{
+	/* Threads are listed in the order of their numbers: the last ones first. */
+	for (size_t i = w->nevents; i > since; i--)
+		if (w->events[i - 1].tid == tid)
+			return true;
+	return false;
+}
+
+/* ESRCH: the thread has gone meanwhile.  A CPU that has gone offline says ENODEV. */
+static int add_thread(struct witness *w, pid_t tid)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < w->ncpus && !r; i++) {
+		r = add_pair(w, tid, &w->cpus[i]);
+		if (r == -ENODEV)
+			r = 0;
+	}
+	return r == -ESRCH ? 0 : r;
+}
+
+/* One listing.  Returns the number of threads that were new. */
+static int64_t add_listed(struct witness *w, DIR *d, size_t since)
+{
+	const struct dirent *e;
+	int64_t added = 0;
+
+	rewinddir(d);
+	while ((e = readdir(d))) {
+		pid_t tid = (pid_t)strtol(e->d_name, NULL, 10);
+		int r;
+
+		if (tid <= 0 || has(w, since, tid))
+			continue;
+		r = add_thread(w, tid);
+		if (r < 0)
+			return r;
+		added++;
+	}
+	return added;
+}
+
+/*
+ * A thread that was made by one that has its event inherits it, and may be listed all
+ * the same: then each fault of it is told twice, at nearly the same time.  Whoever
+ * takes the events must not mind.
+ */
+int witness_add(struct witness *w, int taskfd)
+{
+	int fd = openat(taskfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	size_t since = w->nevents;
+	int64_t n = 1;
+
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return -ESRCH;
+	}
+	for (int i = 0; i < PASSES_MAX && n > 0; i++)
+		n = add_listed(w, d, since);
+	closedir(d);
+	return n < 0 ? (int)n : 0;
+}
+
+struct taker {
+	void (*take)(void *arg, const struct witness_event *ev);
+	void *arg;
+};
+
+static void on_record(void *arg, const void *record, size_t len)
+{
+	const struct taker *t = arg;
+	struct witness_event ev;
+
+	if (!witness_decode(record, len, &ev) && ev.kind != WITNESS_OTHER)
+		t->take(t->arg, &ev);
+}
+
+static void read_ring(struct witness *w, struct perf_ring *r, struct taker *t)
+{
+	/* A record with a path can take 4 KiB: with less room than that one may be lost. */
+	if (perf_ring_read(r, on_record, t) > r->bytes - r->bytes / 8)
+		w->full = true;
+}
+
+void witness_read(struct witness *w, void (*take)(void *arg, const struct witness_event *ev),
+		  void *arg)
+{
+	struct taker t = { take, arg };
+
+	for (unsigned int i = 0; i < w->ncpus; i++)
+		read_ring(w, &w->cpus[i].maps, &t);
+}
+
+void witness_read_touches(struct witness *w,
+			  void (*take)(void *arg, const struct witness_event *ev), void *arg)
+{
+	struct taker t = { take, arg };
+
+	for (unsigned int i = 0; i < w->ncpus; i++)
+		read_ring(w, &w->cpus[i].touches, &t);
+}
+
+uint64_t witness_lost(struct witness *w, bool sure, uint64_t *ret_maps)
+{
+	uint64_t maps = 0, touches = 0, before = w->lost_touches;
+
+	*ret_maps = 0;
+	if (!w->full && !sure)
+		return 0;
+	w->full = false;
+	for (size_t i = 0; i < w->nevents; i++) {
+		maps += perf_event_lost(w->events[i].maps);
+		touches += perf_event_lost(w->events[i].touches);
+	}
+	*ret_maps = maps - w->lost_maps;
+	w->lost_maps = maps;
+	w->lost_touches = touches;
+	return touches - before;
+}

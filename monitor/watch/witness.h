@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Witness: what the perf rings tell of watched processes.
+ *
+ * The userfaultfd says nothing of a mapping that is new; the witness does, within a
+ * fraction of a millisecond, and it has seen who touched it before it could be
+ * registered.  Two events on every thread and CPU: one for mappings, whose ring wakes
+ * us for each record, and one for page faults (period 1), whose ring is read when it
+ * is half full or something else has woken us.  Threads and children inherit both.
+ *
+ * Not told by perf: mremap, munmap, a shrinking brk.
+ */
+#ifndef WATCH_WITNESS_H
+#define WATCH_WITNESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "watch/witness-decode.h"
+
+struct witness;
+
+/*
+ * follow: children are witnessed too.  -EACCES or -EPERM where perf is not allowed
+ * (kernel.perf_event_paranoid, CAP_PERFMON), -ENOSYS, -EMFILE, -ENOMEM.
+ */
+int witness_open(struct witness **ret, bool follow);
+struct witness *witness_close(struct witness *w);
+/* Readable when something has come. */
+int witness_fd(const struct witness *w);
+
+/*
+ * Every thread of the process, also those that come while this looks; taskfd is a
+ * descriptor of /proc/PID/task.  An error leaves some threads unwitnessed.
+ */
+int witness_add(struct witness *w, int taskfd);
+
+/*
+ * Everything but touches, then touches; a bounded number.  The order between rings
+ * is that of `time`, not that of the calls.
+ */
+void witness_read(struct witness *w, void (*take)(void *arg, const struct witness_event *ev),
+		  void *arg);
+void witness_read_touches(struct witness *w,
+			  void (*take)(void *arg, const struct witness_event *ev), void *arg);
+
+/*
+ * Touches (and records of mappings, in *ret_maps) that did not fit into a ring, since
+ * this was last asked.  Costs a system call an event, so it asks only if a ring has
+ * been nearly full, or if `sure`.
+ */
+uint64_t witness_lost(struct witness *w, bool sure, uint64_t *ret_maps);
+
+#endif

@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# witness: memory that comes into being while it is watched.
+# limit: 120
+. "$(dirname "$0")/lib.sh"
+
+# young_run OPTIONS...: the target makes memory of six kinds, five times.
+young_run() {
+	start_target "$D/target.out" "$T/young" -n 5 || return
+	"$@" record -f -p "$TARGET" -o "$D/t.ndjson" >"$D/record.out" 2>"$D/record.err" </dev/null &
+	RECORDER=$!
+	started "$RECORDER"
+	within 15 grep -q '^pagetap: attached' "$D/record.err" || wrong "not attached" || return
+	kill -USR1 "$TARGET"
+	end_of "$TARGET" 30 || return
+	[ "$STATUS" = 0 ] || wrong "target exited with $STATUS" || return
+	end_of "$RECORDER" 20 || return
+	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
+	valid "$D/t.ndjson" || return
+	grep -v ready "$D/target.out" >"$D/made"
+	[ "$(wc -l <"$D/made")" = 30 ] || wrong "$(wc -l <"$D/made") mappings made"
+}
+
+# seen FIELD VIA: lines of what was made whose address in FIELD has a fault of that
+# thread, seen by VIA.
+seen() {
+	jq -r --arg via "$2" 'select(.ev == "fault" and .via == $via and .write != false) |
+		"\(.tid) \(.addr)"' "$D/t.ndjson" >"$D/faults"
+	# An address may come again: each fault stands for one write.
+	awk -v field="$1" '
+	NR == FNR { known[$1 " " $2]++; next }
+	known[$2 " " $(field)]-- > 0 { n++; next }
+	{ print "missed:", $0 >"/dev/stderr" }
+	END { print n + 0 }' "$D/faults" "$D/made" 2>"$D/missed"
+}
+
+# What comes into being is armed before it is written again: every later write is seen.
+case_every_kind_of_new_memory() {
+	local later first soon
+	young_run "$PAGETAP" || return
+	later=$(seen 4 uffd)
+	[ "$later" = 30 ] || wrong "$later of 30 later writes were seen: $(head -n 3 "$D/missed")" || return
+	first=$(seen 3 perf)
+	soon=$(seen 3 uffd)
+	say "of 30 first writes $first were seen by perf, $soon by the userfaultfd; of later ones 30"
+	# Some fall between registration and arming: that is the gap that is declared.
+	[ "$((first + soon))" -ge 24 ] || wrong "$first + $soon of 30 first writes were seen" || return
+	[ "$first" -gt 0 ] || wrong "perf has seen none" || return
+	# What perf has seen says so: nobody waited, nobody knows whether it was a write.
+	[ "$(count "$D/t.ndjson" '.ev == "fault" and .via == "perf" and
+		(.write != null or .lat_ns != null or .ts0 > .ts or .act != "none")')" = 0 ] ||
+		wrong "a record of perf claims too much" || return
+	[ "$(count "$D/t.ndjson" '.ev == "lost"')" = 0 ] || wrong "something was lost"
+}
+
+# From the kernel's word to the arming, in the trace's own times.
+case_new_memory_is_armed_at_once() {
+	local slow
+	young_run "$PAGETAP" || return
+	jq -r 'select(.ev == "fault" and .via == "perf") | "\(.ts - .ts0)"' "$D/t.ndjson" |
+		sort -n >"$D/waits"
+	[ -s "$D/waits" ] || wrong "perf has seen nothing" || return
+	slow=$(sed -n "$((($(wc -l <"$D/waits") + 1) / 2))p" "$D/waits")
+	say "first touch to registration, median: $((slow / 1000)) us"
+	[ "$slow" -lt 20000000 ] || wrong "it took $slow ns: no better than reading the maps"
+}
+
+# Without perf the maps are read every so often; the difference is declared.
+case_perf_is_not_allowed() {
+	young_run strace -f -qq -o /dev/null -e trace=perf_event_open \
+		-e inject=perf_event_open:error=EACCES "$PAGETAP" || return
+	[ "$(count "$D/t.ndjson" '.ev == "error" and .what == "perf"')" = 1 ] ||
+		wrong "the trace does not say that there is no witness" || return
+	[ "$(count "$D/t.ndjson" '.ev == "fault" and .via == "perf"')" = 0 ] ||
+		wrong "a record of perf without perf" || return
+	[ "$(count "$D/t.ndjson" '.ev == "gap" and .reason == "new-mapping"')" -gt 0 ] ||
+		wrong "no gap was declared"
+}
+
+run_cases "$@"
