@@ -225,8 +225,8 @@ static int watch(struct demo *d)
 	log_info("recording for %s", words_duration(d->a.duration_ns, &time));
 	r = session_run(d->rec.session);
 	log_progress_clear();
-	if (recording_finish(&d->rec) < 0)
-		launch_die_by(SIGINT);
+	if (recording_finish(&d->rec) < 0 || d->rec.summary.at_once)
+		launch_die_by(d->rec.ended_by);
 	status = verdict(d, end_target(d));
 	if (r < 0)
 		return failed("recording stopped", r);

@@ -262,14 +262,18 @@ static int ending(struct run *run, int session_error)
 			 "whole record", run->name[0].s);
 		return EXIT_RUNTIME;
 	}
+	if (rec->result.gone)
+		log_warn("%s was removed while it was written; nothing of the trace is left",
+			 run->path);
 	if (session_error < 0)
 		log_error("recording stopped: %s", strerror(-session_error));
 	else
 		summary_ending(&run->name[0], run->a.targets.pid[0], run->a.targets.n, rec);
 	summary_numbers(rec);
 	summary_losses(rec, run->a.ring);
-	summary_next(run->path, rec);
-	if (session_error < 0)
+	if (!rec->result.gone)
+		summary_next(run->path, rec);
+	if (session_error < 0 || rec->result.gone)
 		return EXIT_RUNTIME;
 	return run->a.strict && rec->summary.stats.lost ? EXIT_LOSSES : EXIT_OK;
 }
@@ -283,8 +287,8 @@ static int record(struct run *run)
 	r = recording_finish(&run->rec);
 	if (r == -EINTR || run->rec.summary.at_once) {
 		log_error("stopping at once; buffered records dropped%s; target detached",
-			  r == -EINTR ? "" : " (said in the trace)");
-		launch_die_by(SIGINT);
+			  r == -EINTR || run->rec.result.error ? "" : " (said in the trace)");
+		launch_die_by(run->rec.ended_by);
 	}
 	return ending(run, error);
 }

@@ -5,12 +5,9 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 
-#include "base/cleanup.h"
 #include "filter-args.h"
 
 #define SLOTS_MIN 64
@@ -58,17 +55,11 @@ int recording_start(struct recording *rec, const struct session_opts *opts, uint
 	return session_new(&rec->session, &o);
 }
 
-struct finishing {
-	struct recording *rec;
-	int done;		/* eventfd */
-	bool drop;
-};
-
-static void finish_writer(struct recording *rec, bool drop)
+static void finish_writer(struct recording *rec)
 {
 	int r;
 
-	writer_finish(rec->writer, drop, &rec->result);
+	writer_finish(rec->writer, false, &rec->result);
 	rec->writer = NULL;
 	r = sink_close(rec->sink);
 	rec->sink = NULL;
@@ -76,75 +67,63 @@ static void finish_writer(struct recording *rec, bool drop)
 		rec->result.error = r;
 }
 
-static void *finish_thread(void *arg)
-{
-	struct finishing *f = arg;
-	uint64_t one = 1;
-
-	finish_writer(f->rec, f->drop);
-	if (write(f->done, &one, sizeof(one)) != sizeof(one))
-		return NULL;	/* cannot be: an eventfd at 0 has room */
-	return NULL;
-}
-
-/* True: SIGINT is among what has come. */
-static bool interrupted(int signal_fd)
+/*
+ * The signal that asks to end, and now: SIGINT or SIGTERM.  SIGHUP alone is none, some
+ * send it together with the first one.  0: nothing of the kind.
+ */
+static int impatience(int signal_fd)
 {
 	struct signalfd_siginfo si;
 
 	while (read(signal_fd, &si, sizeof(si)) == sizeof(si))
-		if (si.ssi_signo == SIGINT)
-			return true;
-	return false;
-}
-
-static int wait_done(struct finishing *f)
-{
-	struct pollfd p[2] = {
-		{ .fd = f->done, .events = POLLIN },
-		{ .fd = f->rec->signal_fd, .events = POLLIN },
-	};
-
-	for (;;) {
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			return -errno;
-		if (p[0].revents)
-			return 0;
-		if (p[1].revents && interrupted(f->rec->signal_fd))
-			return -EINTR;
-	}
+		if (si.ssi_signo == SIGINT || si.ssi_signo == SIGTERM)
+			return (int)si.ssi_signo;
+	return 0;
 }
 
 /*
- * A reader that has stopped reading holds the writer in write(2).  It is left there
- * in a thread of its own, so that Ctrl-C ends the program all the same.
+ * Until everything is written.  The reader of a pipe may take its time, or stand
+ * still: at the second Ctrl-C what is queued is dropped, and the writer has half a
+ * second for its last words.  A third one is for a device that lets no write(2) end.
  */
-static int drain(struct recording *rec, bool drop)
+static int drain(struct recording *rec)
 {
-	static struct finishing f;	/* outlives this call if it is interrupted */
-	pthread_t thread;
-	int r;
+	struct pollfd p[2] = {
+		{ .fd = writer_done_fd(rec->writer), .events = POLLIN },
+		{ .fd = rec->signal_fd, .events = POLLIN },
+	};
+	int sig;
 
-	f = (struct finishing){ .rec = rec, .done = eventfd(0, EFD_CLOEXEC), .drop = drop };
-	if (f.done < 0 || pthread_create(&thread, NULL, finish_thread, &f)) {
-		close_fd(&f.done);
-		finish_writer(rec, drop);
-		return 0;
+	if (rec->summary.at_once)
+		writer_hurry(rec->writer);
+	for (;;) {
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return 0;	/* finish_writer() waits as well */
+		if (p[0].revents)
+			return 0;
+		sig = p[1].revents ? impatience(rec->signal_fd) : 0;
+		if (sig && rec->summary.at_once)
+			return -EINTR;
+		if (sig) {
+			rec->summary.at_once = true;
+			rec->ended_by = sig;
+			writer_hurry(rec->writer);
+		}
 	}
-	r = wait_done(&f);
-	if (r < 0)
-		return r;
-	pthread_join(thread, NULL);
-	close_fd(&f.done);
-	return 0;
 }
 
 int recording_finish(struct recording *rec)
 {
+	int r;
+
 	session_summary(rec->session, &rec->summary);
 	rec->session = session_free(rec->session);
 	queue_close(rec->queue);
-	return drain(rec, rec->summary.at_once);
+	rec->ended_by = SIGINT;
+	r = drain(rec);
+	if (!r)
+		finish_writer(rec);
+	return r;
 }
 
 void recording_end(struct recording *rec)
@@ -153,7 +132,7 @@ void recording_end(struct recording *rec)
 	rec->session = NULL;
 	if (rec->writer) {
 		queue_close(rec->queue);
-		finish_writer(rec, false);
+		finish_writer(rec);
 	}
 	sink_close(rec->sink);
 	rec->sink = NULL;

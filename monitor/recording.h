@@ -28,6 +28,7 @@ struct recording {
 	struct session *session;
 	struct head head;
 	int signal_fd;			/* borrowed; -1 none */
+	int ended_by;			/* with summary.at_once: the signal that said so */
 	struct session_summary summary;	/* recording_finish() fills these */
 	struct writer_result result;
 };
@@ -53,9 +54,10 @@ int recording_start(struct recording *rec, const struct session_opts *opts, uint
 		    uint64_t features, const char *const *argv, bool *ret_output);
 
 /*
- * Free the targets, then write what is queued (after a second Ctrl-C: drop it).
- * 0; -EINTR: a SIGINT came while the output stood still - the targets are free,
- * the writer is still stuck, and nothing is left to do but to die.
+ * Free the targets, then write what is queued; after a second SIGINT, or a SIGTERM
+ * while the output stands still, drop it, which summary.at_once tells and ended_by of
+ * whom.  0; -EINTR: yet another one came while a write did not end - the targets are
+ * free, the writer is stuck, and nothing is left to do but to die.
  */
 int recording_finish(struct recording *rec);
 /* Frees what is left of it; harmless after recording_finish(). */

@@ -48,6 +48,6 @@ for f in tests/unit/test-*.c; do
 done
 # shellcheck disable=SC2086
 suites asan address,undefined $all
-suites tsan thread test-queue test-writer
+suites tsan thread test-queue test-writer test-writer-ends
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -140,6 +140,7 @@ int output_open(struct output *o, const char *path)
 	if (r < 0)
 		return r;
 	o->fd = r;
+	o->made = descriptor_of(path) < 0;
 	r = look_at(o);
 	if (!r) {
 		o->hurry = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -243,16 +244,26 @@ int output_write(struct output *o, const char *bytes, size_t len, size_t *ret_do
 	return r;
 }
 
-int output_cut(struct output *o, uint64_t keep)
+/* 0: the file is what was written here, and nobody's besides. */
+static int check_ours(const struct output *o)
 {
 	struct stat st;
-	int flags = fcntl(o->fd, F_GETFL);
 
-	if (o->kind != OUTPUT_FILE || keep > o->bytes)
+	if (o->kind != OUTPUT_FILE)
 		return -EINVAL;
-	if (flags < 0 || fstat(o->fd, &st) < 0)
+	if (fstat(o->fd, &st) < 0)
 		return -errno;
-	if ((uint64_t)st.st_size != o->start + o->bytes)
+	return (uint64_t)st.st_size == o->start + o->bytes ? 0 : -EINVAL;
+}
+
+int output_cut(struct output *o, uint64_t keep)
+{
+	int flags = fcntl(o->fd, F_GETFL);
+	int r = flags < 0 ? -errno : check_ours(o);
+
+	if (r < 0)
+		return r;
+	if (keep > o->bytes)
 		return -EINVAL;
 	if (ftruncate(o->fd, (off_t)(o->start + keep)) < 0)
 		return -errno;
@@ -260,6 +271,57 @@ int output_cut(struct output *o, uint64_t keep)
 		return -errno;
 	o->bytes = keep;
 	return 0;
+}
+
+static int write_over(struct output *o, uint64_t keep, const char *bytes, size_t len)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	/* Shorter first: whoever finds us dead in between finds a cut line, no more. */
+	if (o->bytes > keep + len && ftruncate(o->fd, (off_t)(o->start + keep + len)) < 0)
+		return -errno;
+	while (done < len) {
+		n = pwrite(o->fd, bytes + done, len - done, (off_t)(o->start + keep + done));
+		if (n > 0)
+			done += (size_t)n;
+		else if (n < 0 && errno != EINTR)
+			return -errno;
+		else if (!n)
+			return -EIO;
+	}
+	return 0;
+}
+
+int output_amend(struct output *o, uint64_t keep, const char *bytes, size_t len)
+{
+	int flags = fcntl(o->fd, F_GETFL);
+	int r = flags < 0 ? -errno : check_ours(o);
+	struct guard g;
+
+	if (r < 0)
+		return r;
+	if (keep > o->bytes)
+		return -EINVAL;
+	/* pwrite(2) with O_APPEND appends, whatever the offset; see BUGS there. */
+	if (flags & O_APPEND)
+		r = output_cut(o, keep);
+	if (r < 0)
+		return r;
+	guard_begin(&g);
+	r = write_over(o, keep, bytes, len);
+	guard_end(&g, r);
+	o->bytes = keep + len;
+	if (r < 0 && !ftruncate(o->fd, (off_t)(o->start + keep)))
+		o->bytes = keep;
+	return r;
+}
+
+bool output_gone(const struct output *o)
+{
+	struct stat st;
+
+	return o->made && !fstat(o->fd, &st) && !st.st_nlink;
 }
 
 void output_hurry(struct output *o, unsigned int ms)

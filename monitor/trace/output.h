@@ -26,6 +26,7 @@ struct output {
 	int hurry;		/* eventfd: `deadline` has been set */
 	_Atomic uint64_t deadline;	/* CLOCK_MONOTONIC ns, 0 = a slow reader may be slow */
 	enum output_kind kind;
+	bool made;		/* by a path, not lent as a descriptor */
 	uint64_t start;		/* where in the file our first byte is */
 	uint64_t bytes;		/* written since */
 };
@@ -42,6 +43,14 @@ int output_write(struct output *o, const char *bytes, size_t len, size_t *ret_do
  * file, or somebody else writes to it too.
  */
 int output_cut(struct output *o, uint64_t keep);
+/*
+ * Make the first `keep` bytes and these all there is.  Where there are more of them now
+ * the new ones are written over what stood there, which needs no room on the disk.
+ * -EINVAL as above; -errno of ftruncate(2), pwrite(2): the first `keep` bytes are left.
+ */
+int output_amend(struct output *o, uint64_t keep, const char *bytes, size_t len);
+/* A file that was made here has no name any more. */
+bool output_gone(const struct output *o);
 /* Any thread: from now on wait for a reader at most ms in all. */
 void output_hurry(struct output *o, unsigned int ms);
 /* close(2) and what it says; errors of writing back come out here. */

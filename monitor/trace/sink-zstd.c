@@ -82,6 +82,25 @@ int sink_zstd_end(struct sink_zstd *z, struct output *o)
 	return r;
 }
 
+int sink_zstd_frame(struct sink_zstd *z, const char *bytes, size_t len, const char **ret,
+		    size_t *ret_len)
+{
+	ZSTD_inBuffer in = { bytes, len, 0 };
+	size_t left;
+
+	z->open = false;
+	z->out.pos = 0;
+	ZSTD_CCtx_reset(z->ctx, ZSTD_reset_session_only);
+	left = ZSTD_compressStream2(z->ctx, &z->out, &in, ZSTD_e_end);
+	if (ZSTD_isError(left))
+		return failure(left);
+	if (left)
+		return -ENOSPC;
+	*ret = z->out.dst;
+	*ret_len = z->out.pos;
+	return 0;
+}
+
 struct sink_zstd *sink_zstd_free(struct sink_zstd *z)
 {
 	if (!z)

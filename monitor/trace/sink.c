@@ -14,6 +14,8 @@
 #include "trace/output.h"
 #include "trace/sink-zstd.h"
 
+#define LAST_WORDS 4096
+
 /* The place up to which the output is good. */
 struct mark {
 	uint64_t bytes, lines;
@@ -69,11 +71,18 @@ int sink_open(struct sink **ret, const char *path)
 	return 0;
 }
 
-/* Sticky, and the file ends where it was last good. */
+/*
+ * Sticky, and the file ends where it was last good.  Behind that a bit of a frame that
+ * was cut is left until the end: on a full disk it is the room for the last words.
+ */
 static int fail(struct sink *s, int error)
 {
+	uint64_t keep = s->whole.bytes;
+
 	s->error = error;
-	output_cut(&s->out, s->whole.bytes);
+	if (s->zstd)
+		keep = s->out.bytes < keep + LAST_WORDS ? s->out.bytes : keep + LAST_WORDS;
+	output_cut(&s->out, keep);
 	return error;
 }
 
@@ -124,12 +133,43 @@ int sink_flush(struct sink *s)
 	return 0;
 }
 
+int sink_amend(struct sink *s, uint64_t bytes, uint64_t lines, const char *text, size_t len)
+{
+	const char *data = text;
+	size_t n = len;
+	int r = 0;
+
+	if (s->zstd)
+		r = sink_zstd_frame(s->zstd, text, len, &data, &n);
+	if (!r)
+		r = output_amend(&s->out, bytes, data, n);
+	if (r < 0)
+		return r;
+	s->whole = (struct mark){ .bytes = bytes + n, .lines = lines + count_lines(text, len) };
+	return 0;
+}
+
+bool sink_framed(const struct sink *s)
+{
+	return s->zstd;
+}
+
+bool sink_gone(const struct sink *s)
+{
+	return output_gone(&s->out);
+}
+
 void sink_hurry(struct sink *s, unsigned int ms)
 {
 	output_hurry(&s->out, ms);
 }
 
 uint64_t sink_bytes(const struct sink *s)
+{
+	return s->error && s->out.kind == OUTPUT_FILE ? s->whole.bytes : s->out.bytes;
+}
+
+uint64_t sink_room(const struct sink *s)
 {
 	return s->out.bytes;
 }
@@ -146,6 +186,8 @@ int sink_close(struct sink *s)
 	if (!s)
 		return 0;
 	error = sink_flush(s);
+	if (error && s->out.kind == OUTPUT_FILE)
+		output_cut(&s->out, s->whole.bytes);
 	r = output_close(&s->out);
 	sink_zstd_free(s->zstd);
 	free(s);

@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "trace/account.h"
 
 #define BATCH_BYTES (256u * 1024)
 #define LINE_AGE_MAX (100 * NSEC_PER_MSEC)
@@ -40,10 +41,10 @@ struct writer {
 	size_t len;
 	uint64_t oldest;	/* when the first line in buf was made */
 	uint64_t flush_due;	/* UINT64_MAX: nothing to flush */
-	uint64_t seq;		/* of the last line */
-	uint64_t lost, lost_faults;	/* not declared yet */
-	uint64_t lost_total;	/* declared, whatever the reason */
+	uint64_t lines;		/* made, the header included */
+	struct account account;
 	uint64_t last_ts;
+	struct record final, detach;	/* last words, once the output has failed */
 	int error;
 };
 
@@ -71,6 +72,8 @@ static void flush(struct writer *w)
 	w->flush_due = UINT64_MAX;
 	if (r < 0)
 		fail(w, r);
+	else if (!w->error && sink_framed(w->sink))
+		account_mark(&w->account, sink_bytes(w->sink), w->lines);
 }
 
 static void hand_over(struct writer *w)
@@ -93,10 +96,13 @@ static void hand_over(struct writer *w)
 		flush(w);
 }
 
-static void lose(struct writer *w, const struct record *r)
+/* Where lines are bytes, each end of a line is one to go back to. */
+static void mark(struct writer *w)
 {
-	w->lost++;
-	w->lost_faults += r->kind == RECORD_FAULT;
+	uint64_t bytes = sink_bytes(w->sink) + w->len;
+
+	if (!sink_framed(w->sink) && account_since_mark(&w->account, bytes) >= ACCOUNT_STEP)
+		account_mark(&w->account, bytes, w->lines);
 }
 
 static void put_line(struct writer *w, const struct record *r)
@@ -105,31 +111,24 @@ static void put_line(struct writer *w, const struct record *r)
 
 	if (!w->len)
 		w->oldest = clock_now();
-	n = record_format(r, w->seq + 1, w->page_size, w->buf + w->len, RECORD_TEXT_LINE_MAX);
+	n = record_format(r, w->account.seq + 1, w->page_size, w->buf + w->len,
+			  RECORD_TEXT_LINE_MAX);
 	if (n < 0) {
-		lose(w, r);
+		account_lose(&w->account, r);
 		return;
 	}
-	w->seq++;
+	w->account.seq++;
+	w->lines++;
 	w->len += (size_t)n;
+	mark(w);
 	if (w->len >= BATCH_BYTES)
 		hand_over(w);
 }
 
 static void declare_lost(struct writer *w, uint64_t ts)
 {
-	struct record lost = {
-		.kind = RECORD_LOST,
-		.ts = ts,
-		.lost = {
-			.n = (int64_t)w->lost,
-			.faults = (int64_t)w->lost_faults,
-			.reason = LOST_OUTPUT,
-		},
-	};
+	struct record lost = account_declare(&w->account, ts);
 
-	w->lost_total += w->lost;
-	w->lost = w->lost_faults = 0;
 	put_line(w, &lost);
 }
 
@@ -139,28 +138,79 @@ static bool is_last_word(const struct record *r)
 	return r->kind == RECORD_DETACH || (r->kind == RECORD_STATS && r->stats.final);
 }
 
+/* The output has failed: count, and keep what is to be said at its end. */
+static void take_last_word(struct writer *w, const struct record *r)
+{
+	if (!is_last_word(r))
+		account_take(&w->account, r);
+	else if (r->kind == RECORD_DETACH)
+		w->detach = *r;
+	else
+		w->final = *r;
+}
+
 static void take(struct writer *w, struct record *r)
 {
+	struct account *a = &w->account;
+
 	w->last_ts = r->ts;
 	if (w->error) {
+		take_last_word(w, r);
 		record_release(r);
 		return;
 	}
+	account_take(a, r);
 	if (atomic_load_explicit(&w->drop, memory_order_relaxed) && !is_last_word(r) &&
 	    r->kind != RECORD_LOST) {
-		lose(w, r);
+		account_lose(a, r);
 		record_release(r);
 		return;
 	}
-	if (w->lost)
+	if (a->lost)
 		declare_lost(w, r->ts);
-	if (r->kind == RECORD_LOST && r->lost.n != RECORD_UNKNOWN)
-		w->lost_total += (uint64_t)r->lost.n;
 	/* Whoever made it did not know what is lost behind the queue. */
 	if (r->kind == RECORD_STATS)
-		r->stats.lost = w->lost_total;
+		r->stats.lost = a->lost_total;
 	put_line(w, r);
 	record_release(r);
+}
+
+/* What the session calls an error, by the name of the output's. */
+static uint8_t reason_of(int error)
+{
+	switch (error) {
+	case -ENOSPC:
+	case -EDQUOT:
+	case -EFBIG:
+		return DETACH_NOSPACE;
+	case -EPIPE:
+		return DETACH_PIPE;
+	default:
+		return DETACH_ERROR;
+	}
+}
+
+/*
+ * The output has failed, and shall tell all the same what is missing and how it
+ * ended.  A full disk has no room for that but what the last lines take: the words
+ * are written over them.  Where that cannot be done the trace is one that was cut.
+ */
+static void last_words(struct writer *w)
+{
+	struct account_place at;
+
+	if (w->final.kind != RECORD_STATS || w->detach.kind != RECORD_DETACH)
+		return;
+	at = account_back(&w->account, sink_room(w->sink), 3 * RECORD_LINE_MAX);
+	w->len = 0;
+	declare_lost(w, w->final.ts);
+	w->final.stats.lost = w->account.lost_total;
+	if (w->detach.detach.reason == DETACH_ERROR)
+		w->detach.detach.reason = reason_of(w->error);
+	put_line(w, &w->final);
+	put_line(w, &w->detach);
+	sink_amend(w->sink, at.bytes, at.lines, w->buf, w->len);
+	w->len = 0;
 }
 
 static int ms_until(uint64_t due)
@@ -198,10 +248,12 @@ static void *writer_main(void *arg)
 		else
 			idle(w);
 	}
-	if (w->lost && !w->error)
+	if (w->account.lost && !w->error)
 		declare_lost(w, w->last_ts);
 	hand_over(w);
 	flush(w);
+	if (w->error)
+		last_words(w);
 	signal_fd(w->done);
 	return NULL;
 }
@@ -223,7 +275,11 @@ static int write_header(struct writer *w, const struct record_header *h)
 	if (n < 0)
 		return (int)n;
 	r = sink_write(w->sink, w->buf, (size_t)n);
-	return r < 0 ? r : sink_flush(w->sink);
+	if (!r)
+		r = sink_flush(w->sink);
+	w->lines = 1;
+	account_mark(&w->account, sink_bytes(w->sink), w->lines);
+	return r;
 }
 
 /* Signals are for the threads that expect them. */
@@ -280,20 +336,25 @@ int writer_done_fd(const struct writer *w)
 	return w->done;
 }
 
+void writer_hurry(struct writer *w)
+{
+	atomic_store(&w->drop, true);
+	sink_hurry(w->sink, HURRY_MS);
+}
+
 void writer_finish(struct writer *w, bool drop, struct writer_result *ret)
 {
 	uint64_t lines;
 
-	if (drop) {
-		atomic_store(&w->drop, true);
-		sink_hurry(w->sink, HURRY_MS);
-	}
+	if (drop)
+		writer_hurry(w);
 	pthread_join(w->thread, NULL);
 	lines = sink_lines(w->sink);
 	*ret = (struct writer_result){
 		.records = lines ? lines - 1 : 0,
 		.bytes = sink_bytes(w->sink),
 		.error = w->error,
+		.gone = sink_gone(w->sink),
 	};
 	writer_free(w);
 }

@@ -6,8 +6,10 @@
  * stats record.  A line is in the sink 100 ms after its record was queued, a frame
  * of a compressed file is closed each second.  It never touches the target; when the
  * sink fails (no space, reader gone) it keeps draining the queue, so that nobody
- * waits for it, cuts the file back to its last whole record, and says so by
- * writer_fd() and `error`.  It takes no signals.
+ * waits for it, and says so by writer_fd() and `error`.  In a regular file the last
+ * lines then make room for a `lost` that counts them and all that came after them, the
+ * final stats, and the detach, whose reason `error` becomes `nospace` where it was
+ * room.  It takes no signals.
  */
 #ifndef TRACE_WRITER_H
 #define TRACE_WRITER_H
@@ -24,6 +26,7 @@ struct writer_result {
 	uint64_t records;	/* whole records in the output, header not counted */
 	uint64_t bytes;		/* bytes in the output (compressed, if it is) */
 	int error;		/* 0, or the negative errno that stopped the output */
+	bool gone;		/* its file was removed meanwhile, and nobody can open it */
 };
 
 /*
@@ -42,10 +45,14 @@ int writer_fd(const struct writer *w);
  */
 int writer_done_fd(const struct writer *w);
 /*
+ * Any thread, also more than once: what is queued is thrown away from now on and said
+ * in a `lost` record, but for the final stats and the detach, and a slow reader gets
+ * half a second more (-ETIMEDOUT after that).
+ */
+void writer_hurry(struct writer *w);
+/*
  * Queue must be closed before.  Waits until everything is written, flushes the
- * sink, ends the thread, frees w; the sink is still to be closed.  With drop, what is
- * queued is thrown away and said in a `lost` record, but for the final stats and the
- * detach, and a slow reader gets half a second more (-ETIMEDOUT after that).
+ * sink, ends the thread, frees w; the sink is still to be closed.  With drop it hurries.
  */
 void writer_finish(struct writer *w, bool drop, struct writer_result *ret);
 

@@ -171,7 +171,7 @@ case_interrupted_twice() {
 	within 10 not_attached "$TARGET" || wrong 'the first Ctrl-C does not free it' || return
 	kill -0 "$RECORDER" || wrong 'it does not wait for its reader' || return
 	kill -INT "$RECORDER"
-	end_of "$RECORDER" 10 || return
+	end_of "$RECORDER" 3 || return
 	[ "$STATUS" = 130 ] || wrong "status $STATUS, not 130" || return
 	grep -q '^pagetap: stopping at once; buffered records dropped.*; target detached$' "$D/record.err" ||
 		wrong "words: $(cat "$D/record.err")" || return

@@ -186,6 +186,9 @@ full_file_system() {
 	end_of "$RECORDER" 20 || return
 	[ "$STATUS" = 1 ] || wrong "exit status $STATUS instead of 1" || return
 	grep -q 'no space left' "$D/record.err" || wrong "no words: $(cat "$D/record.err")" || return
+	valid "$D/small/t.ndjson" || return
+	[ "$(tail -n 1 "$D/small/t.ndjson" | jq -r .reason)" = nospace ] || wrong 'it does not say how it ended' || return
+	[ "$(jq -s 'map(select(.ev == "lost") | .n) | add' "$D/small/t.ndjson")" -gt 0 ] || wrong 'it does not say what it lost' || return
 	# Whole records to the last byte.
 	[ "$(tail -c 1 "$D/small/t.ndjson" | od -An -c | tr -d ' ')" = '\n' ] || wrong "it ends within a line" || return
 	[ "$(jq -c .ev "$D/small/t.ndjson" | wc -l)" = "$(wc -l <"$D/small/t.ndjson")" ] || wrong "a line is no JSON" || return

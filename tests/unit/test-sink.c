@@ -299,12 +299,13 @@ static void check_full_plain(const char *where)
 	unlink(path);
 }
 
-static void check_full_zstd(const char *where)
+static void check_full_zstd(const char *where, bool amend)
 {
 	const char *path = in(where, "t.ndjson.zst");
 	struct sink *s;
 	unsigned int n = 0;
 	uint64_t kept;
+	size_t len;
 	int r = 0;
 	bool cut;
 
@@ -317,11 +318,58 @@ static void check_full_zstd(const char *where)
 	CU_ASSERT_EQUAL(r, -ENOSPC);
 	kept = sink_lines(s);
 	CU_ASSERT(kept >= 1000);
-	CU_ASSERT_EQUAL((off_t)sink_bytes(s), file_size(path));
+	CU_ASSERT_EQUAL((off_t)sink_room(s), file_size(path));
+	/* There is room for a small frame behind the last whole one, without a free block. */
+	CU_ASSERT(sink_room(s) > sink_bytes(s) + 1000);
+	if (amend) {
+		len = make_lines(lines, (unsigned int)kept, 2);
+		CU_ASSERT_EQUAL(sink_amend(s, sink_bytes(s), kept, lines, len), 0);
+	}
+	CU_ASSERT_EQUAL(sink_lines(s), kept + 2 * amend);
 	CU_ASSERT_EQUAL(sink_close(s), -ENOSPC);
-	CU_ASSERT_EQUAL(count_lines(path, &cut), (long)kept);
+	CU_ASSERT_EQUAL(count_lines(path, &cut), (long)(kept + 2 * amend));
 	CU_ASSERT(!cut);
 	unlink(path);
+}
+
+/* In place of lines that were written; a shared file and a pipe are left alone. */
+static void test_amend(void)
+{
+	size_t len = make_lines(lines, 0, 500), keep = make_lines(lines, 0, 200);
+	char text[32];
+	struct sink *s;
+	bool cut;
+	int fd;
+
+	len = make_lines(lines, 0, 500);
+	CU_ASSERT_EQUAL_FATAL(sink_open(&s, at("amended")), 0);
+	CU_ASSERT_EQUAL(sink_write(s, lines, len), 0);
+	CU_ASSERT_EQUAL(sink_amend(s, len + 1, 501, "x\n", 2), -EINVAL);
+	CU_ASSERT_EQUAL(sink_amend(s, keep, 200, "200\n", 4), 0);
+	CU_ASSERT_EQUAL(sink_lines(s), 201);
+	CU_ASSERT_EQUAL(sink_bytes(s), keep + 4);
+	fd = open(at("amended"), O_RDWR | O_CLOEXEC);
+	CU_ASSERT_EQUAL(pread(fd, text, 4, (off_t)keep), 4);
+	CU_ASSERT(!memcmp(text, "200\n", 4));
+	/* Somebody else writes there: hands off. */
+	CU_ASSERT_EQUAL(pwrite(fd, "a\n", 2, (off_t)keep + 4), 2);
+	CU_ASSERT_EQUAL(sink_amend(s, keep, 200, "x\n", 2), -EINVAL);
+	CU_ASSERT(!sink_gone(s));
+	unlink(at("amended"));
+	CU_ASSERT(sink_gone(s));
+	CU_ASSERT_EQUAL(sink_close(s), 0);
+	/* An O_APPEND descriptor: pwrite(2) ignores its offset there. */
+	close(fd);
+	fd = open(at("amended"), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	snprintf(text, sizeof(text), "/dev/fd/%d", fd);
+	CU_ASSERT_EQUAL_FATAL(sink_open(&s, text), 0);
+	CU_ASSERT_EQUAL(sink_write(s, lines, len), 0);
+	CU_ASSERT_EQUAL(sink_amend(s, keep, 200, "200\n", 4), 0);
+	CU_ASSERT_EQUAL(sink_close(s), 0);
+	CU_ASSERT_EQUAL(file_size(at("amended")), (off_t)keep + 4);
+	CU_ASSERT_EQUAL(count_lines(at("amended"), &cut), 201);
+	close(fd);
+	unlink(at("amended"));
 }
 
 static void test_full_disk(void)
@@ -334,7 +382,8 @@ static void test_full_disk(void)
 	CU_ASSERT_FATAL(tty >= 0 && !grantpt(tty) && !unlockpt(tty));
 	pid = hold_tmpfs(ptsname(tty), where, sizeof(where));
 	check_full_plain(where);
-	check_full_zstd(where);
+	check_full_zstd(where, false);
+	check_full_zstd(where, true);
 	CU_ASSERT_EQUAL(sink_open(&s, in(where, "tty.zst")), -ENOTTY);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
@@ -353,6 +402,7 @@ static const struct suite_test tests[] = {
 	{ "a file that others write to", test_shared_file },
 	{ "zstd frames", test_zstd },
 	{ "no memory", test_starving },
+	{ "amended", test_amend },
 	{ "full disk, terminal", test_full_disk },
 	{ "nothing is left over", test_remove_all },
 };
