@@ -153,7 +153,7 @@ extra_link = $(shell sed -n 's/^ \* link: //p' $(1))
 $(O)/tests/unit/%: tests/unit/%.c $(rooms) | $(after_deps)
 	@mkdir -p $(@D)
 	$(call say,TEST,$<)
-	$(quiet)$(compile) -Itests/unit -MF $@.d -MT $@ -o $@ $< \
+	$(quiet)$(compile) -Itests/unit -MF $@.d -MT $@ -o $@ $< $(more_o) \
 		$(rooms) $(call extra_link,$<) -lcunit $(libs) $(LDLIBS)
 
 $(O)/tests/live/%: tests/live/%.c $(rooms) | $(after_deps)
@@ -173,6 +173,15 @@ $(O)/tests/target/%: tests/target/%.c | $(after_deps)
 	$(call say,TARGET,$<)
 	$(quiet)$(CC) -std=gnu11 -D_GNU_SOURCE $(warnings) -O2 -g -pthread -MMD -MP -MF $@.d -MT $@ \
 		-o $@ $< $(call extra_link,$<)
+
+# The judge reads traces with our reader; the rest of it is its own.
+judge_o = $(call object,$(wildcard tests/judge/judge*.c))
+judged_o = $(filter-out %/judge.o,$(judge_o))
+$(O)/tests/unit/test-judge: $(judged_o)
+$(O)/tests/unit/test-judge: more_o = $(judged_o)
+$(O)/tests/judge/judge: $(judge_o) $(rooms)
+	$(call say,LD,$@)
+	$(quiet)$(link) -o $@ $^ $(libs) $(LDLIBS)
 
 tests_built = $(call program,$(unit_c) $(live_c) $(target_c))
 

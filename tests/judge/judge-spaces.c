@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Judge, spaces: address spaces of the trace and programs of the truth.
+ *
+ * A program is told from others of its process id by counting execs; the child of a
+ * fork without a name is the one that its parent had at that instant.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "judge.h"
+
+struct mm *mm_find(struct judge *j, uint32_t id)
+{
+	return id < j->nby_id ? j->by_id[id] : NULL;
+}
+
+static void make_room(struct judge *j, uint32_t id)
+{
+	uint32_t n = j->nby_id ? j->nby_id : 64;
+
+	while (n <= id)
+		n *= 2;
+	if (n == j->nby_id)
+		return;
+	j->by_id = realloc(j->by_id, n * sizeof(*j->by_id));
+	if (!j->by_id)
+		abort();
+	for (uint32_t i = j->nby_id; i < n; i++)
+		j->by_id[i] = NULL;
+	j->nby_id = n;
+}
+
+struct mm *mm_new(struct judge *j, uint32_t id, int32_t pid, uint64_t when)
+{
+	struct mm *mm = mm_find(j, id);
+
+	if (mm)
+		return mm;
+	mm = calloc(1, sizeof(*mm));
+	if (!mm)
+		abort();
+	make_room(j, id);
+	*mm = (struct mm){ .id = id, .pid = pid, .begin = when, .end = FOREVER, .next = j->mms };
+	j->mms = j->by_id[id] = mm;
+	return mm;
+}
+
+static void join(struct mm *mm, struct process *p)
+{
+	if (!p || p->mm || mm->process)
+		return;
+	mm->process = p;
+	p->mm = mm;
+}
+
+/* The program that ran when the process was attached. */
+static struct process *running(struct judge *j, int32_t pid, uint64_t ts)
+{
+	struct process *best = NULL, *p = NULL;
+
+	while ((p = truth_process(j->truth, (uint32_t)pid, p)))
+		if (!p->mm && (!best || p->start <= ts))
+			best = p;
+	return best;
+}
+
+void take_attach(struct judge *j, const struct record *r, uint64_t ts)
+{
+	struct mm *mm = mm_new(j, r->mm, r->pid, ts);
+
+	if (!j->first)
+		j->first = ts;
+	mm->begin = ts;
+	if (!mm->process)
+		join(mm, running(j, r->pid, ts));
+}
+
+/* Acts are sorted by their begin; none that matters lasts longer than this. */
+#define ACT_NS UINT64_C(3000000000)
+
+static size_t first_act(const struct process *p, uint64_t t0)
+{
+	size_t lo = 0, hi = p->nacts;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (p->acts[mid].e.t0 < t0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static size_t acts_near(const struct process *p, uint64_t ts)
+{
+	return p ? first_act(p, ts > ACT_NS ? ts - ACT_NS : 0) : 0;
+}
+
+/* Whom did the process fork at that instant?  0: nobody, or several at once. */
+static uint32_t forked_at(const struct process *p, uint64_t ts)
+{
+	uint32_t child = 0;
+
+	for (size_t i = acts_near(p, ts); p && i < p->nacts; i++) {
+		const struct truth_entry *e = &p->acts[i].e;
+
+		if (e->t0 > ts)
+			break;
+		if (e->op != TRUTH_FORK || !e->aux || e->t1 < ts)
+			continue;
+		if (child)
+			return 0;
+		child = (uint32_t)e->aux;
+	}
+	return child;
+}
+
+/* The trace tells of it. */
+static void tick_off(struct process *p, enum truth_op op, uint64_t aux, uint64_t ts)
+{
+	for (size_t i = acts_near(p, ts); p && i < p->nacts; i++) {
+		const struct truth_entry *e = &p->acts[i].e;
+
+		if (e->t0 > ts)
+			break;
+		if (e->op == op && (op != TRUTH_FORK || e->aux == aux))
+			p->acts[i].checked = true;
+	}
+}
+
+void take_fork(struct judge *j, const struct record *r, uint64_t ts)
+{
+	struct mm *parent = mm_new(j, r->mm, r->pid, ts), *child;
+	uint32_t pid = r->fork.child == RECORD_UNKNOWN ? forked_at(parent->process, ts) :
+							 (uint32_t)r->fork.child;
+
+	tick_off(parent->process, TRUTH_FORK, pid, ts);
+	if (!r->fork.followed)
+		return;
+	child = mm_new(j, r->fork.child_mm, (int32_t)pid, ts);
+	child->forked = true;
+	pages_clone(j, child, parent);
+	join(child, pid ? truth_process(j->truth, pid, NULL) : NULL);
+	j->unnamed += !pid;
+}
+
+static void end_mm(struct judge *j, struct mm *mm, uint64_t ts)
+{
+	if (mm->end != FOREVER)
+		return;
+	acts_until(j, mm, FOREVER);
+	verdicts_end(j, mm, ts, true);
+	mm->end = ts;
+	pages_free(j, mm);
+}
+
+void take_exec(struct judge *j, const struct record *r, uint64_t ts)
+{
+	struct mm *old = mm_find(j, r->mm), *mm;
+	struct process *p = NULL;
+	uint32_t execs = 0;
+
+	if (old)
+		tick_off(old->process, TRUTH_EXEC, 0, ts);
+	if (old && (!old->pid || old->pid == r->pid)) {
+		execs = old->process ? old->process->execs : 0;
+		end_mm(j, old, ts);
+	}
+	if (!r->exec.new_mm)
+		return;
+	mm = mm_new(j, r->exec.new_mm, r->pid, FOREVER);
+	do {
+		p = truth_process(j->truth, (uint32_t)r->pid, p);
+	} while (p && (p->mm || p->execs <= execs));
+	join(mm, p);
+}
+
+void take_exit(struct judge *j, const struct record *r, uint64_t ts)
+{
+	struct mm *mm = mm_find(j, r->mm);
+
+	if (!mm || (mm->pid && mm->pid != r->pid))
+		return;
+	end_mm(j, mm, ts);
+	mm->exit_told = true;
+}
+
+static void miss(struct judge *j, const struct mm *mm, enum judge_error what,
+		 const struct truth_entry *e, const char *words)
+{
+	struct complaint c = {
+		.what = what, .mm = mm->id, .pid = mm->pid, .tid = e->who, .t0 = e->t0,
+		.t1 = e->t1, .seq = j->seq,
+	};
+
+	snprintf(c.words, sizeof(c.words), "%s (%" PRIu64 ")", words, e->aux);
+	complain(j, &c);
+}
+
+static void check_birth(struct judge *j, struct mm *mm, const struct truth_act *a)
+{
+	const struct truth_entry *e = &a->e;
+
+	if (e->t0 < mm->begin || e->t1 > j->last)
+		return;
+	if (a->checked)
+		return;
+	if (e->op == TRUTH_FORK && e->aux)
+		miss(j, mm, E_FORK, e, "a fork is not in the trace");
+	if (e->op == TRUTH_EXEC &&
+	    truth_process(j->truth, (uint32_t)mm->pid, mm->process))
+		miss(j, mm, E_EXEC, e, "an exec is not in the trace");
+}
+
+/* What ends within a second of the end of the trace may have been cut off. */
+#define END_NS UINT64_C(1000000000)
+
+void family_check(struct judge *j)
+{
+	for (struct mm *mm = j->mms; mm; mm = mm->next) {
+		const struct process *p = mm->process;
+
+		for (size_t i = 0; p && i < p->nacts; i++) {
+			const struct truth_act *a = &p->acts[i];
+
+			check_birth(j, mm, a);
+			if (a->e.op == TRUTH_EXIT && !mm->exit_told &&
+			    a->e.t1 + END_NS < j->last && a->e.t0 > mm->begin)
+				miss(j, mm, E_EXIT, &a->e, "an exit is not in the trace");
+		}
+	}
+}
