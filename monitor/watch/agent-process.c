@@ -89,10 +89,14 @@ static void put_door(struct agent_reply *p, const struct door *d, int *fds, unsi
 	fds[(*n)++] = d->pidfd;
 	fds[(*n)++] = d->procfd;
 	fds[(*n)++] = d->maps;
-	if (d->pagemap < 0)
-		return;
-	p->fds |= AGENT_HAS_PAGEMAP;
-	fds[(*n)++] = d->pagemap;
+	if (d->pagemap >= 0) {
+		p->fds |= AGENT_HAS_PAGEMAP;
+		fds[(*n)++] = d->pagemap;
+	}
+	if (d->mem >= 0) {
+		p->fds |= AGENT_HAS_MEM;
+		fds[(*n)++] = d->mem;
+	}
 }
 
 static void reply(struct serving *s, struct agent_reply *p, const struct agent_request *q,

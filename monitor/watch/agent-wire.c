@@ -30,7 +30,7 @@ static bool fds_fit(uint32_t op, uint32_t fds)
 {
 	const uint32_t door = AGENT_HAS_PIDFD | AGENT_HAS_PROCFD | AGENT_HAS_MAPS;
 
-	fds &= ~(uint32_t)AGENT_HAS_PAGEMAP;
+	fds &= ~(uint32_t)(AGENT_HAS_PAGEMAP | AGENT_HAS_MEM);
 	return fds == (op == AGENT_BORROW ? door | AGENT_HAS_UFFD : op == AGENT_OPEN ? door : 0);
 }
 

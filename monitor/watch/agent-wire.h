@@ -45,8 +45,9 @@ enum {
 	AGENT_HAS_PROCFD = 4,
 	AGENT_HAS_MAPS = 8,
 	AGENT_HAS_PAGEMAP = 16,
+	AGENT_HAS_MEM = 32,
 };
-#define AGENT_FDS_MAX 5
+#define AGENT_FDS_MAX 6
 
 struct agent_reply {
 	uint32_t magic;

@@ -242,7 +242,9 @@ static void take_door(struct door *d, const struct agent_reply *p, const int *fd
 	d->procfd = *fds++;
 	d->maps = *fds++;
 	if (p->fds & AGENT_HAS_PAGEMAP)
-		d->pagemap = *fds;
+		d->pagemap = *fds++;
+	if (p->fds & AGENT_HAS_MEM)
+		d->mem = *fds;
 }
 
 int agent_finish(struct agent *a, uint32_t id, struct agent_loan *ret,

@@ -36,6 +36,7 @@ static int open_files(struct door *d)
 	if (d->maps < 0)
 		return why();
 	d->pagemap = openat(d->procfd, "pagemap", O_RDONLY | O_CLOEXEC);
+	d->mem = openat(d->procfd, "mem", O_RDONLY | O_CLOEXEC);
 	return tids_same(d->procfd, &d->plain);
 }
 
@@ -67,5 +68,6 @@ void door_close(struct door *d)
 	close_fd(&d->procfd);
 	close_fd(&d->maps);
 	close_fd(&d->pagemap);
+	close_fd(&d->mem);
 	d->pid = 0;
 }

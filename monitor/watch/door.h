@@ -2,7 +2,7 @@
 /*
  * Door: the descriptors through which one process is read.
  *
- * The kernel asks for the right to trace a process when its maps and pagemap are
+ * The kernel asks for the right to trace a process when its maps, pagemap and mem are
  * opened, not when they are read (mm_access() in proc_mem_open(), fs/proc/base.c).  So
  * a door may be opened by one process (agent.h) and used by another.
  */
@@ -18,10 +18,11 @@ struct door {
 	int procfd;		/* /proc/PID, O_PATH: pins the process */
 	int maps;
 	int pagemap;		/* -1: this kernel has none */
+	int mem;		/* to read alone, of the locks of threads (spare.h); or -1 */
 	bool plain;		/* its thread ids are those of our pid namespace */
 };
 
-#define DOOR_NULL { .pidfd = -1, .procfd = -1, .maps = -1, .pagemap = -1 }
+#define DOOR_NULL { .pidfd = -1, .procfd = -1, .maps = -1, .pagemap = -1, .mem = -1 }
 
 /*
  * By the caller's own right.  pidfd is taken, on failure too; -1: one is opened.  What

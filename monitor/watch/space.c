@@ -27,7 +27,7 @@ static struct space *blank(struct space_shared *sh, int uffd, uint64_t features)
 	s->mm = sh->next_mm++;
 	s->uffd = uffd;
 	s->features = features;
-	s->pidfd = s->procfd = s->pagemap = s->mapsfd = -1;
+	s->pidfd = s->procfd = s->pagemap = s->mapsfd = s->memfd = -1;
 	s->door = (struct door)DOOR_NULL;
 	s->reread_due = UINT64_MAX;
 	s->born_at = s->drained = s->surveyed = clock_now();
@@ -53,6 +53,7 @@ static int go_in(struct space *s, struct door *d)
 	s->procfd = d->procfd;
 	s->pagemap = d->pagemap;
 	s->mapsfd = d->maps;
+	s->memfd = d->mem;
 	s->tids_plain = d->plain;
 	*d = (struct door)DOOR_NULL;
 	return 0;
@@ -187,6 +188,8 @@ struct space *space_free(struct space *s)
 		close(s->procfd);
 	if (s->pagemap >= 0)
 		close(s->pagemap);
+	if (s->memfd >= 0)
+		close(s->memfd);
 	if (s->mapsfd >= 0)
 		close(s->mapsfd);
 	door_close(&s->door);

@@ -77,7 +77,7 @@ struct space {
 	pid_t parent;			/* of a forked child: who forked it */
 	uint32_t mm;
 	uint64_t features;
-	int uffd, pidfd, procfd, pagemap, mapsfd;
+	int uffd, pidfd, procfd, pagemap, mapsfd, memfd;
 	struct door door;		/* of an unnamed child: the candidate looked at last */
 	struct layout layout;
 	struct cover cover;

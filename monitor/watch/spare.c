@@ -36,7 +36,7 @@ struct found {
 	uint64_t *page;
 	unsigned int n, room;
 	uint64_t page_size;
-	int mem;			/* /proc/PID/mem; -1: cannot be opened */
+	int mem;			/* /proc/PID/mem; -1: not to be read */
 	int error;
 };
 
@@ -146,21 +146,22 @@ static void add_size(struct spares *s, uint64_t size)
 	s->size[s->nsizes++ % SPARE_SIZES] = size;
 }
 
-/* How large the stack of this thread is, if it looks like one. */
-static void learn_size(struct space *s, uint64_t head)
+/* How large the stack of this thread is, if it looks like one, and where its head is. */
+static void learn_stack(struct space *s, uint64_t head)
 {
 	const struct region *g = layout_find(&s->layout, head);
 	uint64_t page = s->shared->page_size;
 
-	if (g && g->r.lo && is_stack(layout_find(&s->layout, g->r.lo - 1), g))
-		add_size(&s->spares, align_down(head, page) + page - g->r.lo);
+	if (!g || !g->r.lo || !is_stack(layout_find(&s->layout, g->r.lo - 1), g))
+		return;
+	add_size(&s->spares, align_down(head, page) + page - g->r.lo);
+	s->spares.head = head & (page - 1);
 }
 
 static void add_threads(struct found *f, struct space *s)
 {
 	int fd = openat(s->procfd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	_close_ int mem = -1;
 	struct dirent *e;
 
 	if (!dir) {
@@ -168,7 +169,6 @@ static void add_threads(struct found *f, struct space *s)
 			close(fd);
 		return;
 	}
-	f->mem = mem = openat(s->procfd, "mem", O_RDONLY | O_CLOEXEC);
 	while (!f->error && (e = readdir(dir))) {
 		pid_t tid = (pid_t)strtol(e->d_name, NULL, 10);
 		uint64_t head = 0;
@@ -176,9 +176,8 @@ static void add_threads(struct found *f, struct space *s)
 		if (tid <= 0 || sys_get_robust_list(tid, &head) < 0 || !head)
 			continue;
 		add_robust(f, head);
-		learn_size(s, head);
+		learn_stack(s, head);
 	}
-	f->mem = -1;
 }
 
 /* The next page at or above `from` that may hold a thread's area; g->r.hi: none. */
@@ -208,8 +207,11 @@ static void add_stacks(struct found *f, const struct space *s)
 	for (struct region *g = layout_from(&s->layout, 0); g; g = layout_next(&s->layout, g)) {
 		uint64_t at = is_stack(below, g) ? next_area(s, g, g->r.lo) : g->r.hi;
 
-		for (; at < g->r.hi; at = next_area(s, g, at + page))
+		for (; at < g->r.hi; at = next_area(s, g, at + page)) {
 			add(f, at);
+			if (s->spares.head)
+				add_robust(f, at + s->spares.head);
+		}
 		below = g;
 	}
 }
@@ -293,7 +295,7 @@ static int exchange(struct space *s, struct found *f, uint64_t now)
 
 int spare_learn(struct space *s, uint64_t now)
 {
-	struct found f = { .page_size = s->shared->page_size, .mem = -1 };
+	struct found f = { .page_size = s->shared->page_size, .mem = s->memfd };
 	uint64_t cost;
 	int r;
 

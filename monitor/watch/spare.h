@@ -12,7 +12,8 @@
  * word -, by the locks in that list, and, for a thread that was born a moment ago, by
  * where it is.  A stack lies on a small inaccessible mapping and has its thread's area
  * at the top, as far up as those of the other threads; what is mapped right above may
- * have been merged with it.
+ * have been merged with it.  get_robust_list(2) asks for the right to trace; a monitor
+ * that has given that up goes by the place alone, and reads the lists there.
  */
 #ifndef WATCH_SPARE_H
 #define WATCH_SPARE_H
@@ -33,6 +34,7 @@ struct spares {
 	uint64_t due;			/* not to be looked for again before, ns */
 	uint64_t size[SPARE_SIZES];	/* of stacks, their thread's area included */
 	unsigned int nsizes;
+	uint64_t head;			/* of the robust list, in its page; 0: not known */
 };
 
 void spare_done(struct spares *s);
