@@ -236,6 +236,24 @@ static int check_step(struct space *s, struct space_todo *t)
 	return 1;
 }
 
+void arm_confess(struct space *s)
+{
+	struct emit *e = &s->shared->emit;
+	struct range none = { 0, 0 }, run;
+	uint64_t now = clock_now();
+
+	if (!s->pid)
+		emit_gap(e, 0, s->mm, s->born_at, now, none, GAP_FORK);
+	for (unsigned int i = s->todo_head; s->pid && i < s->ntodo; i++) {
+		const struct space_todo *t = &s->todo[i];
+		bool fork = t->armed == s->born_at;
+
+		if (t->what == TODO_CHECK && cover_next_armed(&s->cover, t->r, &run))
+			emit_gap(e, s->pid, s->mm, t->armed, now, fork ? none : t->r,
+				 fork ? GAP_FORK : GAP_REMOVE_RACE);
+	}
+}
+
 int arm_step(struct space *s)
 {
 	struct space_todo *t;

@@ -91,6 +91,8 @@ void session_let_go(struct session *s)
 			if (!sp->dead && serve(sp, clock_now()) >= 0 && sp->npending)
 				serve_pending(sp);
 	s->summary.ran_ns = clock_now() - s->started;
+	for (struct space *sp = s->spaces; sp; sp = sp->next)
+		arm_confess(sp);
 	session_witness_lost(s, true);
 	emit_expire(&s->shared.emit, UINT64_MAX);
 	session_emit_stats(s, true);

@@ -96,6 +96,7 @@ static void exec_space(struct session *s, struct space *sp)
 	uint32_t new_mm = s->opts.follow ? s->shared.next_mm++ : 0;
 	pid_t pid = sp->pid;
 
+	arm_confess(sp);
 	emit_exec(s, pid, sp->mm, new_mm);
 	session_drop_space(s, sp);
 	if (s->opts.follow)
@@ -128,10 +129,12 @@ static void exec_hint(struct session *s, struct session_hint h)
 	struct space *sp = only_unnamed(s, h.parent);
 	uint32_t mm = sp ? sp->mm : h.mm, new_mm = s->shared.next_mm++;
 
-	if (sp)
+	if (sp) {
+		arm_confess(sp);
 		emit_named(&s->shared.emit, sp->mm, h.child);
-	else
+	} else {
 		emit_fork(s, h.parent, h.mm, h.child, false);
+	}
 	emit_exec(s, h.child, mm, new_mm);
 	if (sp)
 		session_drop_space(s, sp);
@@ -234,6 +237,7 @@ void session_on_gone(struct session *s, struct space *sp)
 		sp->exit_status = (uint32_t)p.exit_code;
 		sp->exit_told = true;
 	}
+	arm_confess(sp);
 	emit_exit(s, sp);
 	session_drop_space(s, sp);
 	session_check_empty(s, DETACH_EXIT);
@@ -267,6 +271,7 @@ void session_on_dead(struct session *s, struct space *sp)
 			sp->dead_since = now;
 		return;
 	}
+	arm_confess(sp);
 	emit_named(&s->shared.emit, sp->mm, 0);
 	session_drop_space(s, sp);
 	session_check_empty(s, DETACH_EXIT);

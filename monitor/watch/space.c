@@ -128,9 +128,6 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now)
 		space_free(s);
 		return r;
 	}
-	/* Memory that fork() wipes in the child (MADV_WIPEONFORK) is not armed there. */
-	space_owe(s, (struct range){ 0, align_down(UINT64_MAX, s->shared->page_size) },
-		  now + 5 * NSEC_PER_MSEC, TODO_CHECK, now);
 	*ret = s;
 	return 0;
 }
@@ -150,6 +147,9 @@ int space_name(struct space *s, pid_t pid)
 	if (r < 0)
 		return r;
 	s->survey_due = clock_now();
+	/* Memory that fork() wipes in the child (MADV_WIPEONFORK) is not armed there. */
+	space_owe(s, (struct range){ 0, align_down(UINT64_MAX, s->shared->page_size) },
+		  s->survey_due, TODO_CHECK, s->born_at);
 	return 0;
 }
 

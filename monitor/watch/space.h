@@ -172,6 +172,8 @@ int survey_resync(struct space *s, enum gap_reason reason);
 int arm_step(struct space *s);
 /* When the next owed piece is due; UINT64_MAX if none. */
 uint64_t arm_due(const struct space *s);
+/* The end: declare what is claimed and has not been held against the kernel's word. */
+void arm_confess(struct space *s);
 /* --rearm: owe every spent page an arming.  Returns pages. */
 uint64_t arm_epoch(struct space *s, uint64_t now);
 /* Is the userfaultfd of this very address space?  0, -EXDEV, -EAGAIN: try later. */
