@@ -23,6 +23,8 @@
 #define REREAD_DELAY (2 * NSEC_PER_MSEC)
 #define LOOK_AHEAD 16
 #define SKIPS_A_STEP 256
+/* A layout change is over when its thread has run: it shall have the processor. */
+#define CHANGE_DELAY (200 * NSEC_PER_USEC)
 
 /* Bit 57 of a pagemap entry: write-protected by userfaultfd (proc_pid_pagemap(5)). */
 #define PAGEMAP_UFFD_WP (UINT64_C(1) << 57)
@@ -52,7 +54,7 @@ static void done_todo(struct space *s)
 		s->todo_head = s->ntodo = 0;
 }
 
-uint64_t arm_due(const struct space *s)
+static uint64_t first_due(const struct space *s)
 {
 	unsigned int n = s->ntodo - s->todo_head;
 	uint64_t due = UINT64_MAX;
@@ -61,6 +63,18 @@ uint64_t arm_due(const struct space *s)
 		if (s->todo[s->todo_head + i].when < due)
 			due = s->todo[s->todo_head + i].when;
 	return due;
+}
+
+uint64_t arm_due(const struct space *s)
+{
+	uint64_t due = first_due(s);
+
+	return due < s->arm_after ? s->arm_after : due;
+}
+
+bool arm_owes(const struct space *s, uint64_t since)
+{
+	return first_due(s) <= since;
 }
 
 /* What of `r` the user's ranges allow, from its beginning. */
@@ -175,8 +189,10 @@ static int arm_chunk(struct space *s, struct space_todo *t, struct region *g, st
 	if (r == -ENOENT)
 		r = protect_again(s, g, chunk);
 	t1 = clock_now();
-	if (r == -EAGAIN)
+	if (r == -EAGAIN) {
+		s->arm_after = t1 + CHANGE_DELAY;
 		return r;
+	}
 	if (r == -ESRCH) {
 		s->dead = true;
 		return r;
@@ -263,7 +279,7 @@ int arm_step(struct space *s)
 	int r;
 
 	/* An answer still owed could land after a new arming, and undo it unseen. */
-	if (s->npending)
+	if (s->npending || now < s->arm_after)
 		return -EAGAIN;
 	t = due_todo(s, now);
 	if (!t)

@@ -143,7 +143,7 @@ static int open_space(struct session *s, struct agent_loan *l, uint32_t mm, uint
 
 static int arm_first(struct session *s, pid_t pid)
 {
-	uint64_t limit = clock_now() + ARM_FIRST_MAX;
+	uint64_t begin = clock_now(), limit = begin + ARM_FIRST_MAX;
 	struct space *sp;
 	int r;
 
@@ -151,9 +151,10 @@ static int arm_first(struct session *s, pid_t pid)
 		sp = session_space_of(s, pid);
 		if (!sp)
 			return s->stop ? 0 : -ESRCH;
-		if (arm_due(sp) > clock_now() || s->stop || clock_now() > limit)
+		/* What the target has mapped meanwhile is armed while recording. */
+		if (!arm_owes(sp, begin) || s->stop || clock_now() > limit)
 			return 0;
-		r = session_turn(s, clock_now());
+		r = session_turn(s, limit);
 		if (r < 0)
 			return r;
 	}

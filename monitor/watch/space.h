@@ -89,6 +89,7 @@ struct space {
 	unsigned int npending;
 	struct space_todo *todo;
 	unsigned int todo_head, ntodo, todo_room;
+	uint64_t arm_after;		/* a layout change is under way: not before */
 	struct space *born;		/* forked children, for the session to take over */
 	uint32_t born_ptid;		/* of an unnamed child: who faulted first */
 	uint64_t naming_due;		/* of an unnamed child: when to ask again */
@@ -174,6 +175,8 @@ int arm_step(struct space *s);
 uint64_t arm_due(const struct space *s);
 /* The end: declare what is claimed and has not been held against the kernel's word. */
 void arm_confess(struct space *s);
+/* Is something still owed that was due at `since`? */
+bool arm_owes(const struct space *s, uint64_t since);
 /* --rearm: owe every spent page an arming.  Returns pages. */
 uint64_t arm_epoch(struct space *s, uint64_t now);
 /* Is the userfaultfd of this very address space?  0, -EXDEV, -EAGAIN: try later. */
