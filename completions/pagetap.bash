@@ -51,7 +51,7 @@ _pagetap_value() {
 	--mode) _pagetap_list 'write missing minor' "$cur" ;;
 	--engine) _pagetap_words 'sync' "$cur" ;;
 	--color) _pagetap_words 'auto always never' "$cur" ;;
-	-a | --address | -d | --duration | -n | --count | --rearm | --ring) ;;
+	-a | --address | -d | --duration | -n | --count | --rearm | --ring | --max-processes | --watchdog) ;;
 	*) return 1 ;;
 	esac
 }
@@ -84,7 +84,7 @@ _pagetap() {
 	record)
 		_pagetap_words "-p --pid -o --output -f --follow -e --events -m --mapping
 			-a --address -d --duration -n --count --engine --mode --rearm --ring
-			--strict $common --" "$cur"
+			--max-processes --watchdog --strict $common --" "$cur"
 		;;
 	map)
 		_pagetap_words "-p --pid -m --mapping -a --address --mode -J --json

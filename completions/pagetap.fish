@@ -54,6 +54,8 @@ complete -c pagetap -n $record -l engine -x -a sync -d 'how faults are seen'
 complete -c pagetap -n $record -l mode -x -a '(__pagetap_list write missing minor)' -d 'what to report'
 complete -c pagetap -n $record -l rearm -x -d 'protect again each so many ms'
 complete -c pagetap -n $record -l ring -x -d 'records that may wait for the output'
+complete -c pagetap -n $record -l max-processes -x -d 'with -f: watch no more at a time'
+complete -c pagetap -n $record -l watchdog -x -d 'let go if pagetap itself stands still'
 complete -c pagetap -n $record -l strict -d 'exit with status 6 if records were lost'
 
 set -l map '__pagetap_command map'

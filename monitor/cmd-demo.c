@@ -143,6 +143,7 @@ static int attach(struct demo *d, uint64_t features)
 		.kinds = WATCH_KIND_ALL,
 		.rearm_ns = REARM,
 		.duration_ns = d->a.duration_ns,
+		.watchdog_ns = SESSION_WATCHDOG_NS,
 		.output_fd = -1,
 	};
 	struct session_summary none = { 0 }, now;

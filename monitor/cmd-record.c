@@ -25,13 +25,15 @@
 
 #define RING_DEFAULT 131072
 #define RING_MAX (UINT64_C(1) << 24)
+#define WATCHDOG_MIN (50 * NSEC_PER_MSEC)
+#define PROCESSES_MAX 65536
 
 struct record_args {
 	struct cmd_voice voice;
 	struct target_args targets;
 	struct filter_args filter;
 	const char *output;
-	uint64_t duration_ns, max_faults, rearm_ms, ring;
+	uint64_t duration_ns, max_faults, rearm_ms, ring, watchdog_ns, max_processes;
 	bool follow, strict;
 	char **command;			/* NULL: -p */
 	const char *const *argv;
@@ -55,6 +57,17 @@ static int parse_engine(void *member, const char *word, struct options_error *e)
 	(void)member;
 	return strcmp(word, "sync") ?
 	       options_wrong(e, "'%s': the only engine of this version is sync", word) : 0;
+}
+
+/* Shorter ones would take the ordinary waits of a busy machine for a stall. */
+static int parse_watchdog(void *member, const char *word, struct options_error *e)
+{
+	uint64_t ns = 0;
+
+	if (strcmp(word, "0") && (!options_seconds(word, &ns) || ns < WATCHDOG_MIN))
+		return options_wrong(e, "'%s' is neither 0 nor at least 0.05 seconds", word);
+	*(uint64_t *)member = ns;
+	return 0;
 }
 
 #define AT(member) .offset = offsetof(struct record_args, member)
@@ -83,6 +96,10 @@ static const struct option_spec options[] = {
 	  AT(rearm_ms), .min = 1, .max = 3600000 },
 	{ 0, "ring", "N", "records that may wait for the output (131072)", OPTION_NUMBER,
 	  AT(ring), .min = 64, .max = RING_MAX },
+	{ 0, "max-processes", "N", "with -f: watch no more at a time (512)", OPTION_NUMBER,
+	  AT(max_processes), .min = 1, .max = PROCESSES_MAX },
+	{ 0, "watchdog", "SEC", "let go if pagetap itself stands still (1); 0: never",
+	  OPTION_PARSE, AT(watchdog_ns), .parse = parse_watchdog },
 	{ 0, "strict", NULL, "exit with status 6 if records were lost", OPTION_FLAG, AT(strict) },
 	CMD_VOICE_OPTIONS(struct record_args, voice),
 	{ .name = NULL },
@@ -205,6 +222,8 @@ static int start(struct run *run)
 		.rearm_ns = a->rearm_ms * NSEC_PER_MSEC,
 		.duration_ns = a->duration_ns,
 		.max_faults = a->max_faults,
+		.watchdog_ns = a->watchdog_ns,
+		.max_processes = (unsigned int)a->max_processes,
 		.output_fd = -1,
 	};
 	bool output;
@@ -409,6 +428,8 @@ int cmd_record(int argc, char **argv)
 {
 	static struct run run = {
 		.a.ring = RING_DEFAULT,
+		.a.watchdog_ns = SESSION_WATCHDOG_NS,
+		.a.max_processes = SESSION_PROCESSES,
 		.launch = LAUNCH_NULL,
 		.rec = RECORDING_NULL,
 		.signal_fd = -1,

@@ -31,7 +31,8 @@ struct address_space {
 	UT_hash_handle hh;
 	uint32_t mm;
 	int32_t pid;		/* whose; 0: not known yet */
-	bool introduced;	/* by attach, a followed fork or an exec */
+	bool introduced;	/* by attach, a fork or an exec */
+	bool refused;		/* a fork that is not followed: only a gap is told of it */
 	bool attached;
 	bool over;		/* exited, or replaced by exec */
 	struct mapping_tree mappings;

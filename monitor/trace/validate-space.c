@@ -89,7 +89,8 @@ int validate_fork(struct validator *v, const struct record *r)
 	struct address_space *parent, *child;
 	int err = validate_space(v, r, &parent);
 
-	if (err || !r->fork.followed)
+	/* A child that is not followed, although children are, has a number for its gap. */
+	if (err || !r->fork.child_mm)
 		return err;
 	if (find(v, r->fork.child_mm)) {
 		if (births_are_seen(v))
@@ -103,6 +104,9 @@ int validate_fork(struct validator *v, const struct record *r)
 		return err;
 	/* The child has the parent's mappings (told again, with ids of their own) and arms. */
 	child->introduced = child->attached = true;
+	child->refused = !r->fork.followed;
+	if (child->refused)
+		return 0;
 	err = spans_copy(&child->covered, &parent->covered);
 	return err ? err : spans_copy(&child->declared, &parent->declared);
 }

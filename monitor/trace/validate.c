@@ -100,6 +100,8 @@ static int check_memory(struct validator *v, const struct record *r)
 	v->totals.writes += r->kind == RECORD_FAULT && r->fault.write;
 	if (err || s->over)
 		return err;
+	if (s->refused && r->kind != RECORD_GAP)
+		validate_complain_about(v, "mm %u is that of a child that is not followed", r->mm);
 	switch ((enum record_kind)r->kind) {
 	case RECORD_VMA:
 		return validate_vma(v, r, s);

@@ -18,6 +18,7 @@
 
 #define BATCH 64
 #define BATCHES_A_TURN 16
+#define FDS_SPARE 16
 /* REMOVE is told before the zap; arm again when it should be over, then check. */
 #define REMOVE_DELAY (2 * NSEC_PER_MSEC)
 #define REREAD_DELAY (1 * NSEC_PER_MSEC)
@@ -188,6 +189,17 @@ static void on_layout(struct space *s, const struct event *ev, uint64_t now)
 		space_owe(s, change.span, now + REMOVE_DELAY, TODO_REARM_AFTER_REMOVE, now);
 }
 
+/*
+ * Descriptors are given out from the lowest number on, so the number tells how many
+ * are left; the last ones are for readings of /proc and injections.
+ */
+static bool room_for_child(const struct space *s, int uffd)
+{
+	const struct space_shared *sh = s->shared;
+
+	return !sh->full && sh->nspaces < sh->max_spaces && uffd < sh->max_fds - FDS_SPARE;
+}
+
 /* The child's pid does not exist yet; the session finds it. */
 static void on_fork(struct space *s, int uffd, uint64_t now)
 {
@@ -200,6 +212,11 @@ static void on_fork(struct space *s, int uffd, uint64_t now)
 		.fork = { .child = RECORD_UNKNOWN },
 	};
 
+	if (s->follow && !room_for_child(s, uffd)) {
+		close(uffd);
+		space_refuse_child(s, now, GAP_LIMIT);
+		return;
+	}
 	if (s->follow && !space_fork(&child, s, uffd, now)) {
 		child->next = s->born;
 		s->born = child;

@@ -236,6 +236,12 @@ int session_attach(struct session *s, pid_t pid, struct pagetap_failure *ret_fai
 
 void session_adopt(struct session *s, pid_t pid, uint32_t mm)
 {
+	if (s->shared.nspaces + s->nadoptions >= s->shared.max_spaces) {
+		uint64_t now = clock_now();
+
+		emit_gap(&s->shared.emit, pid, mm, now, now, (struct range){ 0, 0 }, GAP_LIMIT);
+		return;
+	}
 	if (s->nadoptions == SESSION_ADOPTIONS) {
 		emit_error(&s->shared.emit, pid, mm, clock_now(), EAGAIN, "follow",
 			   "too many programs to attach to at once");

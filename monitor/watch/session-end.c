@@ -95,6 +95,10 @@ void session_let_go(struct session *s)
 		arm_confess(sp);
 	session_witness_lost(s, true);
 	emit_expire(&s->shared.emit, UINT64_MAX);
+	for (struct space *sp = s->spaces; sp; sp = sp->next)
+		session_close_space(s, sp);
+	/* Up to here we may have stood still, and the coverage have had a hole. */
+	session_guard_settle(s);
 	session_emit_stats(s, true);
 	while (s->spaces)
 		session_drop_space(s, s->spaces);
@@ -116,6 +120,7 @@ struct session *session_free(struct session *s)
 		session_drop_space(s, s->spaces);
 	procwatch_close(s->procwatch);
 	witness_close(s->witness);
+	s->guard = guard_free(s->guard);
 	close_fd(&s->epoll);
 	close_fd(&s->reserve);
 	emit_done(&s->shared.emit);

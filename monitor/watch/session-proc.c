@@ -96,6 +96,7 @@ static void exec_space(struct session *s, struct space *sp)
 	uint32_t new_mm = s->opts.follow ? s->shared.next_mm++ : 0;
 	pid_t pid = sp->pid;
 
+	session_guard_settle(s);
 	arm_confess(sp);
 	emit_exec(s, pid, sp->mm, new_mm);
 	session_drop_space(s, sp);
@@ -231,6 +232,7 @@ void session_on_gone(struct session *s, struct space *sp)
 {
 	struct procinfo p;
 
+	session_guard_settle(s);
 	/* The connector's event is sent before the pidfd becomes readable. */
 	session_read_procwatch(s);
 	if (!sp->exit_told && !agent_about(s->opts.agent, sp->pid, &p) && p.state == 'Z') {
@@ -248,7 +250,7 @@ void session_on_failed(struct session *s, struct space *sp)
 	uint64_t now = clock_now();
 
 	emit_gap(&s->shared.emit, sp->pid, sp->mm, sp->drained, now, (struct range){ 0, 0 },
-		 GAP_STALL);
+		 sp->failed_for);
 	if (!sp->pid)
 		emit_named(&s->shared.emit, sp->mm, 0);
 	session_drop_space(s, sp);
@@ -298,6 +300,7 @@ static unsigned int candidates_of(struct session *s, const struct space *child, 
 static void name_child(struct session *s, struct space *sp, uint64_t now)
 {
 	pid_t candidates[CANDIDATES], pid;
+	int r;
 
 	if (!sp->born_ptid && now < sp->naming_due)
 		return;
@@ -310,10 +313,13 @@ static void name_child(struct session *s, struct space *sp, uint64_t now)
 	if (!pid || session_space_of(s, pid))
 		return;
 	drop_hint(s, pid);
-	if (space_name(sp, pid) < 0) {
+	r = space_name(sp, pid);
+	if (r == -EMFILE || r == -ENFILE)
+		space_fail(sp, GAP_LIMIT);
+	else if (r < 0)
 		sp->dead = true;
+	if (r < 0)
 		return;
-	}
 	session_watch_pidfd(s, sp);
 }
 
@@ -330,6 +336,6 @@ void session_on_births(struct session *s)
 		}
 	}
 	for (sp = s->spaces; sp; sp = sp->next)
-		if (!sp->pid && !sp->dead)
+		if (!sp->pid && !sp->dead && !sp->failed)
 			name_child(s, sp, now);
 }

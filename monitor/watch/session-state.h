@@ -6,11 +6,13 @@
  *	session-attach.c	injections: the first targets, and programs after exec
  *	session-proc.c		forks, execs, exits; naming of children
  *	session-witness.c	what the perf rings tell: new mappings, and who touched them
+ *	session-guard.c		the watchdog, and what it has let go
  *	session-end.c		counters, summary, letting go
  */
 #ifndef WATCH_SESSION_STATE_H
 #define WATCH_SESSION_STATE_H
 
+#include "watch/guard.h"
 #include "watch/procwatch.h"
 #include "watch/session.h"
 #include "watch/space.h"
@@ -51,6 +53,8 @@ struct session {
 	uint64_t witness_rest;		/* until then mappings told of have to wait */
 	uint64_t witness_lost;
 	struct session_touch touches[SESSION_TOUCHES];
+	struct guard *guard;	/* NULL: none */
+	uint64_t guard_started;
 	int epoll;
 	int reserve;		/* a descriptor to give up when there is no other */
 	struct session_hint hints[SESSION_HINTS];
@@ -78,8 +82,15 @@ struct space *session_space_of(struct session *s, pid_t pid);
 int session_add_space(struct session *s, struct space *sp);
 /* Take the witness into the loop. */
 int session_watch_witness(struct session *s);
+
+/* Its userfaultfd out of the loop, and closed: nothing is watched any more. */
+void session_close_space(struct session *s, struct space *sp);
 /* Out of the loop, and free. */
 void session_drop_space(struct session *s, struct space *sp);
+
+/* The watchdog's end wakes the loop. */
+int session_watch_guard(struct session *s);
+void session_unwatch_guard(struct session *s);
 
 /* session-witness.c */
 
@@ -89,6 +100,17 @@ void session_read_witness(struct session *s);
 /* When mappings that have been told of are due to be looked at; UINT64_MAX. */
 uint64_t session_witness_due(const struct session *s);
 void session_witness_lost(struct session *s, bool sure);
+
+/* session-guard.c */
+
+/* The recording goes on without one, if it cannot be started. */
+void session_guard_start(struct session *s);
+/* It is gone: start another. */
+void session_guard_died(struct session *s);
+/* At the beginning of a turn: we move on; had we stood still, say so. */
+void session_guard_turn(struct session *s);
+/* Before anything that rests on what was claimed until now. */
+void session_guard_settle(struct session *s);
 
 /* session-attach.c */
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -28,7 +29,7 @@
 #define NAMING_RETRY (2 * NSEC_PER_MSEC)
 
 /* What a descriptor in the epoll set is; the space's own two are told by its address. */
-enum { TAG_SIGNAL = 1, TAG_OUTPUT, TAG_PROCWATCH, TAG_AGENT, TAG_WITNESS, TAG_NR };
+enum { TAG_SIGNAL = 1, TAG_OUTPUT, TAG_PROCWATCH, TAG_AGENT, TAG_WITNESS, TAG_GUARD, TAG_NR };
 #define TAG_PIDFD UINT64_C(1)
 
 static int watch_fd(struct session *s, int fd, uint64_t tag)
@@ -47,14 +48,15 @@ int session_probe_features(uint64_t *ret_features)
  * A fork event installs a descriptor in whoever reads it, and the target's fork
  * waits for that: it shall not wait for a limit of ours.
  */
-static void raise_limits(void)
+static void raise_limits(struct session *s)
 {
 	struct rlimit lim;
 
-	if (!getrlimit(RLIMIT_NOFILE, &lim) && lim.rlim_cur < lim.rlim_max) {
-		lim.rlim_cur = lim.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &lim);
-	}
+	if (getrlimit(RLIMIT_NOFILE, &lim))
+		return;
+	lim.rlim_cur = lim.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &lim);
+	s->shared.max_fds = lim.rlim_cur < INT_MAX ? (int)lim.rlim_cur : INT_MAX;
 }
 
 static int open_parts(struct session *s)
@@ -62,7 +64,8 @@ static int open_parts(struct session *s)
 	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
 	int r;
 
-	raise_limits();
+	s->shared.max_fds = INT_MAX;
+	raise_limits(s);
 	s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (s->reserve < 0)
 		return -errno;
@@ -74,6 +77,7 @@ static int open_parts(struct session *s)
 	s->shared.kinds = s->opts.kinds;
 	s->shared.agent = s->opts.agent;
 	s->shared.next_vma = s->shared.next_mm = 1;
+	s->shared.max_spaces = s->opts.max_processes ? s->opts.max_processes : SESSION_PROCESSES;
 	r = emit_init(&s->shared.emit, s->opts.queue, s->opts.base_ns, page);
 	if (!r)
 		r = resolve_source_open(&s->shared.source, s->shared.huge_size);
@@ -115,6 +119,7 @@ int session_new(struct session **ret, const struct session_opts *opts)
 		session_free(s);
 		return r;
 	}
+	session_guard_start(s);
 	*ret = s;
 	return 0;
 }
@@ -153,6 +158,18 @@ int session_watch_pidfd(struct session *s, struct space *sp)
 	return watch_fd(s, sp->pidfd, (uint64_t)(uintptr_t)sp | TAG_PIDFD);
 }
 
+int session_watch_guard(struct session *s)
+{
+	return watch_fd(s, guard_fd(s->guard), TAG_GUARD);
+}
+
+void session_unwatch_guard(struct session *s)
+{
+	/* Closing does not suffice: an injector may hold a copy. */
+	if (guard_fd(s->guard) >= 0)
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, guard_fd(s->guard), NULL);
+}
+
 int session_add_space(struct session *s, struct space *sp)
 {
 	int r;
@@ -167,6 +184,14 @@ int session_add_space(struct session *s, struct space *sp)
 	return r;
 }
 
+void session_close_space(struct session *s, struct space *sp)
+{
+	/* Closing does not suffice: an injector that has not ended yet holds copies. */
+	if (sp->uffd >= 0)
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, sp->uffd, NULL);
+	space_close(sp);
+}
+
 void session_drop_space(struct session *s, struct space *sp)
 {
 	struct space **p = &s->spaces;
@@ -175,9 +200,7 @@ void session_drop_space(struct session *s, struct space *sp)
 		p = &(*p)->next;
 	if (*p)
 		*p = sp->next;
-	/* Closing does not suffice: an injector that has not ended yet holds copies. */
-	if (sp->uffd >= 0)
-		epoll_ctl(s->epoll, EPOLL_CTL_DEL, sp->uffd, NULL);
+	session_close_space(s, sp);
 	if (sp->pidfd >= 0)
 		epoll_ctl(s->epoll, EPOLL_CTL_DEL, sp->pidfd, NULL);
 	space_free(sp);
@@ -222,15 +245,12 @@ static void on_signal(struct session *s)
  */
 static int64_t serve_on_reserve(struct session *s, struct space *sp, uint64_t woke)
 {
-	bool follow = sp->follow;
 	int64_t n;
 
-	emit_error(&s->shared.emit, sp->pid, sp->mm, clock_now(), EMFILE, "fork",
-		   "no descriptor left: the child is not followed");
 	close_fd(&s->reserve);
-	sp->follow = false;
+	s->shared.full = true;
 	n = serve(sp, woke);
-	sp->follow = follow;
+	s->shared.full = false;
 	s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return n;
 }
@@ -246,7 +266,7 @@ static void serve_space(struct session *s, struct space *sp, uint64_t woke)
 	} else if (n < 0) {
 		emit_error(&s->shared.emit, sp->pid, sp->mm, clock_now(), (int)-n, "read",
 			   "userfaultfd");
-		sp->failed = true;
+		space_fail(sp, GAP_STALL);
 	}
 }
 
@@ -274,6 +294,8 @@ static void dispatch(struct session *s, const struct epoll_event *ev, int n, uin
 			agent_read(s->opts.agent);
 		else if (tag == TAG_WITNESS)
 			witness = true;
+		else if (tag == TAG_GUARD)
+			session_guard_died(s);
 		else if (tag >= TAG_NR && (tag & TAG_PIDFD))
 			((struct space *)(uintptr_t)(tag & ~TAG_PIDFD))->gone = true;
 	}
@@ -300,7 +322,7 @@ static uint64_t next_due(struct session *s, uint64_t now, uint64_t until)
 		if (!sp->pid)
 			due = earlier(due, now + NAMING_RETRY);
 		else if (!sp->dead && !s->mute && sp->proved)
-			due = sp->pass_since ? now :
+			due = sp->pass_since || sp->anew ? now :
 			      earlier(due, earlier(sp->survey_due, sp->reread_due));
 		if (!sp->npending && !sp->dead && !s->mute && sp->proved)
 			due = earlier(due, arm_due(sp));
@@ -312,6 +334,8 @@ static uint64_t next_due(struct session *s, uint64_t now, uint64_t until)
 	if (s->nadoptions)
 		due = earlier(due, now + NSEC_PER_MSEC);
 	due = earlier(due, session_witness_due(s));
+	if (s->guard)
+		due = earlier(due, now + guard_period(s->guard));
 	if (s->mute)
 		due = earlier(due, now + MUTE_RETRY);
 	return due;
@@ -337,7 +361,10 @@ static void survey_spaces(struct session *s, uint64_t now)
 	for (struct space *sp = s->spaces; sp; sp = sp->next) {
 		if (!sp->pid || sp->dead || sp->gone || !sp->proved)
 			continue;
-		if (sp->resync)
+		guard_beat(s->guard);
+		if (sp->anew)
+			survey_anew(sp);
+		else if (sp->resync)
 			survey_resync(sp, GAP_RESYNC);
 		else if (sp->pass_since || now >= sp->survey_due || now >= sp->reread_due)
 			survey(sp, now, &found);
@@ -443,6 +470,7 @@ int session_turn(struct session *s, uint64_t until)
 		n = epoll_wait(s->epoll, ev, EVENTS_A_TURN, (int)((due - now) / NSEC_PER_MSEC));
 	if (n < 0 && errno != EINTR)
 		return -errno;
+	session_guard_turn(s);
 	if (n > 0)
 		dispatch(s, ev, n, clock_now());
 	turn_housekeeping(s);

@@ -22,6 +22,9 @@
 #include "watch/agent.h"
 #include "watch/watchable.h"	/* struct watch_filter, WATCH_KIND_* */
 
+#define SESSION_WATCHDOG_NS UINT64_C(1000000000)
+#define SESSION_PROCESSES 512u
+
 struct session;
 
 struct session_opts {
@@ -31,6 +34,9 @@ struct session_opts {
 	uint64_t rearm_ns;		/* 0 = never */
 	uint64_t duration_ns;		/* 0 = no limit, from the last attach on */
 	uint64_t max_faults;		/* -n; 0 = no limit */
+	uint64_t watchdog_ns;		/* a stall longer than this frees the targets; 0 = never */
+	unsigned int max_processes;	/* watched at a time, forks beyond are not followed; 0 =
+					   SESSION_PROCESSES */
 	uint64_t base_ns;		/* CLOCK_MONOTONIC base of the trace */
 	unsigned int inject_timeout_ms;	/* 0 = default */
 	struct queue *queue;		/* borrowed */

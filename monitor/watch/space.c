@@ -24,6 +24,8 @@ static struct space *blank(struct space_shared *sh, int uffd, uint64_t features)
 		return NULL;
 	}
 	s->shared = sh;
+	sh->nspaces++;
+	s->slot = guard_tell(sh->guard, uffd, 0);
 	s->mm = sh->next_mm++;
 	s->uffd = uffd;
 	s->features = features;
@@ -49,6 +51,7 @@ static int go_in(struct space *s, struct door *d)
 		return r;
 	}
 	s->pid = d->pid;
+	guard_name(s->shared->guard, s->slot, s->pid);
 	s->pidfd = d->pidfd;
 	s->procfd = d->procfd;
 	s->pagemap = d->pagemap;
@@ -171,13 +174,44 @@ bool space_alive(const struct space *s)
 	return r != -ENOMEM && r != -ESRCH;
 }
 
+void space_fail(struct space *s, enum gap_reason reason)
+{
+	s->failed = true;
+	s->failed_for = reason;
+}
+
+void space_refuse_child(struct space *s, uint64_t now, enum gap_reason reason)
+{
+	struct emit *e = &s->shared->emit;
+	struct record r = {
+		.kind = RECORD_FORK,
+		.pid = s->pid,
+		.mm = s->mm,
+		.ts = emit_ts(e, now),
+		.fork = { .child = RECORD_UNKNOWN, .child_mm = s->shared->next_mm++ },
+	};
+	uint32_t child_mm = r.fork.child_mm;
+
+	emit_push(e, &r);
+	emit_gap(e, 0, child_mm, now, now, (struct range){ 0, 0 }, reason);
+}
+
+void space_close(struct space *s)
+{
+	if (s->uffd < 0)
+		return;
+	guard_forget(s->shared->guard, s->slot);
+	s->slot = GUARD_NO_SLOT;
+	/* Closing the last copy unregisters all, disarms all and wakes all waiters. */
+	close_fd(&s->uffd);
+}
+
 struct space *space_free(struct space *s)
 {
 	if (!s)
 		return NULL;
-	/* Closing the last copy unregisters all, disarms all and wakes all waiters. */
-	if (s->uffd >= 0)
-		close(s->uffd);
+	space_close(s);
+	s->shared->nspaces--;
 	for (struct space *child = s->born, *after; child; child = after) {
 		after = child->next;
 		space_free(child);

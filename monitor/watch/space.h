@@ -22,6 +22,7 @@
 #include "watch/door.h"
 #include "watch/emit.h"
 #include "watch/event.h"
+#include "watch/guard.h"
 #include "watch/latency.h"
 #include "watch/layout.h"
 #include "watch/maps.h"
@@ -42,6 +43,10 @@ struct space_shared {
 	uint64_t max_mappings;		/* of a process: vm.max_map_count */
 	uint32_t kinds;			/* WATCH_KIND_*: which records are kept */
 	struct agent *agent;		/* what our own right does not open; may be NULL */
+	struct guard *guard;		/* borrowed; NULL: none */
+	unsigned int nspaces, max_spaces;
+	int max_fds;			/* RLIMIT_NOFILE */
+	bool full;			/* take no child now: there is no descriptor left */
 	bool procwatch;			/* forks that are not followed are told by it */
 };
 
@@ -94,6 +99,7 @@ struct space {
 	uint32_t born_ptid;		/* of an unnamed child: who faulted first */
 	uint64_t naming_due;		/* of an unnamed child: when to ask again */
 	uint64_t dead_since;
+	unsigned int slot;		/* of the guard */
 	uint32_t exit_status;		/* as wait(2) gives it, if exit_told */
 	bool exit_told;
 	bool tids_plain;		/* thread ids in messages are those of our namespace */
@@ -109,10 +115,12 @@ struct space {
 	bool follow;			/* take children */
 	bool dead;			/* ESRCH: the address space has gone */
 	bool gone;			/* the process has ended (pidfd) */
-	bool failed;			/* its events cannot be read: it must be let go */
+	bool failed;			/* it must be let go ... */
+	enum gap_reason failed_for;	/* ... and this is why */
 	bool proved;			/* the userfaultfd is of this address space; before
 					 * that session-attach.c reads, and nothing is armed */
 	bool resync;			/* follow failed: seed everything anew */
+	bool anew;			/* the guard has unregistered everything */
 	bool text_only;			/* no PROCMAP_QUERY in this kernel */
 	uint64_t witnessed;		/* touches before that are not ours to tell */
 	struct space_fresh fresh[SPACE_FRESH_MAX];
@@ -128,7 +136,13 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now)
 int space_name(struct space *s, pid_t pid);
 /* Does the address space still exist?  Asked of the userfaultfd, without a pid. */
 bool space_alive(const struct space *s);
-/* Unregisters everything (by closing), frees. */
+/* Let it go at the end of this turn. */
+void space_fail(struct space *s, enum gap_reason reason);
+/* A fork that is not followed, and why: its child is free already. */
+void space_refuse_child(struct space *s, uint64_t now, enum gap_reason reason);
+/* Unregisters everything (by closing). */
+void space_close(struct space *s);
+/* Closes what is open, frees. */
 struct space *space_free(struct space *s);
 
 int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t armed);
@@ -163,6 +177,8 @@ int survey_here(struct space *s, const struct space_fresh *f);
 void space_disclaim(struct space *s);
 /* Forget layout and cover, declare a gap over everything, begin anew. */
 int survey_resync(struct space *s, enum gap_reason reason);
+/* The same, where the gap has been declared. */
+int survey_anew(struct space *s);
 
 /* arm.c */
 

@@ -137,6 +137,7 @@ static void on_region(void *arg, enum vma_op op, struct region *g)
 	uint64_t before = clock_now();
 
 	p->differences++;
+	guard_beat(s->shared->guard);
 	if (op != VMA_OP_GONE)
 		judge(s, g);
 	emit_vma(&s->shared->emit, s->pid, s->mm, clock_now(), op, g);
@@ -286,6 +287,7 @@ int survey(struct space *s, uint64_t now, int64_t *ret_differences)
 		s->pass_found = 0;
 		s->reread_due = UINT64_MAX;
 	}
+	guard_beat(s->shared->guard);
 	n = slice(s, &w);
 	if (n == -ENOTTY || n == -EAGAIN) {
 		s->text_only = n == -ENOTTY;
@@ -295,6 +297,8 @@ int survey(struct space *s, uint64_t now, int64_t *ret_differences)
 	if (n < 0) {
 		s->pass_since = 0;
 		s->dead |= n == -ESRCH;
+		/* Nothing was read: what is new then is new since the reading before. */
+		s->survey_due = clock_now() + SURVEY_PERIOD;
 		return (int)n;
 	}
 	s->pass_found += n;
@@ -349,18 +353,24 @@ static int survey_first(struct space *s)
 	return r;
 }
 
-int survey_resync(struct space *s, enum gap_reason reason)
+int survey_anew(struct space *s)
 {
 	uint64_t now = clock_now();
 
 	for (struct region *g = layout_from(&s->layout, 0); g; g = layout_next(&s->layout, g))
 		emit_vma(&s->shared->emit, s->pid, s->mm, now, VMA_OP_GONE, g);
-	emit_gap(&s->shared->emit, s->pid, s->mm, s->surveyed, now, (struct range){ 0, 0 }, reason);
 	layout_done(&s->layout);
 	layout_init(&s->layout, SPACE_LAYOUT_LIMIT);
 	space_disclaim(s);
 	s->snapshot = false;
-	s->resync = false;
+	s->resync = s->anew = false;
 	s->pass_since = 0;
 	return survey_first(s);
+}
+
+int survey_resync(struct space *s, enum gap_reason reason)
+{
+	emit_gap(&s->shared->emit, s->pid, s->mm, s->surveyed, clock_now(), (struct range){ 0, 0 },
+		 reason);
+	return survey_anew(s);
 }
