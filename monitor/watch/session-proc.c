@@ -170,6 +170,15 @@ static void on_exit(struct session *s, const struct procwatch_event *ev)
 	sp->exit_told = true;
 }
 
+/* In a small pid namespace ids come back soon. */
+static void on_thread(struct session *s, const struct procwatch_event *ev)
+{
+	struct space *sp = session_space_of(s, ev->child_tgid);
+
+	if (sp && sp->tids)
+		tids_born(sp->tids, ev->child_tid);
+}
+
 void session_on_process(struct session *s, const struct procwatch_event *ev)
 {
 	switch (ev->kind) {
@@ -183,6 +192,7 @@ void session_on_process(struct session *s, const struct procwatch_event *ev)
 		on_exit(s, ev);
 		break;
 	case PROCWATCH_THREAD:
+		on_thread(s, ev);
 		break;
 	}
 }
@@ -204,6 +214,10 @@ void session_read_procwatch(struct session *s)
 		return;
 	r.ts = emit_ts(&s->shared.emit, clock_now());
 	emit_push(&s->shared.emit, &r);
+	/* Threads may have been made, too, with ids that others had. */
+	for (struct space *sp = s->spaces; sp; sp = sp->next)
+		if (sp->tids)
+			tids_forget(sp->tids);
 }
 
 static void emit_exit(struct session *s, const struct space *sp)

@@ -164,6 +164,34 @@ static pid_t find(const struct tids *t, pid_t ns_tid)
 	return hit ? hit->host : 0;
 }
 
+void tids_born(struct tids *t, pid_t host)
+{
+	char name[16];
+	int fd;
+	pid_t inner;
+
+	/* Nothing is known yet, so nothing of it is wrong. */
+	if (t->same || !t->n)
+		return;
+	fd = openat(t->procfd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(name, sizeof(name), "%d", host);
+	inner = fd < 0 ? 0 : inner_of(fd, name);
+	if (fd >= 0)
+		close(fd);
+	if (!inner) {
+		/* It was too quick; whose id it had cannot be told any more. */
+		tids_forget(t);
+		return;
+	}
+	for (size_t i = 0; i < t->n; i++) {
+		if (t->v[i].inner == inner) {
+			t->v[i].host = host;
+			return;
+		}
+	}
+	/* A new id: its first fault will ask for it. */
+}
+
 pid_t tids_host(struct tids *t, pid_t ns_tid)
 {
 	uint64_t now;

@@ -29,6 +29,11 @@ bool tids_same_namespace(const struct tids *t);
  * A hit costs a look-up; a miss reads /proc, at most once a millisecond.
  */
 pid_t tids_host(struct tids *t, pid_t ns_tid);
+/*
+ * A thread was made: its id may be one that another, now gone, had before.  `host` is
+ * its id in our namespace.
+ */
+void tids_born(struct tids *t, pid_t host);
 /* Forget all pairs (after an exec, or when a thread id may have been reused). */
 void tids_forget(struct tids *t);
 

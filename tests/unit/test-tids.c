@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Tids: our own namespace, and a child in one of its own. */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "suite.h"
@@ -97,11 +100,111 @@ static void test_other(void)
 	tids_forget(t);
 	usleep(2000);
 	CU_ASSERT_EQUAL(tids_host(t, 1), pid);
+	/* Another thread has that id now: here it is the same, and stays known. */
+	tids_born(t, pid);
+	CU_ASSERT_EQUAL(tids_host(t, 1), pid);
+	/* One that has gone before it could be asked makes all of them doubtful. */
+	tids_born(t, pid + 100000);
+	usleep(2000);
+	CU_ASSERT_EQUAL(tids_host(t, 1), pid);
 	close(hold);
 	wait(NULL);
-	tids_forget(t);
+	tids_born(t, pid);
 	usleep(2000);
 	CU_ASSERT_EQUAL(tids_host(t, 1), 0);
+	tids_free(t);
+	close(fd);
+}
+
+struct inner {
+	int order[2], answer[2];
+	int answers;
+};
+
+static void *rest(void *arg)
+{
+	(void)arg;
+	pause();
+	return NULL;
+}
+
+static void *answer_id(void *arg)
+{
+	struct inner *in = arg;
+	pid_t me = gettid();
+
+	/* The last thread of this id was joined, which is not yet gone. */
+	if (me != 77)
+		return NULL;
+	in->answers++;
+	if (write(in->answer[1], &me, sizeof(me)) == sizeof(me) && !read(in->order[0], &me, 1))
+		pause();
+	return NULL;
+}
+
+/* Twice a thread of id 77 in a namespace of our own; a byte ends the first one. */
+static void be_inner(struct inner *in)
+{
+	pthread_t other, t;
+
+	if (pthread_create(&other, NULL, rest, NULL))
+		_exit(1);
+	while (in->answers < 2) {
+		int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+
+		if (fd < 0 || write(fd, "76", 2) != 2 || close(fd) ||
+		    pthread_create(&t, NULL, answer_id, in) || pthread_join(t, NULL))
+			_exit(1);
+	}
+	_exit(0);
+}
+
+/* The thread's id in our namespace: the greatest, for ids go up. */
+static pid_t last_thread(pid_t pid)
+{
+	char path[32];
+	struct dirent *e;
+	long last = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	d = opendir(path);
+	while (d && (e = readdir(d)))
+		if (strtol(e->d_name, NULL, 10) > last)
+			last = strtol(e->d_name, NULL, 10);
+	if (d)
+		closedir(d);
+	return (pid_t)last;
+}
+
+static void test_reused(void)
+{
+	struct inner in = { .answers = 0 };
+	struct tids *t;
+	pid_t pid, first, inner;
+	bool same;
+	int fd;
+
+	CU_ASSERT_FATAL(!pipe(in.order) && !pipe(in.answer));
+	pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+	if (!pid)
+		be_inner(&in);
+	CU_ASSERT_FATAL(pid > 0);
+	fd = open_proc(pid);
+	CU_ASSERT_EQUAL_FATAL(tids_same(fd, &same), 0);
+	CU_ASSERT_EQUAL_FATAL(tids_new(&t, fd, same), 0);
+	CU_ASSERT_FATAL(read(in.answer[0], &inner, sizeof(inner)) == sizeof(inner));
+	CU_ASSERT_EQUAL(inner, 77);
+	first = last_thread(pid);
+	CU_ASSERT_EQUAL(tids_host(t, 77), first);
+	CU_ASSERT_FATAL(write(in.order[1], "x", 1) == 1);
+	CU_ASSERT_FATAL(read(in.answer[0], &inner, sizeof(inner)) == sizeof(inner));
+	CU_ASSERT_EQUAL(inner, 77);
+	CU_ASSERT_NOT_EQUAL(last_thread(pid), first);
+	tids_born(t, last_thread(pid));
+	CU_ASSERT_EQUAL(tids_host(t, 77), last_thread(pid));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 	tids_free(t);
 	close(fd);
 }
@@ -124,6 +227,7 @@ static const struct suite_test tests[] = {
 	{ "our namespace", test_same },
 	{ "a process that has gone", test_gone },
 	{ "another namespace", test_other },
+	{ "an id that comes back", test_reused },
 };
 
 SUITE_MAIN("tids", tests)
