@@ -10,8 +10,13 @@
 same() {
 	local program=$T/memory-$1 name=$2 status
 	shift 2
-	(cd "$D" && timeout 60 "$program" "$name" >alone.out 2>&1 </dev/null)
-	status=$?
+	if [ "${ALONE:-yes}" = yes ]; then
+		(cd "$D" && timeout 60 "$program" "$name" >alone.out 2>&1 </dev/null)
+		status=$?
+	else
+		: >"$D/alone.out"
+		status=${ENDS:-0}
+	fi
 	if [ "$status" = 77 ]; then
 		# shellcheck disable=SC2046
 		skip $(sed -n 's/^SKIP //p' "$D/alone.out")
@@ -89,5 +94,99 @@ case_proc_mem() {
 	same kernel procmem || return
 	grep -q '^procmem written' "$D/alone.out" || wrong "unwatched: $(tail -n 2 "$D/alone.out")"
 }
+
+# gdb sets a word and unmaps a mapping by a call that it makes the target do.
+debugger() {
+	timeout 40 gdb -q -batch -nx -iex 'set auto-load no' -p "$PID" \
+		-ex 'set var debug.word = 1000000' \
+		-ex 'print ((int (*)(void *, unsigned long))munmap)((void *)debug.map, 65536)' \
+		-ex 'set var debug.done = 1' >"$D/gdb.out" 2>&1 ||
+		wrong "gdb: $(tail -n 3 "$D/gdb.out")"
+}
+case_unmapped_by_a_debugger() {
+	MEANWHILE=debugger ALONE=no same kernel debugged
+}
+
+# ---- large, merged, swapped, moved, dumped -----------------------------------
+
+case_huge_pages() { same huge thp; }
+case_moved_pages() { same huge moved; }
+
+# set_file FILE VALUE: until the case is over; 1 if it cannot be set.
+set_file() {
+	local was
+	was=$(cat "$1") || return
+	RESTORE+=("$1" "${was##*[}")
+	echo "$2" 2>/dev/null >"$1"
+}
+restore_files() {
+	while [ "${#RESTORE[@]}" -gt 0 ]; do
+		echo "${RESTORE[-1]%]*}" 2>/dev/null >"${RESTORE[-2]}"
+		unset 'RESTORE[-1]' 'RESTORE[-1]'
+	done
+}
+RESTORE=()
+trap 'restore_files; swap_off; cleanup; rm -rf "$W"' EXIT
+
+case_huge_pages_of_the_pool() {
+	local rc
+	set_file /proc/sys/vm/nr_hugepages $(($(cat /proc/sys/vm/nr_hugepages) + 8)) ||
+		{ skip no-hugepages 'vm.nr_hugepages cannot be set'; return; }
+	same huge hugetlb
+	rc=$?
+	restore_files
+	return $rc
+}
+
+case_merged_pages() {
+	local rc
+	set_file /sys/kernel/mm/ksm/run 1 && set_file /sys/kernel/mm/ksm/sleep_millisecs 5 &&
+		set_file /sys/kernel/mm/ksm/pages_to_scan 2000 ||
+		{ restore_files; skip no-ksm '/sys/kernel/mm/ksm cannot be set'; return; }
+	same huge ksm
+	rc=$?
+	restore_files
+	return $rc
+}
+
+SWAP=
+swap_off() {
+	[ -z "$SWAP" ] || swapoff "$SWAP"
+	SWAP=
+}
+case_swapped_pages() {
+	local rc
+	dd if=/dev/zero of="$W/swap" bs=1M count=32 2>"$D/dd.err" && chmod 600 "$W/swap" &&
+		mkswap "$W/swap" >"$D/mkswap.out" 2>&1 && swapon "$W/swap" 2>"$D/swapon.err" ||
+		{ rm -f "$W/swap"; skip no-swap "$(tail -n 1 "$D/swapon.err")"; return; }
+	SWAP=$W/swap
+	same huge swap
+	rc=$?
+	swap_off
+	rm -f "$W/swap"
+	return $rc
+}
+
+# The dump of a target that is watched holds what it would hold otherwise.
+dump_of() {
+	local at core
+	core=$(echo "$D"/core*)
+	[ -s "$core" ] || wrong "no dump" || return
+	at=$(sed -n 's/^core //p' "$D/$1")
+	gdb -q -batch -nx -iex 'set auto-load no' "$T/memory-huge" "$core" \
+		-ex "dump binary memory $D/part 0x$at (0x$at + 2048 * 4096)" >"$D/gdb.out" 2>&1
+	[ "$(stat -c %s "$D/part")" = $((2048 * 4096)) ] || wrong "a part is missing: $(tail -n 2 "$D/gdb.out")" || return
+	[ "$(tr -d c <"$D/part" | wc -c)" = 4096 ] && [ "$(tr -d cd <"$D/part" | wc -c)" = 0 ] ||
+		wrong "the dump holds something else" || return
+	rm -f "$D/part" "$core"
+}
+dumps() {
+	[ "$(cat /proc/sys/kernel/core_pattern)" = core ] || { skip no-core 'kernel.core_pattern is not core'; return; }
+	local at
+	ENDS=132 BEFORE='dump_of alone.out' same huge core "$@" || return
+	dump_of target.out
+}
+case_dumped_memory() { cd "$D" && dumps; }
+case_dumped_memory_and_missing_pages() { cd "$D" && dumps --mode write,missing; }
 
 run_cases "$@"

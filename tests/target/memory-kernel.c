@@ -236,26 +236,28 @@ static void procmem_case(void)
 	fact_wrote(at_page(p, 1), 1, self());
 }
 
-/* The symbols below are for a debugger: it sets one, and unmaps the other. */
-static volatile uint64_t debug_word __attribute__((aligned(PAGE)));
-static char *volatile debug_map;
-static volatile int debug_done;
+/* For a debugger: it sets the word, unmaps the mapping, and says that it is done. */
+static struct {
+	volatile uint64_t word;
+	char *volatile map;
+	volatile int done;
+} debug __attribute__((aligned(PAGE)));
 
 static void debugged_case(void)
 {
-	debug_map = map_anon(16);
-	fill(debug_map, 16);
-	debug_word = 1;
+	debug.map = map_anon(16);
+	fill(debug.map, 16);
+	debug.word = 1;
 	gate();
-	for (int i = 0; i < 3000 && !debug_done; i++) {
-		debug_word++;		/* so that its page is not armed */
+	for (int i = 0; i < 3000 && !debug.done; i++) {
+		debug.word++;		/* so that its page is not armed */
 		usleep(5000);
 	}
-	must(debug_done, "no debugger came");
-	must(debug_word >= 1000000, "the debugger did not set the word");
-	fact_event(debug_map, 16, "unmap");
-	must(mmap(debug_map, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
-		  0) == debug_map, "it is still mapped");
+	must(debug.done, "no debugger came");
+	must(debug.word >= 1000000, "the debugger did not set the word");
+	fact_event(debug.map, 16, "unmap");
+	must(mmap(debug.map, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+		  0) == debug.map, "it is still mapped");
 }
 
 static const struct memory_case cases[] = {
