@@ -183,7 +183,15 @@ $(O)/tests/judge/judge: $(judge_o) $(rooms)
 	$(call say,LD,$@)
 	$(quiet)$(link) -o $@ $^ $(libs) $(LDLIBS)
 
-tests_built = $(call program,$(unit_c) $(live_c) $(target_c))
+# What is judged knows nothing of pagetap, as any target.
+$(O)/tests/judge/small: tests/judge/small.c | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,TARGET,$<)
+	$(quiet)$(CC) -std=gnu11 -D_GNU_SOURCE $(warnings) -O2 -g -pthread -MMD -MP -MF $@.d -MT $@ \
+		-o $@ $<
+judged = $(O)/tests/judge/judge $(O)/tests/judge/small
+
+tests_built = $(call program,$(unit_c) $(live_c) $(target_c)) $(judged)
 
 tests: all $(tests_built) $(O)/pagetap-faults
 unit: $(call program,$(unit_c))
@@ -195,6 +203,12 @@ check: tests
 # Every case of tests/catalogue.txt with what the tests saw; runs what has not been run.
 catalogue: tests
 	@O='$(O)' CC='$(CC)' MAKE='$(MAKE)' sh tests/catalogue.sh
+
+# So many seeds of a target that knows the truth, each judged page by page.
+SEEDS   ?= 20
+THREADS ?= 4
+judge: all $(judged)
+	@O='$(O)' bash tests/judge/run.sh --seeds $(SEEDS) --threads $(THREADS) $(JUDGE)
 
 bench: all $(call program,$(bench_c) $(target_c))
 	@O='$(O)' bash tests/bench/run.sh
@@ -302,6 +316,7 @@ help:
 	@echo 'make demo       watch a small process for some seconds'
 	@echo 'make check      all tests; T="unit/* live/redis" for some of them'
 	@echo 'make catalogue  every case that must hold, with the result seen'
+	@echo 'make judge      traces against the truth: SEEDS=20 THREADS=4'
 	@echo 'make bench      what watching costs, against not watching'
 	@echo 'make fuzz       each fuzzer for fuzz_seconds=30'
 	@echo 'make lint       every checker, also the slow ones'
@@ -314,4 +329,4 @@ help:
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 .DELETE_ON_ERROR:
-.PHONY: all tests unit check catalogue bench lint fuzz fresh demo deps install uninstall dist clean help aarch64
+.PHONY: all tests unit check judge catalogue bench lint fuzz fresh demo deps install uninstall dist clean help aarch64

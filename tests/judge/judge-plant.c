@@ -148,6 +148,21 @@ void plant_gap_tells(struct judge *j, struct mm *mm, uint64_t page, const struct
 	}
 }
 
+/* Of new memory a gap has been told; it is armed now. */
+void plant_gap_ends(struct judge *j, struct mm *mm, uint64_t page, const struct page *p,
+		    const struct boundary *b)
+{
+	struct slot *s = j->plant == PLANT_LOOK ? truth_slot(j->truth, mm->process, page) : NULL;
+	const struct touch *v = s ? &j->truth->touches[s->first] : NULL;
+
+	for (uint32_t i = s ? s->cursor : 0; s && i < s->n && v[i].t0 < b->t0; i++) {
+		if (v[i].what != TOUCH_WRITE || v[i].t0 <= p->since || v[i].t1 >= b->t0)
+			continue;
+		plant_site(j, PLANT_DROP_GAP, p->seq, 0);
+		return;
+	}
+}
+
 bool plant_apply(struct judge *j, struct record *r, uint32_t seq, struct record *ret_more,
 		 bool *ret_twice)
 {

@@ -29,6 +29,8 @@ static void arm_page(struct judge *j, struct mm *mm, uint64_t page, struct page 
 	}
 	if (p->state == PAGE_SPENT)
 		plant_spent_ends(j, mm, page, p, &s->b);
+	if (p->young)
+		plant_gap_ends(j, mm, page, p, &s->b);
 	page_change(j, mm, page, p, &s->b);
 }
 
@@ -44,12 +46,14 @@ static void on_arm(struct judge *j, struct mm *mm, const struct record *r, uint6
 static void gap_page(struct judge *j, struct mm *mm, uint64_t page, struct page *p, void *arg)
 {
 	const struct spread *s = arg;
+	bool young = p->state == PAGE_FRESH;
 
-	if (p->state == PAGE_FRESH)
+	if (young)
 		plant_gap_tells(j, mm, page, p, &s->b);
 	if (s->r->gap.reason != GAP_RESYNC && s->r->gap.reason != GAP_RING)
 		p->registered = false;
 	page_change(j, mm, page, p, &s->b);
+	p->young = young;
 }
 
 static void on_gap(struct judge *j, struct mm *mm, const struct record *r, uint64_t ts)
@@ -155,7 +159,7 @@ struct seen {
 static void match(struct judge *j, struct mm *mm, struct seen *f)
 {
 	uint32_t tid = (uint32_t)f->r->fault.tid;
-	bool reads = !f->r->fault.write || f->r->fault.via == VIA_PERF;
+	bool reads = !f->r->fault.write || f->r->fault.unsure;
 	uint64_t page = f->r->addr / j->page_size;
 
 	f->touch = touch_match(j, mm, page, f->at, f->at, tid, reads);
@@ -231,8 +235,11 @@ static void spend_page(struct judge *j, struct mm *mm, uint64_t page, struct pag
 static void on_fault(struct judge *j, struct mm *mm, const struct record *r, uint64_t ts)
 {
 	uint64_t page = r->addr / j->page_size;
+	bool held = r->fault.via == VIA_UFFD;
+	/* Nobody waited for what perf saw: its time is the kernel's. */
 	struct seen f = {
-		.r = r, .at = ts - r->fault.lat_ns, .ts = ts,
+		.r = r, .at = held ? ts - r->fault.lat_ns : j->base + r->ts0,
+		.ts = held ? ts : j->base + r->ts0,
 		.first = page - page % r->npages, .last = page - page % r->npages + r->npages,
 	};
 	struct page *p = page_of(j, mm, page);
@@ -241,11 +248,11 @@ static void on_fault(struct judge *j, struct mm *mm, const struct record *r, uin
 	if (!p || !mm->process)
 		return;
 	j->faults++;
-	j->perf += r->fault.via == VIA_PERF;
+	j->perf += !held;
 	match(j, mm, &f);
 	if (!f.touch)
 		unmatched(j, mm, &f, p);
-	if (r->fault.via != VIA_UFFD || !r->fault.write)
+	if (!held || !r->fault.write)
 		return;
 	was_covered = p->state == PAGE_COVERED;
 	if (p->state == PAGE_SPENT && f.touch)

@@ -114,6 +114,7 @@ void page_change(struct judge *j, struct mm *mm, uint64_t page, struct page *p,
 	p->since0 = c.t0;
 	p->since = c.t1;
 	p->again = 0;
+	p->young = false;
 	if (c.to != PAGE_COVERED)
 		p->late = 0;
 	p->seq = j->seq;

@@ -132,6 +132,7 @@ struct page {
 	uint8_t state;
 	bool judged;		/* in an area of the truth now */
 	bool registered;	/* armed once, and not unmapped since */
+	bool young;		/* blind by the gap that told of new memory */
 };
 
 struct chunk {
@@ -285,6 +286,8 @@ void plant_spent_ends(struct judge *j, struct mm *mm, uint64_t page, struct page
 		      const struct boundary *b);
 void plant_gap_tells(struct judge *j, struct mm *mm, uint64_t page, const struct page *p,
 		     const struct boundary *b);
+void plant_gap_ends(struct judge *j, struct mm *mm, uint64_t page, const struct page *p,
+		    const struct boundary *b);
 /* Plants each kind, or one, that often; how many were not found. */
 int plants_run(struct truth *t, const char *path, enum plant only, unsigned int each);
 

@@ -1,0 +1,26 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# judge: traces held against the truth of their target, page by page; and faults that
+# are planted into them, each of which the judge must find.
+# limit: 400
+. "$(dirname "$0")/lib.sh"
+
+# judged SEEDS FIRST OPTIONS...: what run.sh says, in the log too.
+judged() {
+	local seeds=$1 first=$2
+	shift 2
+	TMPDIR=$D JUDGE_LIMIT=100 bash "$SRC/tests/judge/run.sh" --seeds "$seeds" --first "$first" "$@" \
+		>"$D/judge.out" 2>&1
+	local rc=$?
+	sed 's/^/  /' "$D/judge.out"
+	[ "$rc" = 0 ] || wrong "$(tail -n 1 "$D/judge.out")"
+}
+
+case_writes_of_four_threads() { judged 2 1 --threads 4 --ops 8000; }
+case_rearmed_all_the_time() { judged 1 11 --threads 3 --ops 5000 --rearm 2; }
+# Written faster than armed again: most writes are of pages that are spent.
+case_rarely_rearmed() { judged 1 21 --threads 2 --ops 8000 --rearm 200 --require 10; }
+case_planted_faults_are_found() { judged 2 31 --threads 4 --ops 5000 --plants 2; }
+
+run_cases "$@"
