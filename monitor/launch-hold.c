@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
+#include <sys/ioctl.h>
 
 #include "base/cleanup.h"
 #include "compat/sys.h"
@@ -43,4 +44,12 @@ int launch_hold(pid_t pid)
 	    fcntl(fd, F_SETFL, O_ASYNC) < 0)
 		return -errno;
 	return steal_fd(&fd);
+}
+
+void launch_hold_done(int *fd)
+{
+	/* A process that we have forked since may hold a copy a moment longer. */
+	if (*fd >= 0)
+		ioctl(*fd, PERF_EVENT_IOC_DISABLE, 0);
+	close_fd(fd);
 }

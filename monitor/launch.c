@@ -160,7 +160,7 @@ int launch_exec(struct launch *l)
 	 */
 	kill(l->pid, SIGSTOP);
 	await_stop(l->pid);
-	close_fd(&l->hold);
+	launch_hold_done(&l->hold);
 	return 0;
 }
 

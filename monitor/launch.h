@@ -58,6 +58,8 @@ void launch_end(struct launch *l);
  * descriptor to keep until it has, or -errno where perf events are not allowed.
  */
 int launch_hold(pid_t pid);
+/* It has stopped, and shall not again; closes. */
+void launch_hold_done(int *fd);
 
 /* The exit status that stands for a failure before the COMMAND: 125, 126, 127. */
 int launch_status(int error);
