@@ -51,7 +51,7 @@ _pagetap_value() {
 	--mode) _pagetap_list 'write missing minor' "$cur" ;;
 	--engine) _pagetap_words 'sync' "$cur" ;;
 	--color) _pagetap_words 'auto always never' "$cur" ;;
-	-a | --address | -d | --duration | -n | --count | --rearm | --ring | --max-processes | --watchdog) ;;
+	-a | --address | -d | --duration | -n | --count | --max-size | --rearm | --ring | --max-processes | --watchdog) ;;
 	*) return 1 ;;
 	esac
 }
@@ -83,8 +83,8 @@ _pagetap() {
 	case $command in
 	record)
 		_pagetap_words "-p --pid -o --output -f --follow -e --events -m --mapping
-			-a --address -d --duration -n --count --engine --mode --rearm --ring
-			--max-processes --watchdog --strict $common --" "$cur"
+			-a --address -d --duration -n --count --max-size --engine --mode --rearm
+			--ring --max-processes --watchdog --strict $common --" "$cur"
 		;;
 	map)
 		_pagetap_words "-p --pid -m --mapping -a --address --mode -J --json

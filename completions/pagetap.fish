@@ -50,6 +50,7 @@ complete -c pagetap -n $record -s m -l mapping -x -a 'heap stack anon shmem huge
 complete -c pagetap -n $record -s a -l address -x -d 'only this range of addresses'
 complete -c pagetap -n $record -s d -l duration -x -d 'stop after so many seconds'
 complete -c pagetap -n $record -s n -l count -x -d 'stop after so many faults'
+complete -c pagetap -n $record -l max-size -x -d 'stop when the output is so large'
 complete -c pagetap -n $record -l engine -x -a sync -d 'how faults are seen'
 complete -c pagetap -n $record -l mode -x -a '(__pagetap_list write missing minor)' -d 'what to report'
 complete -c pagetap -n $record -l rearm -x -d 'protect again each so many ms'

@@ -145,6 +145,7 @@ static int attach(struct demo *d, uint64_t features)
 		.duration_ns = d->a.duration_ns,
 		.watchdog_ns = SESSION_WATCHDOG_NS,
 		.output_fd = -1,
+		.limit_fd = -1,
 	};
 	struct session_summary none = { 0 }, now;
 	struct pagetap_failure f = { 0 };
@@ -160,7 +161,7 @@ static int attach(struct demo *d, uint64_t features)
 	r = signals_take(&d->signal_fd, &old);
 	o.signal_fd = d->signal_fd;
 	if (!r)
-		r = recording_start(&d->rec, &o, RING, features, argv, &output);
+		r = recording_start(&d->rec, &o, RING, 0, features, argv, &output);
 	if (r < 0)
 		return failed("cannot start recording", r);
 	session_on_tick(d->rec.session, summary_tick, NULL);

@@ -33,7 +33,7 @@ struct record_args {
 	struct target_args targets;
 	struct filter_args filter;
 	const char *output;
-	uint64_t duration_ns, max_faults, rearm_ms, ring, watchdog_ns, max_processes;
+	uint64_t duration_ns, max_faults, max_bytes, rearm_ms, ring, watchdog_ns, max_processes;
 	bool follow, strict;
 	char **command;			/* NULL: -p */
 	const char *const *argv;
@@ -88,6 +88,8 @@ static const struct option_spec options[] = {
 	{ 'd', "duration", "SEC", "stop after so many seconds", OPTION_SECONDS, AT(duration_ns) },
 	{ 'n', "count", "COUNT", "stop after so many faults", OPTION_NUMBER, AT(max_faults),
 	  .min = 1 },
+	{ 0, "max-size", "SIZE", "stop when the output is so large (10M, 2G)", OPTION_SIZE,
+	  AT(max_bytes), .min = WRITER_LIMIT_MIN },
 	{ 0, "engine", "ENGINE", "sync: each fault waits for its answer", OPTION_PARSE,
 	  .parse = parse_engine },
 	{ 0, "mode", "MODE,...", "write, missing, minor (default: write)", OPTION_PARSE,
@@ -225,6 +227,7 @@ static int start(struct run *run)
 		.watchdog_ns = a->watchdog_ns,
 		.max_processes = (unsigned int)a->max_processes,
 		.output_fd = -1,
+		.limit_fd = -1,
 	};
 	bool output;
 	int r;
@@ -232,7 +235,8 @@ static int start(struct run *run)
 	r = signals_take(&run->signal_fd, &run->old_mask);
 	o.signal_fd = run->signal_fd;
 	if (!r)
-		r = recording_start(&run->rec, &o, a->ring, run->features, a->argv, &output);
+		r = recording_start(&run->rec, &o, a->ring, a->max_bytes,
+				    run->features, a->argv, &output);
 	if (!r)
 		session_on_tick(run->rec.session, summary_tick, NULL);
 	if (r < 0 && output)

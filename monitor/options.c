@@ -45,6 +45,27 @@ bool options_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 	return v >= min && (!max || v <= max);
 }
 
+bool options_size(const char *text, uint64_t min, uint64_t *ret)
+{
+	size_t n = strlen(text);
+	unsigned int shift = 0;
+	char digits[24];
+	uint64_t v;
+
+	if (n && strchr("KMG", text[n - 1])) {
+		shift = text[n - 1] == 'K' ? 10 : text[n - 1] == 'M' ? 20 : 30;
+		n--;
+	}
+	if (n >= sizeof(digits))
+		return false;
+	memcpy(digits, text, n);
+	digits[n] = '\0';
+	if (!options_number(digits, 0, 0, &v) || v > UINT64_MAX >> shift)
+		return false;
+	*ret = v << shift;
+	return *ret >= min;
+}
+
 bool options_seconds(const char *text, uint64_t *ret_ns)
 {
 	uint64_t whole = 0, part = 0, unit = NSEC_PER_SEC;
@@ -144,6 +165,11 @@ static int set_value(const struct option_spec *o, const char *shown, void *into,
 		if (options_number(arg, o->min, o->max, member))
 			return 0;
 		return no_number(o, shown, arg, e);
+	case OPTION_SIZE:
+		if (options_size(arg, o->min, member))
+			return 0;
+		return options_wrong(e, "option %s: '%s' is not a size of %llu bytes or more (such "
+				     "as 512K, 10M or 2G)", shown, arg, (unsigned long long)o->min);
 	case OPTION_SECONDS:
 		if (options_seconds(arg, member))
 			return 0;

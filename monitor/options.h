@@ -30,6 +30,7 @@ enum option_type {
 	OPTION_TEXT,		/* const char *: borrowed from argv, never empty */
 	OPTION_WORD,		/* const char *: one of `words` */
 	OPTION_NUMBER,		/* uint64_t, decimal, min..max; max 0 = no upper limit */
+	OPTION_SIZE,		/* uint64_t: bytes, given with or without K, M, G; min */
 	OPTION_SECONDS,		/* uint64_t: nanoseconds, given as seconds with decimals */
 	OPTION_PARSE,		/* what `parse` makes of it; may be repeated */
 };
@@ -73,6 +74,8 @@ int options_wrong(struct options_error *e, const char *fmt, ...)
 
 /* Decimal digits only.  False: no number, or not in min..max (max 0: no limit). */
 bool options_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
+/* "65536", "64K", "10M", "2G" (powers of 1024): in bytes, at least min. */
+bool options_size(const char *text, uint64_t min, uint64_t *ret);
 /* "12", "0.25": in nanoseconds, at least 1 ms, at most 10 years. */
 bool options_seconds(const char *text, uint64_t *ret_ns);
 /*

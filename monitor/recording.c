@@ -32,7 +32,8 @@ static uint32_t power_of_two(uint64_t n)
 }
 
 int recording_start(struct recording *rec, const struct session_opts *opts, uint64_t slots,
-		    uint64_t features, const char *const *argv, bool *ret_output)
+		    uint64_t max_bytes, uint64_t features, const char *const *argv,
+		    bool *ret_output)
 {
 	struct session_opts o = *opts;
 	int r;
@@ -52,6 +53,8 @@ int recording_start(struct recording *rec, const struct session_opts *opts, uint
 	o.agent = rec->agent;
 	o.base_ns = rec->head.header.base_mono_ns;
 	o.output_fd = writer_fd(rec->writer);
+	o.limit_fd = writer_full_fd(rec->writer);
+	writer_limit(rec->writer, max_bytes);
 	return session_new(&rec->session, &o);
 }
 

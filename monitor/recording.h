@@ -46,12 +46,14 @@ int recording_output(struct recording *rec, const char *path);
 
 /*
  * opts: filter, kinds and limits; queue, base and descriptors are set here.
- * slots: of the queue, rounded up to a power of two.  features: of this kernel.
+ * slots: of the queue, rounded up to a power of two.  max_bytes: of the output, 0 as
+ * many as it takes.  features: of this kernel.
  * *ret_output: the error is one of the output, not of the monitor.
  * Call with every signal that signal_fd gives blocked.
  */
 int recording_start(struct recording *rec, const struct session_opts *opts, uint64_t slots,
-		    uint64_t features, const char *const *argv, bool *ret_output);
+		    uint64_t max_bytes, uint64_t features, const char *const *argv,
+		    bool *ret_output);
 
 /*
  * Free the targets, then write what is queued; after a second SIGINT, or a SIGTERM

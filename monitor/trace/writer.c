@@ -27,13 +27,16 @@
 #define FLUSH_PERIOD NSEC_PER_SEC
 /* With drop: how long a slow reader may still take over the last lines. */
 #define HURRY_MS 500
+/* `lost`, the final stats and `detach`, with room to spare. */
+#define LAST_WORDS_MAX (4 * RECORD_LINE_MAX)
 
 struct writer {
 	struct queue *queue;	/* borrowed */
 	struct sink *sink;	/* borrowed */
 	uint32_t page_size;
-	int failed, done;	/* eventfds */
+	int failed, done, full;	/* eventfds */
 	atomic_bool drop;
+	_Atomic uint64_t limit;	/* 0: none */
 	pthread_t thread;
 
 	/* The thread's. */
@@ -44,6 +47,7 @@ struct writer {
 	uint64_t lines;		/* made, the header included */
 	struct account account;
 	uint64_t last_ts;
+	bool at_limit;
 	struct record final, detach;	/* last words, once the output has failed */
 	int error;
 };
@@ -105,6 +109,28 @@ static void mark(struct writer *w)
 		account_mark(&w->account, bytes, w->lines);
 }
 
+/* The two that tell how it ended. */
+static bool is_last_word(const struct record *r)
+{
+	return r->kind == RECORD_DETACH || (r->kind == RECORD_STATS && r->stats.final);
+}
+
+/* Would a line of n bytes take the room of what is to be said at the end? */
+static bool is_too_much(struct writer *w, const struct record *r, uint64_t n)
+{
+	uint64_t limit = atomic_load_explicit(&w->limit, memory_order_relaxed);
+
+	/* What compression makes of the lines in hand is not known yet. */
+	n = sink_framed(w->sink) ? 0 : n + w->len;
+	if (!limit || is_last_word(r) || r->kind == RECORD_LOST)
+		return false;
+	if (!w->at_limit && sink_bytes(w->sink) + n + LAST_WORDS_MAX > limit) {
+		w->at_limit = true;
+		signal_fd(w->full);
+	}
+	return w->at_limit;
+}
+
 static void put_line(struct writer *w, const struct record *r)
 {
 	int64_t n;
@@ -113,7 +139,7 @@ static void put_line(struct writer *w, const struct record *r)
 		w->oldest = clock_now();
 	n = record_format(r, w->account.seq + 1, w->page_size, w->buf + w->len,
 			  RECORD_TEXT_LINE_MAX);
-	if (n < 0) {
+	if (n < 0 || is_too_much(w, r, (uint64_t)n)) {
 		account_lose(&w->account, r);
 		return;
 	}
@@ -130,12 +156,6 @@ static void declare_lost(struct writer *w, uint64_t ts)
 	struct record lost = account_declare(&w->account, ts);
 
 	put_line(w, &lost);
-}
-
-/* The two that tell how it ended. */
-static bool is_last_word(const struct record *r)
-{
-	return r->kind == RECORD_DETACH || (r->kind == RECORD_STATS && r->stats.final);
 }
 
 /* The output has failed: count, and keep what is to be said at its end. */
@@ -160,13 +180,15 @@ static void take(struct writer *w, struct record *r)
 		return;
 	}
 	account_take(a, r);
-	if (atomic_load_explicit(&w->drop, memory_order_relaxed) && !is_last_word(r) &&
-	    r->kind != RECORD_LOST) {
+	if ((atomic_load_explicit(&w->drop, memory_order_relaxed) ||
+	     w->at_limit) &&
+	    !is_last_word(r) && r->kind != RECORD_LOST) {
 		account_lose(a, r);
 		record_release(r);
 		return;
 	}
-	if (a->lost)
+	/* At the limit once for all, when no more can be lost. */
+	if (a->lost && (!w->at_limit || is_last_word(r)))
 		declare_lost(w, r->ts);
 	/* Whoever made it did not know what is lost behind the queue. */
 	if (r->kind == RECORD_STATS)
@@ -262,6 +284,7 @@ static struct writer *writer_free(struct writer *w)
 {
 	close_fd(&w->failed);
 	close_fd(&w->done);
+	close_fd(&w->full);
 	free(w->buf);
 	free(w);
 	return NULL;
@@ -312,7 +335,8 @@ int writer_start(struct writer **ret, struct queue *q, struct sink *s,
 	w->buf = malloc(BATCH_BYTES + RECORD_TEXT_LINE_MAX);
 	w->failed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (w->failed < 0 || w->done < 0 || !w->buf)
+	w->full = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->failed < 0 || w->done < 0 || w->full < 0 || !w->buf)
 		r = w->buf ? -errno : -ENOMEM;
 	else
 		r = write_header(w, h);
@@ -324,6 +348,16 @@ int writer_start(struct writer **ret, struct queue *q, struct sink *s,
 	}
 	*ret = w;
 	return 0;
+}
+
+void writer_limit(struct writer *w, uint64_t bytes)
+{
+	atomic_store(&w->limit, bytes);
+}
+
+int writer_full_fd(const struct writer *w)
+{
+	return w->full;
 }
 
 int writer_fd(const struct writer *w)

@@ -39,6 +39,15 @@ int writer_start(struct writer **ret, struct queue *q, struct sink *s,
 /* An eventfd that becomes readable when the output has failed. */
 int writer_fd(const struct writer *w);
 /*
+ * The output shall not grow beyond so many bytes (0: as far as it likes), what is
+ * said at the end included.  When it is almost there writer_full_fd() becomes readable,
+ * and from then on only the last words are written; the others are said to be lost.
+ * Compressed, the bytes count that have come out, so that it may grow by a frame.
+ */
+#define WRITER_LIMIT_MIN (16u << 10)
+void writer_limit(struct writer *w, uint64_t bytes);
+int writer_full_fd(const struct writer *w);
+/*
  * An eventfd that becomes readable when the queue has been closed and everything is
  * written (or has failed): a caller that must stay responsive while a slow reader
  * takes its time waits for it before writer_finish().

@@ -29,7 +29,10 @@
 #define NAMING_RETRY (2 * NSEC_PER_MSEC)
 
 /* What a descriptor in the epoll set is; the space's own two are told by its address. */
-enum { TAG_SIGNAL = 1, TAG_OUTPUT, TAG_PROCWATCH, TAG_AGENT, TAG_WITNESS, TAG_GUARD, TAG_NR };
+enum {
+	TAG_SIGNAL = 1, TAG_OUTPUT, TAG_LIMIT, TAG_PROCWATCH, TAG_AGENT, TAG_WITNESS, TAG_GUARD,
+	TAG_NR,
+};
 #define TAG_PIDFD UINT64_C(1)
 
 static int watch_fd(struct session *s, int fd, uint64_t tag)
@@ -94,6 +97,8 @@ static int open_parts(struct session *s)
 		r = watch_fd(s, s->opts.signal_fd, TAG_SIGNAL);
 	if (!r)
 		r = watch_fd(s, s->opts.output_fd, TAG_OUTPUT);
+	if (!r)
+		r = watch_fd(s, s->opts.limit_fd, TAG_LIMIT);
 	if (!r)
 		r = watch_fd(s, agent_fd(s->opts.agent), TAG_AGENT);
 	return r;
@@ -288,6 +293,8 @@ static void dispatch(struct session *s, const struct epoll_event *ev, int n, uin
 			on_signal(s);
 		else if (tag == TAG_OUTPUT)
 			session_stop(s, DETACH_ERROR);
+		else if (tag == TAG_LIMIT)
+			session_stop(s, DETACH_LIMIT);
 		else if (tag == TAG_PROCWATCH)
 			procs = true;
 		else if (tag == TAG_AGENT)

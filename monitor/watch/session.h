@@ -42,6 +42,7 @@ struct session_opts {
 	struct queue *queue;		/* borrowed */
 	struct agent *agent;		/* borrowed; NULL: programs after exec are not followed */
 	int output_fd;			/* readable = output failed (writer_fd); -1 none */
+	int limit_fd;			/* readable = it is as large as it may be; -1 none */
 	int signal_fd;			/* the caller's: INT TERM HUP USR1 CHLD; -1 none */
 };
 

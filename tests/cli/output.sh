@@ -90,6 +90,25 @@ case_compressed() {
 	fine
 }
 
+# No larger than it may be, and told how it ended.
+case_max_size() {
+	load || return
+	says 0 "pagetap: detached from $TARGET (writer), which runs on" \
+		"$PAGETAP" record -p "$TARGET" --rearm 10 --max-size 300K -d 60 -o "$D/t.ndjson" || return
+	local size
+	size=$(stat -c %s "$D/t.ndjson")
+	[ "$size" -le 307200 ] && [ "$size" -gt 200000 ] || wrong "$size bytes" || return
+	[ "$(tail -n 1 "$D/t.ndjson" | jq -c '[.ev, .reason, .clean]')" = '["detach","limit",true]' ] ||
+		wrong "the end: $(tail -n 1 "$D/t.ndjson")" || return
+	valid "$D/t.ndjson" || return
+	says 0 "pagetap: detached from $TARGET (writer), which runs on" \
+		"$PAGETAP" record -p "$TARGET" --rearm 10 --max-size 16K -d 60 -o "$D/c.ndjson.zst" || return
+	size=$(stat -c %s "$D/c.ndjson.zst")
+	[ "$size" -gt 10000 ] && [ "$size" -lt 300000 ] || wrong "$size bytes, compressed" || return
+	valid "$D/c.ndjson.zst" || return
+	fine
+}
+
 # A name that a shell would take apart is quoted in what to run next.
 case_awkward_name() {
 	load || return

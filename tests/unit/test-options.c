@@ -142,6 +142,27 @@ static void test_wrong(void)
 	}
 }
 
+static void test_sizes(void)
+{
+	uint64_t v = 7;
+
+	CU_ASSERT(options_size("4096", 1, &v) && v == 4096);
+	CU_ASSERT(options_size("64K", 1, &v) && v == 65536);
+	CU_ASSERT(options_size("3M", 1, &v) && v == 3u << 20);
+	CU_ASSERT(options_size("17179869183G", 1, &v) && v == UINT64_C(17179869183) << 30);
+	v = 7;
+	CU_ASSERT_FALSE(options_size("17179869184G", 1, &v));
+	CU_ASSERT_FALSE(options_size("", 0, &v));
+	CU_ASSERT_FALSE(options_size("K", 0, &v));
+	CU_ASSERT_FALSE(options_size("1k", 0, &v));
+	CU_ASSERT_FALSE(options_size("1KB", 0, &v));
+	CU_ASSERT_FALSE(options_size("-1K", 0, &v));
+	CU_ASSERT_FALSE(options_size("0.5M", 0, &v));
+	CU_ASSERT_EQUAL(v, 7);
+	CU_ASSERT_FALSE(options_size("99999999999999999999999999K", 0, &v));
+	CU_ASSERT_FALSE(options_size("15", 16, &v));
+}
+
 static void test_numbers(void)
 {
 	uint64_t v;
@@ -226,6 +247,7 @@ static const struct suite_test tests[] = {
 	{ "-h and --help", test_help },
 	{ "every wrong usage has its words", test_wrong },
 	{ "numbers", test_numbers },
+	{ "sizes", test_sizes },
 	{ "seconds", test_seconds },
 	{ "comma lists", test_lists },
 	{ "help from the table", test_help_text },

@@ -101,6 +101,38 @@ static void test_last_words(void)
 	fail_and_tell(path_zst, 300000, DETACH_ERROR);
 }
 
+/* A size not to be exceeded, whatever still comes. */
+static void test_limit(void)
+{
+	struct pollfd p = { .events = POLLIN };
+	struct writer_result res;
+	struct seen s;
+	struct rig g;
+
+	for (uint64_t limit = WRITER_LIMIT_MIN; limit < 1 << 20; limit = limit * 3 + 17) {
+		CU_ASSERT_EQUAL_FATAL(start(&g, path, 8192), 0);
+		writer_limit(g.writer, limit);
+		p.fd = writer_full_fd(g.writer);
+		CU_ASSERT_EQUAL(poll(&p, 1, 0), 0);
+		for (uint64_t i = 1; i <= 6000; i++)
+			push(&g, fault(i));
+		CU_ASSERT_EQUAL(poll(&p, 1, 5000), 1);
+		push(&g, (struct record){ .kind = RECORD_STATS, .ts = 6001,
+					  .stats = { .final = true, .faults = 6000 } });
+		push(&g, (struct record){ .kind = RECORD_DETACH, .ts = 6002,
+					  .detach.reason = DETACH_LIMIT });
+		res = finish(&g, false);
+		CU_ASSERT_EQUAL(res.error, 0);
+		CU_ASSERT(res.bytes <= limit && res.bytes + 8192 > limit);
+		s = look(path);
+		CU_ASSERT(s.header && !s.bad);
+		CU_ASSERT_EQUAL(s.last_kind, RECORD_DETACH);
+		CU_ASSERT_EQUAL(s.detach_reason, DETACH_LIMIT);
+		CU_ASSERT_EQUAL(s.faults + s.lost_faults, 6000);
+		CU_ASSERT_EQUAL(s.stats.lost, s.lost);
+	}
+}
+
 /* Second Ctrl-C while a reader does not read: gone in a second, though not in order. */
 static void test_drop_stuck(void)
 {
@@ -198,6 +230,7 @@ static void test_done_fd(void)
 static const struct suite_test tests[] = {
 	{ "files", test_files },
 	{ "the output fails", test_failing_output },
+	{ "no larger than it may be", test_limit },
 	{ "last words", test_last_words },
 	{ "dropping before a stuck reader", test_drop_stuck },
 	{ "dropping is told", test_drop_is_told },
