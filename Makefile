@@ -189,7 +189,12 @@ $(O)/tests/judge/small: tests/judge/small.c | $(after_deps)
 	$(call say,TARGET,$<)
 	$(quiet)$(CC) -std=gnu11 -D_GNU_SOURCE $(warnings) -O2 -g -pthread -MMD -MP -MF $@.d -MT $@ \
 		-o $@ $<
-judged = $(O)/tests/judge/judge $(O)/tests/judge/small
+$(O)/tests/judge/random: $(wildcard tests/judge/random*.c) tests/judge/random.h \
+			 tests/judge/truth.h | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,TARGET,$@)
+	$(quiet)$(CC) -std=gnu11 -D_GNU_SOURCE $(warnings) -O2 -g -pthread -o $@ $(filter %.c,$^)
+judged = $(O)/tests/judge/judge $(O)/tests/judge/small $(O)/tests/judge/random
 
 tests_built = $(call program,$(unit_c) $(live_c) $(target_c)) $(judged)
 

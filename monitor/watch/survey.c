@@ -129,6 +129,14 @@ struct survey_pass {
 	int64_t differences;
 };
 
+/* Not watched, and not known of until now: what was written there nobody has told. */
+static void admit_unwatched(struct space *s, const struct region *g)
+{
+	if (s->snapshot && (g->prot & RECORD_PROT_WRITE) && g->why != WHY_FILTERED)
+		emit_gap(&s->shared->emit, s->pid, s->mm, s->surveyed, clock_now(), g->r,
+			 GAP_NEW_MAPPING);
+}
+
 static void on_region(void *arg, enum vma_op op, struct region *g)
 {
 	struct survey_pass *p = arg;
@@ -141,6 +149,8 @@ static void on_region(void *arg, enum vma_op op, struct region *g)
 	if (op != VMA_OP_GONE)
 		judge(s, g);
 	emit_vma(&s->shared->emit, s->pid, s->mm, clock_now(), op, g);
+	if (op != VMA_OP_GONE && !g->modes)
+		admit_unwatched(s, g);
 	if (op == VMA_OP_GONE || !g->modes)
 		return;
 	if (g->modes & (WATCH_MODE_MISSING | WATCH_MODE_MINOR))
