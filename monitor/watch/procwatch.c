@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 
 #define RECEIVE_BUFFER (4 << 20)
+/* In one reading; with so many of them nobody is the wiser for the next. */
+#define OVERRUNS_MAX 16
 
 struct procwatch {
 	struct nl_sock *sock;
@@ -184,20 +186,20 @@ int procwatch_fd(const struct procwatch *p)
 int procwatch_read(struct procwatch *p, void (*on)(void *arg, const struct procwatch_event *ev),
 		   void *arg)
 {
-	int r, lost = 0;
+	int r, overruns = 0;
 
 	p->on = on;
 	p->arg = arg;
-	for (;;) {
+	/*
+	 * ENOBUFS comes out of libnl as "Out of memory", and means an overrun; or it is
+	 * out of memory, and then the next try would be no better, nor ever end.
+	 */
+	do {
 		r = nl_recvmsgs_default(p->sock);
-		/* ENOBUFS comes out of libnl as "Out of memory", and means an overrun. */
-		if (r == -NLE_NOMEM)
-			lost = -ENOBUFS;
-		else if (r < 0)
-			break;
-	}
+		overruns += r == -NLE_NOMEM;
+	} while (r >= 0 || (r == -NLE_NOMEM && overruns < OVERRUNS_MAX));
 	p->on = NULL;
-	return lost;
+	return overruns ? -ENOBUFS : 0;
 }
 
 struct procwatch *procwatch_close(struct procwatch *p)

@@ -40,7 +40,8 @@ int procwatch_open(struct procwatch **ret);
 int procwatch_fd(const struct procwatch *p);
 /*
  * Deliver what is queued.  0, or -ENOBUFS if events were lost (how many cannot be
- * told); what follows the loss is delivered all the same.
+ * told, or there was no memory to receive them); what follows the loss is delivered
+ * all the same, now or by the next call.
  */
 int procwatch_read(struct procwatch *p, void (*on)(void *arg, const struct procwatch_event *ev),
 		   void *arg);
