@@ -81,6 +81,7 @@ monitor_c  := $(filter-out monitor/main.c,$(wildcard monitor/*.c monitor/*/*.c))
 unit_c     := $(wildcard tests/unit/test-*.c)
 live_c     := $(wildcard tests/live/*.c)
 target_c   := $(wildcard tests/target/*.c)
+preload_c  := $(wildcard tests/preload/*.c)
 bench_c    := $(wildcard tests/bench/*.c)
 fuzz_c     := $(wildcard tests/fuzz/fuzz-*.c)
 
@@ -198,6 +199,15 @@ judged = $(O)/tests/judge/judge $(O)/tests/judge/small $(O)/tests/judge/random
 
 tests_built = $(call program,$(unit_c) $(live_c) $(target_c)) $(judged)
 
+# Preloaded into the program under test; knows nothing of it either.
+$(O)/tests/preload/%.so: tests/preload/%.c | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,PRELOAD,$<)
+	$(quiet)$(CC) -std=gnu11 -D_GNU_SOURCE $(warnings) -O2 -g -fPIC -shared -o $@ $<
+
+preloads    = $(patsubst %.c,$(O)/%.so,$(preload_c))
+tests: $(preloads)
+
 tests: all $(tests_built) $(O)/pagetap-faults
 unit: $(call program,$(unit_c))
 
@@ -214,6 +224,11 @@ SEEDS   ?= 20
 THREADS ?= 4
 judge: all $(judged)
 	@O='$(O)' bash tests/judge/run.sh --seeds $(SEEDS) --threads $(THREADS) $(JUDGE)
+
+# Every allocation and every system call, each in a run of its own: hours.
+.PHONY: sweep
+sweep: tests
+	@O='$(O)' SWEEP_SECONDS=0 $(O)/tests/live/live-sweep
 
 bench: all $(call program,$(bench_c) $(target_c))
 	@O='$(O)' bash tests/bench/run.sh
@@ -322,6 +337,7 @@ help:
 	@echo 'make check      all tests; T="unit/* live/redis" for some of them'
 	@echo 'make catalogue  every case that must hold, with the result seen'
 	@echo 'make judge      traces against the truth: SEEDS=20 THREADS=4'
+	@echo 'make sweep      every allocation, every system call fails once: hours'
 	@echo 'make bench      what watching costs, against not watching'
 	@echo 'make fuzz       each fuzzer for fuzz_seconds=30'
 	@echo 'make lint       every checker, also the slow ones'

@@ -4,7 +4,8 @@
  * fork again or start a program, and say by their exit status what they found.
  *
  * The parent checks each status and that its own memory did not change with the
- * child's.  The digest depends on seed, pages and work alone.
+ * child's.  With -x it rests between rounds.  The digest depends on seed, pages and
+ * work alone.
  */
 #include <spawn.h>
 #include <sys/mman.h>
@@ -126,6 +127,8 @@ int main(int argc, char **argv)
 		digest = mix(digest ^ one_round(&f, &key));
 		done += BRANCHES;
 		target_count(counter, done);
+		if (f.t.flag)
+			usleep(20000);
 	}
 	printf("ok forks=%" PRIu64 " digest=%016" PRIx64 "\n", done, digest);
 	return 0;
