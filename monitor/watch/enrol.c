@@ -36,7 +36,7 @@ uint64_t enrol_limit(void)
 /* -ESTALE: another mapping stands there now, or it has other bounds. */
 static int still_there(struct space *s, struct range r)
 {
-	struct maps *m = &s->now;
+	struct maps *m = &s->shared->now;
 	int e = s->text_only ? -ENOTTY : maps_query(s->mapsfd, r, SIZE_MAX, m);
 
 	if (e == -ENOTTY)

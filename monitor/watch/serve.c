@@ -9,6 +9,7 @@
  */
 
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -295,16 +296,34 @@ int serve_pending(struct space *s)
 	return r == -ESRCH ? r : 0;
 }
 
+/* Room for a whole batch, before it is read: afterwards it would be too late. */
+static bool pending_room(struct space *s)
+{
+	unsigned int room = s->pending_room * 2;
+	struct space_pending *v;
+
+	if (s->npending + BATCH <= s->pending_room)
+		return true;
+	if (room > SPACE_PENDING_MAX)
+		return false;
+	v = realloc(s->pending, room * sizeof(*v));
+	if (!v)
+		return false;
+	s->pending = v;
+	s->pending_room = room;
+	return true;
+}
+
 int64_t serve(struct space *s, uint64_t woke)
 {
-	static_assert(SPACE_PENDING_MAX >= 2 * BATCH, "room for a batch");
+	static_assert(SPACE_PENDING_MIN >= 2 * BATCH, "room for a batch");
 	struct uffd_msg msgs[BATCH];
 	struct served_batch b = { .n = 0 };
 	int64_t total = 0, n;
 	int r = 0;
 
 	for (int i = 0; i < BATCHES_A_TURN && !r; i++) {
-		if (s->npending + BATCH > SPACE_PENDING_MAX)
+		if (!pending_room(s))
 			break;
 		n = uffd_read(s->uffd, msgs, BATCH);
 		if (n == -EAGAIN)

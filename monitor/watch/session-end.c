@@ -124,6 +124,7 @@ struct session *session_free(struct session *s)
 	close_fd(&s->epoll);
 	close_fd(&s->reserve);
 	emit_done(&s->shared.emit);
+	maps_done(&s->shared.now);
 	resolve_source_close(&s->shared.source);
 	free(s);
 	return NULL;

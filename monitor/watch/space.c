@@ -18,7 +18,8 @@ static struct space *blank(struct space_shared *sh, int uffd, uint64_t features)
 
 	if (!s)
 		return NULL;
-	s->pending = calloc(SPACE_PENDING_MAX, sizeof(*s->pending));
+	s->pending_room = SPACE_PENDING_MIN;
+	s->pending = calloc(SPACE_PENDING_MIN, sizeof(*s->pending));
 	if (!s->pending) {
 		free(s);
 		return NULL;
@@ -231,7 +232,6 @@ struct space *space_free(struct space *s)
 	cover_done(&s->cover);
 	spare_done(&s->spares);
 	maps_done(&s->maps);
-	maps_done(&s->now);
 	tids_free(s->tids);
 	free(s->pending);
 	free(s->todo);

@@ -35,6 +35,7 @@
 struct space_shared {
 	struct emit emit;
 	struct resolve_source source;
+	struct maps now;		/* of enrol.c */
 	const struct watch_filter *filter;
 	struct latency lat, stop;
 	uint32_t next_vma, next_mm;
@@ -65,6 +66,7 @@ struct space_pending {
 	struct event ev;
 	uint64_t woke, read;		/* ns: poll returned, message read */
 };
+#define SPACE_PENDING_MIN 128	/* room from the beginning: most spaces have none */
 #define SPACE_PENDING_MAX 4096
 
 /* Something owed to a range, not before a time. */
@@ -88,10 +90,9 @@ struct space {
 	struct cover cover;
 	struct spares spares;
 	struct maps maps;
-	struct maps now;		/* of enrol.c */
 	struct tids *tids;
 	struct space_pending *pending;
-	unsigned int npending;
+	unsigned int npending, pending_room;
 	struct space_todo *todo;
 	unsigned int todo_head, ntodo, todo_room;
 	uint64_t arm_after;		/* a layout change is under way: not before */

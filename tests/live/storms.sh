@@ -22,12 +22,13 @@ descriptors() {
 	echo $#
 }
 
-# sample PID FILE: the peak of its descriptors, until it ends.
+# sample PID DESCRIPTORS [MEMORY]: the peaks, in files, until it ends.
 sample() {
 	local peak=0 n
 	while ! ended "$1"; do
 		n=$(descriptors "$1")
 		[ "$n" -le "$peak" ] || echo "$((peak = n))" >"$2"
+		[ -z "${3:-}" ] || ! n=$(status_kb "$1" VmHWM) || [ -z "$n" ] || echo "$n" >"$3"
 		sleep 0.05
 	done
 }
@@ -172,6 +173,55 @@ case_1000_programs_a_second() {
 	storm spawner -p 1000 spawn || return
 	# More than can be attached to: those left out are told (EAGAIN).
 	watch_storm 3 -f && calm_after 1 11
+}
+
+# make_cgroup PIDS: one of our own that holds so many; in $GROUP.
+make_cgroup() {
+	local root
+	for root in /sys/fs/cgroup/pids /sys/fs/cgroup /sys/fs/cgroup/unified; do
+		GROUP=$root/pagetap-storm-$$
+		mkdir "$GROUP" 2>/dev/null || continue
+		{ echo "$1" >"$GROUP/pids.max"; } 2>/dev/null && return
+		rmdir "$GROUP"
+	done
+	return 1
+}
+
+# Children of children, until their group may have no more.
+case_a_fork_bomb() {
+	local rc
+	make_cgroup 400 || { skip no-cgroup "no pids cgroup can be made"; return; }
+	bomb_in_group
+	rc=$?
+	cleanup
+	within 10 rmdir "$GROUP" 2>/dev/null || wrong "its processes do not end" || return
+	return $rc
+}
+
+bomb_in_group() {
+	local limit
+	mkfifo "$D/gate"
+	: >"$D/target.out"
+	(
+		echo "$BASHPID" >"$GROUP/cgroup.procs"
+		exec "$T/spawner" -n 3000 -T 60 -g "$D/gate" bomb
+	) >"$D/target.out" 2>&1 </dev/null &
+	TARGET=$!
+	started "$TARGET"
+	within 20 grep -q '^ready' "$D/target.out" || wrong "the target is not ready" || return
+	record "$D/record.err" -p "$TARGET" -f -o "$D/t.ndjson"
+	wait_attached "$TARGET" || return
+	sample "$RECORDER" "$D/peak" "$D/memory" &
+	started $!
+	timeout 5 sh -c "echo >'$D/gate'" || return
+	target_ends "$TARGET" "$D/target.out" '' || return
+	end_of "$RECORDER" 20 || return
+	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
+	limit=$((65536 + 1024))
+	say "$(tail -n 1 "$D/target.out"); memory $(cat "$D/memory") kB of $limit," \
+		"$(cat "$D/peak") descriptors, $(count "$D/t.ndjson" '.ev == "fork"') forks told"
+	[ "$(cat "$D/memory")" -le "$limit" ] || wrong "the monitor took $(cat "$D/memory") kB" || return
+	valid "$D/t.ndjson"
 }
 
 # ---- moves ---------------------------------------------------------------------
