@@ -209,6 +209,8 @@ void session_witness_lost(struct session *s, bool sure)
 
 	if (!s->witness)
 		return;
+	if (witness_prune(s->witness))
+		session_read_witness(s);
 	n = witness_lost(s->witness, sure, &maps);
 	for (struct space *sp = s->spaces; maps && sp; sp = sp->next)
 		sp->reread_due = clock_now();

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -19,6 +20,9 @@
 #define MAPS_RING (64u << 10)
 #define TOUCHES_RING (256u << 10)
 #define PASSES_MAX 16
+/* So many events of threads that have gone may be kept, or as many as there are others. */
+#define PRUNE_MIN 64
+#define POLL_MAX 256
 
 struct cpu {
 	int nr;
@@ -34,10 +38,11 @@ struct witness {
 	struct cpu *cpus;
 	unsigned int ncpus;
 	struct event_pair *events;	/* a thread and CPU each */
-	size_t nevents, room;
+	size_t nevents, room, prune_at;
 	int epoll;
 	bool follow, full;
 	uint64_t lost_maps, lost_touches;	/* told so far */
+	uint64_t gone_maps, gone_touches;	/* lost by events that were closed */
 };
 
 /* "0-3,5": cpus(4) of sysfs, Documentation/admin-guide/cputopology.rst. */
@@ -90,6 +95,7 @@ int witness_open(struct witness **ret, bool follow)
 	if (!w || !nrs)
 		goto out;
 	w->follow = follow;
+	w->prune_at = PRUNE_MIN;
 	w->ncpus = online_cpus(nrs, CPUS_MAX);
 	w->cpus = calloc(w->ncpus, sizeof(*w->cpus));
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -279,6 +285,55 @@ int witness_add(struct witness *w, int taskfd)
 	return n < 0 ? (int)n : 0;
 }
 
+/* Its thread has exited, and none that inherited it is left: nothing comes any more. */
+static bool is_over(const struct pollfd *p)
+{
+	return p[0].revents & POLLHUP && p[1].revents & POLLHUP;
+}
+
+/* Those of [from, from + n) that are not over move to *to. */
+static int prune_some(struct witness *w, size_t from, size_t n, size_t *to)
+{
+	struct pollfd p[2 * POLL_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		p[2 * i] = (struct pollfd){ .fd = w->events[from + i].maps };
+		p[2 * i + 1] = (struct pollfd){ .fd = w->events[from + i].touches };
+	}
+	if (poll(p, 2 * n, 0) < 0)
+		return -errno;
+	for (size_t i = 0; i < n; i++) {
+		struct event_pair *e = &w->events[from + i];
+
+		if (!is_over(&p[2 * i])) {
+			w->events[(*to)++] = *e;
+			continue;
+		}
+		w->gone_maps += perf_event_lost(e->maps);
+		w->gone_touches += perf_event_lost(e->touches);
+		close(e->maps);
+		close(e->touches);
+	}
+	return 0;
+}
+
+bool witness_prune(struct witness *w)
+{
+	size_t from = 0, to = 0, n;
+
+	if (w->nevents < w->prune_at)
+		return false;
+	for (; from < w->nevents; from += n) {
+		n = w->nevents - from < POLL_MAX ? w->nevents - from : POLL_MAX;
+		if (prune_some(w, from, n, &to) < 0)
+			for (size_t i = 0; i < n; i++)
+				w->events[to++] = w->events[from + i];
+	}
+	w->nevents = to;
+	w->prune_at = 2 * to + PRUNE_MIN;
+	return true;
+}
+
 struct taker {
 	void (*take)(void *arg, const struct witness_event *ev);
 	void *arg;
@@ -320,7 +375,7 @@ void witness_read_touches(struct witness *w,
 
 uint64_t witness_lost(struct witness *w, bool sure, uint64_t *ret_maps)
 {
-	uint64_t maps = 0, touches = 0, before = w->lost_touches;
+	uint64_t maps = w->gone_maps, touches = w->gone_touches, before = w->lost_touches;
 
 	*ret_maps = 0;
 	if (!w->full && !sure)

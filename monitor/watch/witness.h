@@ -37,6 +37,12 @@ int witness_fd(const struct witness *w);
 int witness_add(struct witness *w, int taskfd);
 
 /*
+ * Closes events whose threads have gone, when they may be many.  True: it has asked the
+ * kernel, and that takes away the word that a ring has something: read the rings now.
+ */
+bool witness_prune(struct witness *w);
+
+/*
  * Everything but touches, then touches; a bounded number.  The order between rings
  * is that of `time`, not that of the calls.
  */

@@ -2,6 +2,7 @@
 /* Witness: records of a perf ring, made by hand and by the kernel. */
 
 #include <errno.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -264,6 +265,83 @@ static void test_lost(void)
 	close(go[1]);
 }
 
+static unsigned int descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static pid_t start_waiter(const int *go)
+{
+	pid_t pid = fork();
+	char c;
+
+	if (!pid) {
+		close(go[1]);
+		_exit(read(go[0], &c, 1) != 0);
+	}
+	return pid;
+}
+
+static void add_process(struct witness *w, pid_t pid)
+{
+	char path[32];
+	int task;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	task = open(path, O_RDONLY | O_DIRECTORY);
+	CU_ASSERT_EQUAL_FATAL(witness_add(w, task), 0);
+	close(task);
+}
+
+/* Processes come and go: their events do not stay, that of a living one does. */
+static void test_prune(void)
+{
+	void *at = mmap(NULL, 64 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct seen s = { .lo = (uint64_t)(uintptr_t)at };
+	struct witness *w;
+	unsigned int before, after;
+	int r = witness_open(&w, true), go[2], stay, status;
+	pid_t pid;
+
+	if (r == -EACCES || r == -EPERM || r == -ENOSYS) {
+		printf("\nSKIP no-perf: perf events are not allowed here\n");
+		return;
+	}
+	CU_ASSERT_EQUAL_FATAL(r, 0);
+	s.pid = start_child(&stay, at);
+	add_process(w, s.pid);
+	before = descriptors();
+	for (int i = 0; i < 300; i++) {
+		CU_ASSERT_EQUAL_FATAL(pipe(go), 0);
+		pid = start_waiter(go);
+		add_process(w, pid);
+		close(go[0]);
+		close(go[1]);
+		waitpid(pid, &status, 0);
+		if (witness_prune(w))
+			witness_read(w, take, &s);
+	}
+	after = descriptors();
+	CU_ASSERT(after > before && after - before <= 2 * (64 + 64));
+	/* Of the one that lives on it is told as before. */
+	CU_ASSERT_EQUAL(write(stay, "x", 1), 1);
+	waitpid(s.pid, &status, 0);
+	CU_ASSERT_EQUAL(status, 0);
+	witness_read(w, take, &s);
+	witness_read_touches(w, take, &s);
+	CU_ASSERT(s.maps >= 1 && s.touches == 1);
+	witness_close(w);
+	close(stay);
+	munmap(at, 64 * 4096);
+}
+
 static const struct suite_test tests[] = {
 	{ "a touch", test_sample },
 	{ "a mapping", test_map },
@@ -271,6 +349,7 @@ static const struct suite_test tests[] = {
 	{ "short records", test_short },
 	{ "a child that maps and touches", test_a_child },
 	{ "what did not fit is counted", test_lost },
+	{ "events of those that have gone", test_prune },
 };
 
 SUITE_MAIN("witness", tests)
