@@ -185,7 +185,7 @@ $(O)/tests/judge/judge: $(judge_o) $(rooms)
 	$(quiet)$(link) -o $@ $^ $(libs) $(LDLIBS)
 
 # What is judged knows nothing of pagetap, as any target.
-$(O)/tests/judge/small: tests/judge/small.c | $(after_deps)
+$(O)/tests/judge/small $(O)/tests/judge/driver $(O)/tests/judge/slice: $(O)/%: %.c | $(after_deps)
 	@mkdir -p $(@D)
 	$(call say,TARGET,$<)
 	$(quiet)$(CC) -std=gnu11 -D_GNU_SOURCE $(warnings) -O2 -g -pthread -MMD -MP -MF $@.d -MT $@ \
@@ -195,7 +195,7 @@ $(O)/tests/judge/random: $(wildcard tests/judge/random*.c) tests/judge/random.h 
 	@mkdir -p $(@D)
 	$(call say,TARGET,$@)
 	$(quiet)$(CC) -std=gnu11 -D_GNU_SOURCE $(warnings) -O2 -g -pthread -o $@ $(filter %.c,$^)
-judged = $(O)/tests/judge/judge $(O)/tests/judge/small $(O)/tests/judge/random
+judged = $(addprefix $(O)/tests/judge/,judge small driver slice random)
 
 tests_built = $(call program,$(unit_c) $(live_c) $(target_c)) $(judged)
 
@@ -229,6 +229,11 @@ judge: all $(judged)
 .PHONY: sweep
 sweep: tests
 	@O='$(O)' SWEEP_SECONDS=0 $(O)/tests/live/live-sweep
+
+# For SECONDS: is everything told, and does the monitor stay as it is?
+SECONDS ?= 3600
+soak: all $(judged)
+	@O='$(O)' bash tests/judge/soak.sh $(SECONDS) --csv '$(O)/soak.csv' $(SOAK)
 
 bench: all $(call program,$(bench_c) $(target_c))
 	@O='$(O)' bash tests/bench/run.sh
@@ -338,6 +343,7 @@ help:
 	@echo 'make catalogue  every case that must hold, with the result seen'
 	@echo 'make judge      traces against the truth: SEEDS=20 THREADS=4'
 	@echo 'make sweep      every allocation, every system call fails once: hours'
+	@echo 'make soak       the same for SECONDS=3600 under one monitor, whose size is watched'
 	@echo 'make bench      what watching costs, against not watching'
 	@echo 'make fuzz       each fuzzer for fuzz_seconds=30'
 	@echo 'make lint       every checker, also the slow ones'
@@ -350,4 +356,4 @@ help:
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 .DELETE_ON_ERROR:
-.PHONY: all tests unit check judge catalogue bench lint fuzz fresh demo deps install uninstall dist clean help aarch64
+.PHONY: all tests unit check judge soak catalogue bench lint fuzz fresh demo deps install uninstall dist clean help aarch64

@@ -214,8 +214,9 @@ void report_json(const struct judge *j)
 	       ",\"outside\":%" PRIu64, v[V_SPENT], v[V_BLIND], v[V_SHARED], v[V_TOLD],
 	       v[V_UNSEEN], v[V_TAIL], v[V_OUTSIDE]);
 	printf(",\"records\":%" PRIu64 ",\"faults\":%" PRIu64 ",\"perf\":%" PRIu64
-	       ",\"loose\":%" PRIu64 ",\"unlogged\":%" PRIu64 ",\"unnamed\":%" PRIu64, j->records,
-	       j->faults, j->perf, j->loose, j->unlogged, j->unnamed);
+	       ",\"said_lost\":%" PRIu64 ",\"loose\":%" PRIu64 ",\"unlogged\":%" PRIu64
+	       ",\"unnamed\":%" PRIu64, j->records, j->faults, j->perf, j->declared_lost,
+	       j->loose, j->unlogged, j->unnamed);
 	for (int i = 0; i < E_NR; i++)
 		printf(",\"%s\":%" PRIu64, error_names[i], j->errors[i]);
 	printf(",\"errors\":%" PRIu64 "}\n", judge_errors(j));

@@ -136,6 +136,7 @@ static void tick_off(struct process *p, enum truth_op op, uint64_t aux, uint64_t
 void take_fork(struct judge *j, const struct record *r, uint64_t ts)
 {
 	struct mm *parent = mm_new(j, r->mm, r->pid, ts), *child;
+	struct process *p;
 	uint32_t pid = r->fork.child == RECORD_UNKNOWN ? forked_at(parent->process, ts) :
 							 (uint32_t)r->fork.child;
 
@@ -145,7 +146,10 @@ void take_fork(struct judge *j, const struct record *r, uint64_t ts)
 	child = mm_new(j, r->fork.child_mm, (int32_t)pid, ts);
 	child->forked = true;
 	pages_clone(j, child, parent);
-	join(child, pid ? truth_process(j->truth, pid, NULL) : NULL);
+	p = pid ? truth_process(j->truth, pid, NULL) : NULL;
+	/* Else its truth begins with a program that it executes. */
+	if (p && p->forked)
+		join(child, p);
 	j->unnamed += !pid;
 }
 
@@ -176,7 +180,7 @@ void take_exec(struct judge *j, const struct record *r, uint64_t ts)
 	mm = mm_new(j, r->exec.new_mm, r->pid, FOREVER);
 	do {
 		p = truth_process(j->truth, (uint32_t)r->pid, p);
-	} while (p && (p->mm || p->execs <= execs));
+	} while (p && (p->mm || (p->execs <= execs && p->forked)));
 	join(mm, p);
 }
 

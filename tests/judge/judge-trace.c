@@ -268,11 +268,14 @@ static void on_fault(struct judge *j, struct mm *mm, const struct record *r, uin
 	pages_each(j, mm, f.first, f.last, spend_page, &f);
 }
 
+/* What only the witness lost are touches that nothing required. */
 static void on_lost(struct judge *j, const struct record *r)
 {
 	struct complaint c = { .what = E_TRACE, .seq = j->seq };
 
 	j->declared_lost += r->lost.n == RECORD_UNKNOWN ? 1 : (uint64_t)r->lost.n;
+	if (r->lost.reason == LOST_PERF && !r->lost.faults)
+		return;
 	snprintf(c.words, sizeof(c.words), "the trace says that it lost records (%s)",
 		 lost_reason_name(r->lost.reason));
 	complain(j, &c);

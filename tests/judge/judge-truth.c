@@ -331,6 +331,7 @@ static void take_entry(struct loading *l, struct truth_file *f, const struct tru
 	f->thread->ended |= e->op == TRUTH_EXIT || e->op == TRUTH_EXEC ||
 			    e->op == TRUTH_THREAD_END;
 	p->exited |= e->op == TRUTH_EXIT;
+	p->forked |= e->op == TRUTH_CHILD;
 	if (!is_act(e))
 		return;
 	p->acts = grow(p->acts, p->nacts, sizeof(*p->acts));

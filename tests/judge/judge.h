@@ -79,7 +79,7 @@ struct mm;
 struct process {
 	uint32_t pid, execs;
 	uint64_t parent, start;
-	bool exited;
+	bool exited, forked;
 	struct truth_act *acts;
 	size_t nacts;
 	struct truth_thread *threads;

@@ -271,21 +271,29 @@ static void op_move(struct worker *w, struct region *r)
 
 static void verify(struct worker *w)
 {
-	for (unsigned int i = 0; i < REGIONS; i++)
+	for (unsigned int i = 0; i < REGIONS; i++) {
+		uint64_t t0 = now();
+
 		for (uint64_t p = 0; p < REGION_PAGES; p++)
 			w->mismatches += !!memcmp(w->r[i].p + p * PAGE, w->r[i].shadow + p * PAGE,
 						  PAGE);
+		tell(TRUTH_READ, 0, t0, w->r[i].p, REGION_PAGES * PAGE, 0, 0);
+	}
 }
 
 static void digest(struct worker *w)
 {
-	for (unsigned int i = 0; i < REGIONS; i++)
+	for (unsigned int i = 0; i < REGIONS; i++) {
+		uint64_t t0 = now();
+
 		for (uint64_t at = 0; at < REGION_PAGES * PAGE; at += 8) {
 			uint64_t v;
 
 			memcpy(&v, w->r[i].p + at, 8);
 			w->digest = (w->digest ^ v) * UINT64_C(0x100000001b3);
 		}
+		tell(TRUTH_READ, 0, t0, w->r[i].p, REGION_PAGES * PAGE, 0, 0);
+	}
 }
 
 static void work(struct worker *w, uint64_t ops, unsigned int depth);
