@@ -16,8 +16,6 @@
 
 /* Looking at mappings told of may take one part in this many of the time. */
 #define WITNESS_SHARE 4
-/* Two stretches nearer to each other are looked at in one go. */
-#define FRESH_BRIDGE (UINT64_C(64) << 10)
 
 static void refuse(struct session *s, struct space *sp, int error)
 {
@@ -49,16 +47,17 @@ void session_witness(struct session *s, struct space *sp)
 		refuse(s, sp, r);
 }
 
-static void add_fresh(struct space *sp, struct range r, uint64_t when)
+static void add_fresh(struct space *sp, struct range r, uint64_t when, bool writable)
 {
 	struct space_fresh *last = sp->nfresh ? &sp->fresh[sp->nfresh - 1] : NULL;
 
-	if (last && r.lo <= last->r.hi + FRESH_BRIDGE && last->r.lo <= r.hi + FRESH_BRIDGE) {
+	if (last && r.lo <= last->r.hi && last->r.lo <= r.hi) {
 		last->r.lo = r.lo < last->r.lo ? r.lo : last->r.lo;
 		last->r.hi = r.hi > last->r.hi ? r.hi : last->r.hi;
 		last->when = when > last->when ? when : last->when;
+		last->writable |= writable;
 	} else if (sp->nfresh < SPACE_FRESH_MAX) {
-		sp->fresh[sp->nfresh++] = (struct space_fresh){ r, when };
+		sp->fresh[sp->nfresh++] = (struct space_fresh){ r, when, writable };
 	} else {
 		sp->reread_due = clock_now();
 	}
@@ -92,7 +91,7 @@ static void on_event(void *arg, const struct witness_event *ev)
 	case WITNESS_MAP:
 		sp = ev->pid ? session_space_of(s, ev->pid) : NULL;
 		if (sp && sp->proved)
-			add_fresh(sp, ev->span, ev->time);
+			add_fresh(sp, ev->map.span, ev->time, ev->map.writable);
 		break;
 	case WITNESS_LOST:
 		for (sp = s->spaces; sp; sp = sp->next)
@@ -163,9 +162,12 @@ static void look_at_fresh(struct session *s)
 	uint64_t t0 = clock_now(), t1;
 
 	for (struct space *sp = s->spaces; sp; sp = sp->next) {
-		for (unsigned int i = 0; i < sp->nfresh; i++)
-			if (!sp->dead && !sp->gone)
-				survey_here(sp, &sp->fresh[i]);
+		for (unsigned int i = 0; i < sp->nfresh && !sp->dead && !sp->gone; i++) {
+			survey_here(sp, &sp->fresh[i]);
+			/* It was there, and is there no more. */
+			if (sp->fresh[i].writable && sp->snapshot)
+				survey_admit(sp, sp->fresh[i].r);
+		}
 		sp->nfresh = 0;
 	}
 	t1 = clock_now();

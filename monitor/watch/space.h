@@ -55,6 +55,7 @@ struct space_shared {
 struct space_fresh {
 	struct range r;
 	uint64_t when;
+	bool writable;
 };
 #define SPACE_FRESH_MAX 16
 
@@ -174,6 +175,11 @@ uint64_t enrol_limit(void);
 int survey(struct space *s, uint64_t now, int64_t *ret_differences);
 /* The same for the mappings in f->r alone, which became what they are at f->when. */
 int survey_here(struct space *s, const struct space_fresh *f);
+/*
+ * There was memory in span: declare what the layout knows nothing of, since the last
+ * reading.  (It grew in place, or came and went.)
+ */
+void survey_admit(struct space *s, struct range span);
 /* Promise nothing more: what was claimed may not have reached the trace. */
 void space_disclaim(struct space *s);
 /* Forget layout and cover, declare a gap over everything, begin anew. */

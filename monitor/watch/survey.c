@@ -160,6 +160,23 @@ static void on_region(void *arg, enum vma_op op, struct region *g)
 		owe_unclaimed(s, g, op == VMA_OP_CHANGE && !was_armed);
 }
 
+void survey_admit(struct space *s, struct range span)
+{
+	uint64_t now = clock_now(), lo = span.lo;
+	struct region *g;
+
+	for (g = layout_from(&s->layout, lo); lo < span.hi; g = layout_next(&s->layout, g)) {
+		uint64_t hi = g && g->r.lo < span.hi ? g->r.lo : span.hi;
+
+		if (hi > lo)
+			emit_gap(&s->shared->emit, s->pid, s->mm, s->surveyed, now,
+				 (struct range){ lo, hi }, GAP_NEW_MAPPING);
+		if (!g)
+			break;
+		lo = g->r.hi;
+	}
+}
+
 /* Pages outside every region cannot be written; should they come back, they are new. */
 static void drop_holes(struct space *s, struct range within)
 {

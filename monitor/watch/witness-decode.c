@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* Of each kind what comes before the file name or the sample_id. */
 struct body_sample {
@@ -85,7 +86,8 @@ static bool decode_mmap2(const struct bytes *b, struct witness_event *ret)
 	if (!take(b, sizeof(struct sample_id), &m, sizeof(m)))
 		return false;
 	ret->kind = WITNESS_MAP;
-	return range_make(m.addr, m.len, &ret->span);
+	ret->map.writable = m.prot & PROT_WRITE;
+	return range_make(m.addr, m.len, &ret->map.span);
 }
 
 static bool decode_fork(const struct bytes *b, struct witness_event *ret)

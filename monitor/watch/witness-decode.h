@@ -21,7 +21,7 @@
 
 enum witness_kind {
 	WITNESS_TOUCH,	/* a page fault: addr, ip; a read or a write, nobody says which */
-	WITNESS_MAP,	/* a mapping is new, or has got another protection: span.  It may be
+	WITNESS_MAP,	/* a mapping is new, or has got another protection.  Its span may be
 			 * wider than what was asked for, because mappings merge */
 	WITNESS_FORK,	/* process or thread: parent; pid, tid are the child's */
 	WITNESS_EXEC,
@@ -35,7 +35,7 @@ struct witness_event {
 	uint64_t time;		/* CLOCK_MONOTONIC, ns */
 	union {
 		struct { uint64_t addr, ip; bool kernel; } touch;
-		struct range span;
+		struct { struct range span; bool writable; } map;
 		pid_t parent;
 		uint64_t n;
 	};

@@ -309,7 +309,9 @@ void process_signal(struct worker *w)
 {
 	static __thread char stack[64 * 1024];
 	const stack_t alt = { .ss_sp = stack, .ss_size = sizeof(stack) };
-	const struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_RESTART };
+	const struct sigaction act = {
+		.sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_RESTART,
+	};
 	struct region *r = region_pick(w);
 	size_t off = random_below(w, r->pages * PAGE / 8) * 8;
 	uint64_t t0;

@@ -10,6 +10,11 @@
 
 #define BURST 16
 
+/* Wherever they lie. */
+struct __attribute__((packed)) any16 { uint16_t v; };
+struct __attribute__((packed)) any32 { uint32_t v; };
+struct __attribute__((packed)) any64 { uint64_t v; };
+
 /* A store of `len` bytes of v, one instruction where that can be. */
 static void store(unsigned char *at, uint64_t v, size_t len)
 {
@@ -18,13 +23,13 @@ static void store(unsigned char *at, uint64_t v, size_t len)
 		*(volatile unsigned char *)at = (unsigned char)v;
 		break;
 	case 2:
-		*(volatile uint16_t __attribute__((aligned(1))) *)at = (uint16_t)v;
+		((volatile struct any16 *)at)->v = (uint16_t)v;
 		break;
 	case 4:
-		*(volatile uint32_t __attribute__((aligned(1))) *)at = (uint32_t)v;
+		((volatile struct any32 *)at)->v = (uint32_t)v;
 		break;
 	default:
-		*(volatile uint64_t __attribute__((aligned(1))) *)at = v;
+		((volatile struct any64 *)at)->v = v;
 		break;
 	}
 }

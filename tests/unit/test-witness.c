@@ -59,7 +59,8 @@ static void test_map(void)
 	CU_ASSERT_EQUAL_FATAL(witness_decode(bytes, n, &ev), 0);
 	CU_ASSERT_EQUAL(ev.kind, WITNESS_MAP);
 	CU_ASSERT(ev.pid == 7 && ev.tid == 8 && ev.time == 99);
-	CU_ASSERT(ev.span.lo == 0x7f0000000000 && ev.span.hi == 0x7f0000004000);
+	CU_ASSERT(ev.map.span.lo == 0x7f0000000000 && ev.map.span.hi == 0x7f0000004000);
+	CU_ASSERT(ev.map.writable);
 	w[2] = UINT64_MAX;	/* a range that wraps */
 	n = put(PERF_RECORD_MMAP2, 0, w, 9, true);
 	CU_ASSERT_EQUAL(witness_decode(bytes, n, &ev), -EBADMSG);
@@ -131,7 +132,7 @@ static void take(void *arg, const struct witness_event *ev)
 		s->forks++;
 	if (ev->pid != s->pid)
 		return;
-	if (ev->kind == WITNESS_MAP && range_has(ev->span, s->lo)) {
+	if (ev->kind == WITNESS_MAP && range_has(ev->map.span, s->lo)) {
 		s->maps++;
 		s->map_time = ev->time;
 	} else if (ev->kind == WITNESS_TOUCH && ev->touch.addr == s->lo + 24) {
