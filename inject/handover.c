@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -366,6 +367,27 @@ static int take_uffd(struct handover *h, struct visit *v)
 	return 0;
 }
 
+/*
+ * PR_GET_TID_ADDRESS (3.5) is there with CONFIG_CHECKPOINT_RESTORE; who goes without
+ * knows less of where not to arm, and that is all.
+ */
+static int ask_tid_word(struct handover *h, struct visit *v)
+{
+	uint64_t word = 0;
+	long result;
+	int r;
+
+	r = memory_write(&v->memory, v->scratch.at, &word, sizeof(word));
+	if (!r)
+		r = remote_call(v, &result, SYS_prctl, PR_GET_TID_ADDRESS, v->scratch.at, 0, 0,
+				0, 0);
+	if (!r && !result)
+		r = memory_read(&v->memory, v->scratch.at, &word, sizeof(word));
+	if (!r)
+		h->tid_word = word;
+	return r;
+}
+
 /* The far end last: while it is open a fork copies it too, and that is what shows. */
 static int close_theirs(struct visit *v)
 {
@@ -389,6 +411,8 @@ int handover_run(struct handover *h, struct visit *v, pid_t pid, int pidfd)
 		r = get_uffd(h, v);
 	if (!r)
 		r = take_uffd(h, v);
+	if (!r)
+		r = ask_tid_word(h, v);
 	if (!r)
 		r = close_theirs(v);
 	if (r < 0)

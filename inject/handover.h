@@ -36,6 +36,7 @@ struct handover {
 	int socket;			/* our end */
 	ino_t far;			/* inode of the other end, to know copies of it by */
 	int uffd;			/* what it is all for; the caller's */
+	uint64_t tid_word;		/* of the thread that was visited; 0: not known */
 	bool lend;			/* the target's credentials do not suffice */
 	bool lent;
 	bool abstract;

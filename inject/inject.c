@@ -147,6 +147,7 @@ static int attempt(struct inject *in)
 	in->loan.calls += in->visit.calls;
 	in->loan.net = in->visit.net.sp && !in->visit.was_bare && !in->visit.seccomp;
 	in->loan.lent_device = in->handover.lent;
+	in->loan.tid_word = in->handover.tid_word;
 	visit_done(&in->visit);
 	return r;
 }

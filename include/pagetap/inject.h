@@ -126,6 +126,13 @@ struct pagetap_loan {
 	unsigned int calls;		/* system calls executed in the target */
 	bool net;			/* our own death would have been harmless at any instant */
 	bool lent_device;		/* through /dev/userfaultfd */
+	/*
+	 * Where the kernel writes 0 when that thread ends, 0 if it does not say.  Such a
+	 * write fails on a page that is write-protected or missing then, and whoever joins
+	 * the thread waits for ever: leave the page alone.  With musl it is the same word
+	 * for all threads; with glibc each has one in its own thread area.
+	 */
+	uint64_t tid_word;
 };
 
 /* "seize", "stop", ...: stable words; NULL out of range. */

@@ -117,6 +117,7 @@ static int open_space(struct session *s, struct agent_loan *l, uint32_t mm, uint
 	r = space_new(&sp, &s->shared, &l->door, l->loan.uffd, l->features);
 	if (r < 0)
 		return r;
+	sp->spares.tid_word = l->loan.tid_word;
 	sp->born_at = since;		/* an exec after this is one to follow */
 	if (mm)
 		sp->mm = mm;

@@ -303,6 +303,7 @@ int spare_learn(struct space *s, uint64_t now)
 		return 0;
 	if (s->procfd >= 0)
 		add_threads(&f, s);
+	add(&f, s->spares.tid_word);
 	add_stacks(&f, s);
 	sort(&f);
 	r = f.error ? f.error : exchange(s, &f, now);

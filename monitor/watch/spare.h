@@ -34,6 +34,7 @@ struct spares {
 	uint64_t due;			/* not to be looked for again before, ns */
 	uint64_t size[SPARE_SIZES];	/* of stacks, their thread's area included */
 	unsigned int nsizes;
+	uint64_t tid_word;		/* of the thread that was borrowed; 0: not known */
 	uint64_t head;			/* of the robust list, in its page; 0: not known */
 };
 

@@ -84,6 +84,44 @@ case_child_in_its_parents_memory() { same threads vfork; }
 case_forks_interrupted_by_signals() { same threads forksignal -f; }
 case_words_of_the_kernel() { same threads kernelwords; }
 case_threads_end_on_armed_pages() { same threads threadends --rearm 1; }
+
+# musl has one word for all threads, and it is the lock of their list.
+case_threads_end_with_musl() {
+	command -v musl-gcc >/dev/null || { skip no-musl 'musl-gcc is not installed'; return; }
+	cat >"$D/musl.c" <<-'C'
+	#include <pthread.h>
+	#include <stdio.h>
+	#include <time.h>
+	static void *ends(void *arg) { return arg; }
+	int main(void) {
+		time_t until;
+		long n = 0;
+		puts("ready"); fflush(stdout); getchar();
+		for (until = time(NULL) + 4; time(NULL) < until; n++) {
+			pthread_t th;
+			if (pthread_create(&th, NULL, ends, NULL) || pthread_join(th, NULL))
+				return 1;
+		}
+		return printf("ok %ld\n", n) < 0;
+	}
+	C
+	musl-gcc -static -O1 -pthread -o "$D/musl" "$D/musl.c" 2>"$D/cc.err" || wrong "it does not compile" || return
+	mkfifo "$D/gate"
+	"$D/musl" <"$D/gate" >"$D/target.out" 2>&1 &
+	PID=$!
+	started "$PID"
+	exec 8>"$D/gate"
+	within 10 grep -q ready "$D/target.out" || return
+	record "$D/record.err" -p "$PID" -o "$D/t.ndjson" --rearm 1 8>&-
+	wait_attached "$PID" || return
+	within 10 grep -q attached "$D/record.err" || return
+	echo >&8
+	exec 8>&-
+	end_of "$PID" 40 || return
+	[ "$STATUS" = 0 ] || wrong "exit status $STATUS" || return
+	end_of "$RECORDER" 20 || return
+	valid "$D/t.ndjson"
+}
 case_locks_of_threads_that_end() { same threads robustends --rearm 5; }
 case_io_uring_buffers() { same kernel uring; }
 case_io_uring_polled() { same kernel uringpoll; }
