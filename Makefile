@@ -235,6 +235,14 @@ SECONDS ?= 3600
 soak: all $(judged)
 	@O='$(O)' bash tests/judge/soak.sh $(SECONDS) --csv '$(O)/soak.csv' $(SOAK)
 
+# The monitor killed N times under load, and 20 times at each phase of attaching.
+N ?= 1000
+.PHONY: kills
+kills: tests
+	@O='$(abspath $(O))' PAGETAP='$(abspath $(O))/pagetap' SRC='$(CURDIR)' \
+		PAGETAP_FAULTS_PROGRAM='$(abspath $(O))/pagetap-faults' \
+		KILLS='$(N)' PHASE_TIMES=20 bash tests/live/kill.sh
+
 bench: all $(call program,$(bench_c) $(target_c))
 	@O='$(O)' bash tests/bench/run.sh
 
@@ -342,6 +350,7 @@ help:
 	@echo 'make check      all tests; T="unit/* live/redis" for some of them'
 	@echo 'make catalogue  every case that must hold, with the result seen'
 	@echo 'make judge      traces against the truth: SEEDS=20 THREADS=4'
+	@echo 'make kills      the monitor killed N=1000 times, 20 times at each phase'
 	@echo 'make sweep      every allocation, every system call fails once: hours'
 	@echo 'make soak       the same for SECONDS=3600 under one monitor, whose size is watched'
 	@echo 'make bench      what watching costs, against not watching'

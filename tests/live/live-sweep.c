@@ -15,7 +15,8 @@
 #include "sweep/calls.h"
 #include "sweep/trial.h"
 
-#define SECONDS_DEFAULT 12
+#define SECONDS_DEFAULT 10
+#define TRIED_MIN 10
 
 static const struct setup writer = { "writer", { "-p", "8", "-t", "2" }, false };
 static const struct setup forker = { "forker", { "-p", "8", "-x" }, true };
@@ -136,8 +137,9 @@ static bool sweep(struct trial *t, const struct sweep_case *c, struct sums *sums
 {
 	const char *seconds = getenv("SWEEP_SECONDS"), *only = getenv("SWEEP_AT");
 	long budget = seconds ? strtol(seconds, NULL, 10) : SECONDS_DEFAULT;
+	long n = how_many(t, c), again = how_many(t, c), step, first;
+	long rounds = c->what == CALL && !budget ? 4 : 1;
 	uint64_t until = clock_now() + (uint64_t)budget * NSEC_PER_SEC;
-	long n = how_many(t, c), again = how_many(t, c), step, first, rounds = c->what == CALL && !budget ? 4 : 1;
 	bool fine = true;
 	char *rest;
 
@@ -156,9 +158,12 @@ static bool sweep(struct trial *t, const struct sweep_case *c, struct sums *sums
 	while (greatest_divisor(step, n) != 1)
 		step++;
 	first = (long)(clock_now() / 1000 % (uint64_t)n);
-	for (long i = 0; i < n * rounds && (!budget || clock_now() < until) && fine; i++)
+	for (long i = 0; i < n * rounds && fine; i++) {
+		if (budget && i >= TRIED_MIN && clock_now() > until)
+			break;
 		fine = try(t, c, 1 + (first + i * step) % n,
 			   (unsigned int)(first + i / n), sums);
+	}
 	printf("  %ld of %ld tried, %ld met, %ld ended in an error\n", sums->tried, n * rounds,
 	       sums->hit, sums->ended);
 	/* Two runs are never the same; but none may be all misses. */

@@ -2,7 +2,7 @@
 /*
  * Writer: threads that write words to pages of anonymous, shared, heap and stack
  * memory, by themselves and through read(2), and check page by page that what
- * they wrote is there and nothing else.
+ * they wrote is there and nothing else.  With -x they say how long they stood still.
  *
  * The digest is of what the memory holds in the end: it depends on seed, threads,
  * pages and work alone.
@@ -10,6 +10,7 @@
 #include <alloca.h>
 #include <malloc.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "target.h"
 
@@ -23,6 +24,8 @@ struct worker {
 	uint64_t digest;
 	unsigned int pages;	/* of each kind */
 	int pipe[2];
+	bool times;
+	uint64_t pause, pauses;	/* -x: the longest, and how many of 100 ms and more */
 };
 
 struct segment {
@@ -82,6 +85,21 @@ static void *map_pages(size_t len, int how)
 	return p;
 }
 
+/* -x: how long it is since the last write. */
+static void note_pause(struct worker *w, uint64_t *last)
+{
+	struct timespec ts;
+	uint64_t now, pause;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+	pause = *last ? now - *last : 0;
+	*last = now;
+	w->pauses += pause >= 100000;
+	if (pause > w->pause)
+		w->pause = pause;
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
@@ -92,7 +110,7 @@ static void *work(void *arg)
 		[HEAP] = { .memory = calloc(1, len) },
 		[STACK] = { .memory = alloca(len) },
 	};
-	uint64_t digest = 0;
+	uint64_t digest = 0, last = 0;
 
 	memset(segments[STACK].memory, 0, len);
 	for (unsigned int k = 0; k < KINDS; k++) {
@@ -103,6 +121,8 @@ static void *work(void *arg)
 	while (!target_stopped && (!w->work || w->done < w->work)) {
 		one_write(w, segments);
 		w->done++;
+		if (w->times)
+			note_pause(w, &last);
 	}
 	for (unsigned int k = 0; k < KINDS; k++)
 		for (unsigned int p = 0; p < w->pages; p++) {
@@ -123,6 +143,18 @@ static bool all_done(struct worker *w, unsigned int n, uint64_t *ret_done)
 		done = done && w[i].work && w[i].done >= w[i].work;
 	}
 	return done || target_stopped;
+}
+
+static void print_pauses(const struct worker *w, unsigned int n)
+{
+	uint64_t longest = 0, pauses = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		pauses += w[i].pauses;
+		if (w[i].pause > longest)
+			longest = w[i].pause;
+	}
+	printf("pauses longest_us=%" PRIu64 " over_100_ms=%" PRIu64 "\n", longest, pauses);
 }
 
 int main(int argc, char **argv)
@@ -147,6 +179,7 @@ int main(int argc, char **argv)
 		workers[i].state = mix(t.seed + i);
 		workers[i].work = t.work ? t.work / t.threads : 0;
 		workers[i].pages = t.pages;
+		workers[i].times = t.flag;
 		if (pipe(workers[i].pipe) ||
 		    pthread_create(&workers[i].thread, &attr, work, &workers[i]))
 			die("cannot start a thread");
@@ -159,6 +192,8 @@ int main(int argc, char **argv)
 		pthread_join(workers[i].thread, NULL);
 		digest = mix(digest ^ workers[i].digest);
 	}
+	if (t.flag)
+		print_pauses(workers, t.threads);
 	all_done(workers, t.threads, &done);
 	target_count(counter, done);
 	printf("ok writes=%" PRIu64 " digest=%016" PRIx64 "\n", done, digest);
