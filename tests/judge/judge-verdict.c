@@ -224,7 +224,7 @@ static size_t first_since(const struct layout_record *v, size_t n, uint64_t ts)
 	return lo;
 }
 
-/* Was the page unmapped after the write and before the gap?  Then it is another's gap. */
+/* Was a covered page unmapped after the write and before the gap?  Then it is another's gap. */
 static bool unmapped_between(const struct candidate *c, const struct layout_record *gap)
 {
 	const struct mm *mm = c->mm;
@@ -246,7 +246,8 @@ static bool excused(const struct candidate *c)
 		const struct layout_record *g = &mm->gaps[i];
 
 		if (g->ts0 <= c->touch->t1 && c->page >= g->lo && c->page < g->hi &&
-		    (g->to != GAP_NEW_MAPPING || !unmapped_between(c, g)))
+		    (g->to != GAP_NEW_MAPPING || c->touch->verdict == V_UNDECLARED ||
+		     !unmapped_between(c, g)))
 			return true;
 	}
 	return false;

@@ -15,8 +15,8 @@ set -u
 : "${O:=build}"
 PAGETAP=${PAGETAP:-$O/pagetap}
 JUDGE=$O/tests/judge/judge
-target=$O/tests/judge/small
-seeds=1 first=1 threads=4 ops=30000 rearm=10 require=60 ambiguous=2 plants=0 keep=
+target=$O/tests/judge/random
+seeds=1 first=1 threads=4 ops=4000 rearm=10 require=60 ambiguous=2 plants=0 keep=
 # A seed's whole life, alone and watched, is bounded.
 limit=${JUDGE_LIMIT:-300}
 
@@ -93,7 +93,7 @@ one() {
 	[ -n "$wrong" ] || return 0
 	keep_seed "$seed"
 	tail -n 3 "$work/watched.err" "$work/judge.err"
-	timeout "$limit" "$JUDGE" "$work/trace" "$work/truth" 2>&1 | cut -c 1-240 | head -n 60
+	timeout "$limit" "$JUDGE" "$work/trace" "$work/truth" 2>&1 | cut -c 1-240 | head -n 40
 	return 1
 }
 
