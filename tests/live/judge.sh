@@ -30,4 +30,13 @@ case_planted_faults_are_found() {
 		judged 1 42 --threads 4 --ops 4000 --plants 2 --target "$small"
 }
 
+# One monitor, targets with ever new seeds.  Whether it grows is asked by `make soak`.
+case_a_short_soak() {
+	TMPDIR=$D bash "$SRC/tests/judge/soak.sh" 14 --every 2 --target "$small" --ops 2000 \
+		--csv "$D/soak.csv" >"$D/soak.out" 2>&1
+	local rc=$?
+	sed 's/^/  /' "$D/soak.out"
+	[ "$rc" = 0 ] || wrong "$(tail -n 1 "$D/soak.out")"
+}
+
 run_cases "$@"
