@@ -235,9 +235,19 @@ SECONDS ?= 3600
 soak: all $(judged)
 	@O='$(O)' bash tests/judge/soak.sh $(SECONDS) --csv '$(O)/soak.csv' $(SOAK)
 
+# Real recordings by a program that watches itself: ASan and UBSan, then TSan.
+sanitized ?= live/ends live/follow live/truth live/strain live/kill cli/output
+sanitize-live:
+	@$(MAKE) -s O='$(O)/asan' SAN=address,undefined CFLAGS='-O1 -g' tests
+	@ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
+		O='$(O)/asan' MAKE='$(MAKE)' sh tests/run $(sanitized)
+	@$(MAKE) -s O='$(O)/tsan' SAN=thread CFLAGS='-O1 -g' tests
+	@TSAN_OPTIONS=halt_on_error=1:abort_on_error=1 \
+		O='$(O)/tsan' MAKE='$(MAKE)' sh tests/run $(sanitized)
+
 # The monitor killed N times under load, and 20 times at each phase of attaching.
 N ?= 1000
-.PHONY: kills
+.PHONY: kills sanitize-live
 kills: tests
 	@O='$(abspath $(O))' PAGETAP='$(abspath $(O))/pagetap' SRC='$(CURDIR)' \
 		PAGETAP_FAULTS_PROGRAM='$(abspath $(O))/pagetap-faults' \
@@ -351,6 +361,7 @@ help:
 	@echo 'make catalogue  every case that must hold, with the result seen'
 	@echo 'make judge      traces against the truth: SEEDS=20 THREADS=4'
 	@echo 'make kills      the monitor killed N=1000 times, 20 times at each phase'
+	@echo 'make sanitize-live  real recordings under ASan, UBSan and TSan'
 	@echo 'make sweep      every allocation, every system call fails once: hours'
 	@echo 'make soak       the same for SECONDS=3600 under one monitor, whose size is watched'
 	@echo 'make bench      what watching costs, against not watching'

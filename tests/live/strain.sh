@@ -6,7 +6,7 @@
 # limit: 240
 . "$(dirname "$0")/lib.sh"
 
-load() { start_target "$D/target.out" "$T/writer" -T 100 -c "$D/count" "$@"; }
+load() { start_target "$D/target.out" "$T/writer" -T 100 -c "$D/count"; }
 
 # fine: the target runs on, is left alone, and ends well.
 fine() {
@@ -54,6 +54,7 @@ out_of_memory() {
 	runs_on "$D/count" || return
 	# Somebody else in the group takes all there is; the monitor is the one to go.
 	echo 1000 >"/proc/$RECORDER/oom_score_adj"
+	# shellcheck disable=SC2016
 	timeout 20 bash -c 'echo $BASHPID >"$1"; echo -1000 >/proc/self/oom_score_adj
 		head -c 95M /dev/zero | tail -c 95M | wc -c' - "$GROUP/cgroup.procs" >"$D/hog.out" 2>&1 &
 	started $!
@@ -141,9 +142,8 @@ case_signals_twice() {
 
 # F19: the least of the processor, and others who want all of it.
 case_hardly_any_processor_time() {
-	local i
 	load || return
-	for i in 1 2; do
+	for _ in 1 2; do
 		timeout 20 bash -c 'while :; do :; done' &
 		started $!
 	done
