@@ -322,6 +322,12 @@ int main(int argc, char **argv)
 	}
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);	/* for sigwait() and sigtimedwait() */
+	/*
+	 * A SIGCHLD that comes while the first thread has all signals blocked (in
+	 * pthread_create(3), say) is not ignored but given to another thread, and what
+	 * that one sleeps in says EINTR.
+	 */
+	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	data = data_file();
 	if (!opt.small)
