@@ -23,8 +23,12 @@
 /* After a release: does anybody wait all the same? */
 #define AGAIN (20 * NSEC_PER_MSEC)
 #define AGAIN_ROUNDS 25
-/* So many rounds in a row that somebody waited in: it cannot be released. */
+/*
+ * Somebody waited in so many rounds in a row, and for this part of the limit: it cannot
+ * be released.  Where thousands of processes fork, one round is not enough.
+ */
 #define HOPELESS 5
+#define HOPELESS_PART(limit) ((limit) * 2 / 5)
 
 struct watch {
 	struct guard_page *page;
@@ -33,6 +37,7 @@ struct watch {
 	uint64_t quiet;			/* how long there has been none */
 	uint64_t looked;
 	unsigned int rounds, waited;
+	uint64_t waits_since;		/* of the first of these rounds */
 };
 
 /* Nothing of the monitor's but its pidfd: a copy of a userfaultfd would hold a target. */
@@ -92,8 +97,13 @@ static void round_of(struct watch *w)
 		}
 		atomic_fetch_add(&p->releases, 1);
 	}
-	w->waited = w->rounds++ && r > 0 ? w->waited + 1 : 0;
-	if ((r < 0 && r != -ESRCH) || w->waited >= HOPELESS)
+	if (!w->rounds++ || r <= 0)
+		w->waited = 0;
+	else if (!w->waited++)
+		w->waits_since = w->looked;
+	if ((r < 0 && r != -ESRCH) ||
+	    (w->waited >= HOPELESS &&
+	     w->looked - w->waits_since >= HOPELESS_PART(p->limit_ns)))
 		kill_monitor(w);
 }
 

@@ -1,0 +1,163 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# limits: more children than we may or can watch; two monitors on one target.
+# limit: 200
+. "$(dirname "$0")/lib.sh"
+
+# told TRACE JQ-CONDITION: is there such a record?
+told() { [ "$(count "$1" "$2")" -gt 0 ]; }
+
+# Each child that is not followed has a number, and a gap of that number says why.
+gap_for_each_refusal() {
+	local forks gaps
+	jq -r 'select(.ev == "fork" and .followed == false and .child_mm > 0) | .child_mm' "$1" | sort >"$D/refused"
+	jq -r 'select(.ev == "gap" and .reason == "limit") | .mm' "$1" | sort >"$D/gaps"
+	forks=$(wc -l <"$D/refused")
+	gaps=$(comm -12 "$D/refused" "$D/gaps" | wc -l)
+	say "$forks children were not followed"
+	[ "$forks" -ge "$2" ] || wrong "only $forks forks were refused" || return
+	[ "$forks" = "$gaps" ] || wrong "$forks forks refused, $gaps of them with a gap"
+}
+
+longest() { tail -n 1 "$1" | sed 's/.* fork=\([0-9]*\).*/\1/'; }
+
+# A fork waits until its event is read, and reading it needs a descriptor.
+case_few_descriptors() {
+	start_target "$D/target.out" "$T/pulse" -x -T 60 -c "$D/count" || return
+	(
+		exec 3>&-
+		ulimit -n 22
+		exec "$PAGETAP" record -p "$TARGET" -f -o "$D/t.ndjson" --rearm 20
+	) >"$D/record.err.out" 2>"$D/record.err" </dev/null &
+	RECORDER=$!
+	started "$RECORDER"
+	wait_attached "$TARGET" || return
+	sleep 3
+	runs_on "$D/count" || return
+	stop_record "$RECORDER" || return
+	untouched "$TARGET" || return
+	target_ends "$TARGET" "$D/target.out" || return
+	say "longest fork: $(longest "$D/target.out") ms"
+	[ "$(longest "$D/target.out")" -lt 3000 ] || wrong "a fork was held up for $(longest "$D/target.out") ms" || return
+	gap_for_each_refusal "$D/t.ndjson" 20 || return
+	valid "$D/t.ndjson"
+}
+
+# lowest_free PID: the first number that it has had no descriptor of, in a while.
+lowest_free() {
+	local n lowest=9999
+	for _ in {1..100}; do
+		n=0
+		while [ "$n" -lt "$lowest" ] && [ -e "/proc/$1/fd/$n" ]; do n=$((n + 1)); done
+		lowest=$n
+		sleep 0.005
+	done
+	echo "$lowest"
+}
+
+# Not one is left: what was kept in reserve lets the event be read all the same.
+case_no_descriptor_left() {
+	local n old free
+	start_target "$D/target.out" "$T/pulse" -x -T 60 -c "$D/count" || return
+	record "$D/record.err" -p "$TARGET" -f -o "$D/t.ndjson" --rearm 20
+	wait_attached "$TARGET" || return
+	within 10 grep -q attached "$D/record.err" || return
+	old=$(prlimit --pid "$RECORDER" --nofile --noheadings --output HARD | tr -d ' ')
+	free=$(lowest_free "$RECORDER")
+	prlimit --pid "$RECORDER" --nofile="$free:$old"
+	sleep 2
+	runs_on "$D/count" || return
+	n=$(counter "$D/count")
+	sleep 1
+	moved_on "$D/count" "$n" || wrong "the target stands still" || return
+	prlimit --pid "$RECORDER" --nofile="$old:$old"
+	sleep 1
+	stop_record "$RECORDER" || return
+	untouched "$TARGET" || return
+	target_ends "$TARGET" "$D/target.out" || return
+	say "longest fork: $(longest "$D/target.out") ms"
+	[ "$(longest "$D/target.out")" -lt 3000 ] || wrong "a fork was held up for $(longest "$D/target.out") ms" || return
+	told "$D/t.ndjson" '.ev == "gap" and .reason == "limit"' || wrong "no gap" || return
+	# And when there are some again, children are followed again.
+	[ "$(jq -r 'select(.ev == "fork") | .followed' "$D/t.ndjson" | tail -n 50 | grep -c true)" -gt 0 ] ||
+		wrong "no child was followed later" || return
+	valid "$D/t.ndjson"
+}
+
+# Ten thousand children, of which one at a time may be watched beside their parent.
+case_ten_thousand_children() {
+	local peak=0 n rss=0
+	mkfifo "$D/gate"
+	start_target "$D/target.out" "$T/spawner" -n 10000 -p 2000 -T 100 -g "$D/gate" fork || return
+	record "$D/record.err" -p "$TARGET" -f -o "$D/t.ndjson" --max-processes 2
+	wait_attached "$TARGET" || return
+	within 10 grep -q attached "$D/record.err" || return
+	timeout 5 sh -c "echo >'$D/gate'" || return
+	while ! ended "$TARGET"; do
+		set -- "/proc/$RECORDER"/fd/*
+		n=$#
+		[ "$n" -le "$peak" ] || peak=$n
+		[ ! -e "/proc/$RECORDER/status" ] || rss=$(awk '/^VmHWM/ { print $2 }' "/proc/$RECORDER/status")
+		sleep 0.1
+	done
+	end_of "$TARGET" 10 || return
+	[ "$STATUS" = 0 ] || wrong "target exited with $STATUS: $(tail -n 1 "$D/target.out")" || return
+	end_of "$RECORDER" 30 || return
+	say "at most $peak descriptors and $rss kB"
+	[ "$peak" -le 100 ] || wrong "$peak descriptors for 2 processes" || return
+	[ "$rss" -le 131072 ] || wrong "the monitor took $rss kB" || return
+	gap_for_each_refusal "$D/t.ndjson" 100 || return
+	valid "$D/t.ndjson"
+}
+
+# As many at once as there can be, each with children of its own: the monitor may stand
+# still for want of a processor, and is let alone then; nobody is harmed.
+case_fork_bomb() {
+	mkfifo "$D/gate"
+	start_target "$D/target.out" "$T/spawner" -n 3000 -T 100 -g "$D/gate" bomb || return
+	record "$D/record.err" -p "$TARGET" -f -o "$D/t.ndjson" --max-processes 16
+	wait_attached "$TARGET" || return
+	within 10 grep -q attached "$D/record.err" || return
+	timeout 5 sh -c "echo >'$D/gate'" || return
+	end_of "$TARGET" 60 || return
+	[ "$STATUS" = 0 ] || wrong "target exited with $STATUS: $(tail -n 1 "$D/target.out")" || return
+	end_of "$RECORDER" 30 || return
+	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
+	told "$D/t.ndjson" '.ev == "gap" and (.reason == "limit" or .reason == "stall")' ||
+		wrong "all of 3000 were watched?" || return
+	valid "$D/t.ndjson"
+}
+
+# ---- two monitors ----------------------------------------------------------------
+
+# The second is refused before anything runs in the target; the first goes on.
+case_second_monitor() {
+	local first before
+	start_target "$D/target.out" "$T/writer" -t 2 -T 60 -c "$D/count" || return
+	record "$D/first.err" -p "$TARGET" -o "$D/t.ndjson" --rearm 20
+	first=$RECORDER
+	wait_attached "$TARGET" || return
+	within 10 grep -q attached "$D/first.err" || return
+	before=$(count "$D/t.ndjson" '.ev == "fault"')
+	for _ in 1 2 3; do
+		timeout 20 "$PAGETAP" record -p "$TARGET" -o "$D/second.ndjson" -d 1 >"$D/second.out" 2>"$D/second.err"
+		STATUS=$?
+		[ "$STATUS" = 5 ] || wrong "the second exited with $STATUS" || return
+		grep -q 'already.*userfaultfd' "$D/second.err" || wrong "it says: $(cat "$D/second.err")" || return
+		[ ! -e "$D/second.ndjson" ] || wrong "it left a file" || return
+	done
+	runs_on "$D/count" || return
+	sleep 0.5
+	stop_record "$first" || return
+	[ "$(count "$D/t.ndjson" '.ev == "fault"')" -gt "$before" ] || wrong "the first sees nothing any more" || return
+	valid "$D/t.ndjson" || return
+	# The first has gone, and so the other may.
+	timeout 20 "$PAGETAP" record -p "$TARGET" -o "$D/second.ndjson" -d 0.3 >"$D/second.out" 2>"$D/second.err" ||
+		wrong "refused afterwards: $(cat "$D/second.err")" || return
+	valid "$D/second.ndjson" || return
+	untouched "$TARGET" || return
+	target_ends "$TARGET" "$D/target.out"
+}
+
+run_cases "$@"
