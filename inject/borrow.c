@@ -123,12 +123,17 @@ static int launch(struct pagetap_borrowing *b, struct inject *in, struct pagetap
 static int identify(struct pagetap_borrowing *b, struct inject *in, struct pagetap_failure *ret)
 {
 	struct facts now = { 0 };
+	int r;
 
 	b->pidfd = sys_pidfd_open(in->pid, 0);
 	if (b->pidfd < 0 && b->pidfd != -ESRCH)
 		return failure_set(ret, PAGETAP_PHASE_LOOK, PAGETAP_REASON_NONE, -b->pidfd,
 				   "pidfd_open: %s", strerrorname_np(-b->pidfd));
-	if (b->pidfd < 0 || facts_stat(in->procfd, &now) < 0) {
+	r = b->pidfd < 0 ? b->pidfd : facts_stat(in->procfd, &now);
+	if (r < 0 && r != -ESRCH && r != -ENOENT)
+		return failure_set(ret, PAGETAP_PHASE_LOOK, PAGETAP_REASON_PROC, -r,
+				   "reading /proc: %s", strerrorname_np(-r));
+	if (r < 0) {
 		failure_set(ret, PAGETAP_PHASE_LOOK, PAGETAP_REASON_EXITED, 0,
 			    "it exited while being looked at");
 		failure_conclude(ret, PAGETAP_TARGET_GONE);

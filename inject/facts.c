@@ -142,6 +142,13 @@ bool facts_monitored_line(const char *line)
 	return false;
 }
 
+bool facts_stack_line(const char *line)
+{
+	const char *name = strrchr(line, ' ');
+
+	return name && (!strcmp(name, " [stack]") || !strcmp(name, " [heap]"));
+}
+
 int facts_stat(int procfd, struct facts *ret)
 {
 	char buf[1024];
@@ -228,19 +235,44 @@ static void read_frozen(int procfd, struct facts *ret)
 	}
 }
 
-static uint32_t count_monitored(int procfd)
+static bool holds_uffd(int procfd)
+{
+	_close_ int dir = openat(procfd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct procfile_numbers fds;
+	char path[16], to[64];
+	int fd;
+
+	if (dir < 0)
+		return false;
+	procfile_numbers_init(&fds, dir);
+	while (procfile_numbers_next(&fds, &fd) > 0) {
+		snprintf(path, sizeof(path), "%d", fd);
+		if (procfile_link(dir, path, to, sizeof(to)) >= 0 &&
+		    !strcmp(to, "anon_inode:[userfaultfd]"))
+			return true;
+	}
+	return false;
+}
+
+static void read_monitored(int procfd, struct facts *ret)
 {
 	_close_ int fd = openat(procfd, "smaps", O_RDONLY | O_CLOEXEC);
 	struct procfile_lines lines;
-	uint32_t n = 0;
+	bool stack = false;
 	char *line;
 
 	if (fd < 0)
-		return 0;
+		return;
 	procfile_lines_init(&lines, fd);
-	while (procfile_lines_next(&lines, &line) > 0)
-		n += facts_monitored_line(line);
-	return n;
+	while (procfile_lines_next(&lines, &line) > 0) {
+		if (line[0] < 'A' || line[0] > 'Z') {
+			stack = facts_stack_line(line);
+		} else if (facts_monitored_line(line)) {
+			ret->monitored++;
+			ret->monitored_stack |= stack;
+		}
+	}
+	ret->owns_uffd = ret->monitored && holds_uffd(procfd);
 }
 
 static bool find_live_thread(int procfd)
@@ -296,6 +328,6 @@ int facts_gather(int procfd, pid_t pid, bool with_monitored, struct facts *ret)
 	if (ret->tgid != pid)
 		read_comm(ret->tgid, ret->leader_comm);
 	else if (with_monitored)
-		ret->monitored = count_monitored(procfd);
+		read_monitored(procfd, ret);
 	return 0;
 }

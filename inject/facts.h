@@ -36,7 +36,9 @@ struct facts {
 	int elf_class;			/* EI_CLASS; 0 unknown */
 	unsigned int machine;		/* e_machine */
 	bool same_user_ns;		/* as ours */
-	uint32_t monitored;		/* mappings that have a userfaultfd */
+	uint32_t monitored;		/* mappings that have a userfaultfd ... */
+	bool monitored_stack;		/* ... [stack] or [heap] among them */
+	bool owns_uffd;			/* it holds a userfaultfd itself */
 	char frozen[128];		/* path of the frozen cgroup, or empty */
 	char parent_comm[FACTS_NAME], tracer_comm[FACTS_NAME], leader_comm[FACTS_NAME];
 };
@@ -64,6 +66,8 @@ int facts_parse_status(const char *text, struct facts *ret);
 int facts_parse_elf(const void *head, size_t len, struct facts *ret);
 /* Does this line of proc_pid_smaps(5) show a mapping with a userfaultfd? */
 bool facts_monitored_line(const char *line);
+/* Is this the first line of a mapping that no program registers for itself? */
+bool facts_stack_line(const char *line);
 
 /*
  * Read what procfd (a directory fd of /proc/PID) shows.  -ESRCH when it has gone.

@@ -133,7 +133,11 @@ static int attempt(struct inject *in)
 		failure_clear(&in->failure);
 		r = -ESRCH;
 	}
-	if (r < 0 && r != -ESRCH && !in->failure.error)
+	/* /proc/PID/mem says so of pages that another userfaultfd has armed meanwhile. */
+	if (r == -EIO && !in->failure.error)
+		failure_set(&in->failure, phase_of(in), PAGETAP_REASON_MONITORED, 0,
+			    "somebody else has begun to watch it just now");
+	else if (r < 0 && r != -ESRCH && !in->failure.error)
 		failure_set(&in->failure, phase_of(in), PAGETAP_REASON_NONE, -r, "%s: %s",
 			    pagetap_phase_name(in->progress->phase), strerrorname_np(-r));
 	undone = restore(in);

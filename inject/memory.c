@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -89,6 +90,19 @@ int memory_write(const struct memory *m, uint64_t at, const void *from, size_t l
 	if (r < 0)
 		return -errno;
 	return result(r, len);
+}
+
+int memory_restore(const struct memory *m, pid_t tid, uint64_t at, const void *from, size_t len)
+{
+	struct iovec ours = { .iov_base = (void *)(uintptr_t)from, .iov_len = len };
+	struct iovec theirs = { .iov_base = (void *)(uintptr_t)at, .iov_len = len };
+	int r = memory_write(m, at, from, len);
+	ssize_t n;
+
+	if (r != -EIO)
+		return r;
+	n = process_vm_writev(tid, &ours, 1, &theirs, 1, 0);
+	return n < 0 ? -errno : result(n, len);
 }
 
 bool memory_parse_mapping(const char *line, struct mapping *ret, const char **ret_name)

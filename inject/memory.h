@@ -4,7 +4,8 @@
  *
  * /proc/PID/mem and not process_vm_readv(2): on a page that another userfaultfd has
  * armed it fails with EIO at once, where the other would park us.  The descriptor
- * keeps the address space it was opened on, also across an exec.
+ * keeps the address space it was opened on, also across an exec.  The one exception is
+ * memory_restore().
  */
 #ifndef INJECT_MEMORY_H
 #define INJECT_MEMORY_H
@@ -34,6 +35,12 @@ void memory_close(struct memory *m);
 /* All of it or a negative errno. */
 int memory_read(const struct memory *m, uint64_t at, void *to, size_t len);
 int memory_write(const struct memory *m, uint64_t at, const void *from, size_t len);
+/*
+ * Write what must be written.  Another monitor that attaches at the same time may have
+ * armed the page since: then its answer is waited for.  tid: the stopped thread; while
+ * it stands, no exec can put another address space in its place.
+ */
+int memory_restore(const struct memory *m, pid_t tid, uint64_t at, const void *from, size_t len);
 
 struct mapping {
 	struct range range;

@@ -204,7 +204,7 @@ int net_take_down(struct visit *v)
 		v->progress->bent = v->progress->netted = false;
 	}
 	first = first ? first : r;
-	r = scratch_give_back(&v->scratch, &v->memory);
+	r = scratch_give_back(&v->scratch, &v->memory, v->tracee.tid);
 	first = first ? first : r;
 	r = dispatch_resume(v->tracee.tid, &v->dispatch);
 	return first ? first : r;

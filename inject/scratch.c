@@ -67,13 +67,13 @@ void scratch_use(struct scratch *s, struct range mapped, size_t len)
 	s->dirty = false;
 }
 
-int scratch_give_back(struct scratch *s, const struct memory *m)
+int scratch_give_back(struct scratch *s, const struct memory *m, pid_t tid)
 {
 	int r;
 
 	if (!s->dirty)
 		return 0;
-	r = memory_write(m, s->at, s->saved, s->len);
+	r = memory_restore(m, tid, s->at, s->saved, s->len);
 	if (!r)
 		s->dirty = false;
 	return r;

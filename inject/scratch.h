@@ -39,6 +39,6 @@ int scratch_take(struct scratch *s, const struct memory *m, uint64_t sp, uint64_
 /* Use memory that was mapped for us. */
 void scratch_use(struct scratch *s, struct range mapped, size_t len);
 /* Put the bytes back.  Twice is harmless. */
-int scratch_give_back(struct scratch *s, const struct memory *m);
+int scratch_give_back(struct scratch *s, const struct memory *m, pid_t tid);
 
 #endif

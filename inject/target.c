@@ -199,6 +199,16 @@ static int judge_uffd(const struct facts *f, const struct viewer *v, unsigned in
 	return -ret->error;
 }
 
+/*
+ * By somebody else: whose userfaultfd is on a mapping the kernel does not tell, but a
+ * watcher's is not in the target's own table, and a program that handles its own
+ * faults does so neither on its stack nor in the heap of malloc.
+ */
+static bool is_watched(const struct facts *f)
+{
+	return f->monitored && (!f->owns_uffd || f->monitored_stack);
+}
+
 static int judge_use(const struct facts *f, const struct viewer *v, unsigned int flags,
 		     struct pagetap_failure *ret)
 {
@@ -217,10 +227,12 @@ static int judge_use(const struct facts *f, const struct viewer *v, unsigned int
 		failure_hint(ret, "thaw the cgroup first");
 		return -ret->error;
 	}
-	if (f->monitored && !(flags & PAGETAP_ALLOW_MONITORED)) {
+	if (is_watched(f) && !(flags & PAGETAP_ALLOW_MONITORED)) {
 		failure_set(ret, PHASE, PAGETAP_REASON_MONITORED, 0,
-			    "it already has a userfaultfd on %u of its mappings (another "
-			    "pagetap, QEMU, CRIU, a JVM or Go program?)", f->monitored);
+			    "it already has a userfaultfd on %u of its mappings, %s (another "
+			    "pagetap, CRIU?)", f->monitored,
+			    f->owns_uffd ? "its stack or heap among them" :
+					   "and holds none itself");
 		failure_hint(ret, "a mapping belongs to one userfaultfd at a time; end the "
 				  "other watcher first");
 		return -ret->error;

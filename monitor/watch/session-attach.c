@@ -13,12 +13,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "watch/procinfo.h"
 #include "watch/session-state.h"
+#include "watch/turnstile.h"
 #include "watch/uffd.h"
 
 #define BORROW_POLL (200 * NSEC_PER_USEC)
+#define TURNSTILE_MAX (2 * NSEC_PER_SEC)
 #define ARM_FIRST_MAX (5 * NSEC_PER_SEC)	/* the rest is armed while recording */
 #define ADOPTION_MAX (5 * NSEC_PER_SEC)
 #define FIRST_READINGS_MAX 8
@@ -34,7 +37,8 @@ static int fail(struct pagetap_failure *f, int error, const char *what)
 {
 	f->error = -error;
 	f->phase = PAGETAP_PHASE_NONE;
-	f->reason = error == -ESRCH ? PAGETAP_REASON_EXITED : PAGETAP_REASON_NONE;
+	f->reason = error == -ESRCH ? PAGETAP_REASON_EXITED :
+		    error == -EBUSY ? PAGETAP_REASON_MONITORED : PAGETAP_REASON_NONE;
 	f->state = error == -ESRCH ? PAGETAP_TARGET_GONE : PAGETAP_TARGET_RESTORED;
 	snprintf(f->text, sizeof(f->text), "%s: %s", what, strerror(-error));
 	f->hint[0] = '\0';
@@ -101,6 +105,15 @@ static int prove(struct session *s, struct space *sp, pid_t pid)
 	return r;
 }
 
+/* As inject/target.c judges before: no program has its own userfaultfd on these. */
+static bool is_taken(const struct space *sp)
+{
+	for (struct region *g = layout_from(&sp->layout, 0); g; g = layout_next(&sp->layout, g))
+		if ((g->kind == VMA_KIND_STACK || g->kind == VMA_KIND_HEAP) && g->why == WHY_BUSY)
+			return true;
+	return false;
+}
+
 /*
  * Register, read again, prove, and only then arm.  The loop serves this space from
  * the moment it is registered: its layout events hold threads of the target.
@@ -127,6 +140,10 @@ static int open_space(struct session *s, struct agent_loan *l, uint32_t mm, uint
 	r = session_add_space(s, sp);
 	if (!r)
 		r = settle(s, sp, pid);
+	if (!r && is_taken(sp)) {
+		*ret_what = "somebody else has begun to watch it just now";
+		r = -EBUSY;
+	}
 	if (!r) {
 		*ret_what = "the userfaultfd is of another address space";
 		r = prove(s, sp, pid);
@@ -212,8 +229,20 @@ static int borrow(struct session *s, pid_t pid, struct agent_loan *ret,
 	return 0;
 }
 
+/* The turn of the loop goes on for those that are watched already. */
+static int enter(struct session *s, pid_t pid)
+{
+	uint64_t until = clock_now() + TURNSTILE_MAX;
+	int fd = turnstile_enter(pid, s->spaces ? 0 : TURNSTILE_MAX);
+
+	while (fd < 0 && clock_now() < until && !session_turn(s, clock_now() + BORROW_POLL))
+		fd = turnstile_enter(pid, 0);
+	return fd;
+}
+
 int session_attach(struct session *s, pid_t pid, struct pagetap_failure *ret_failure)
 {
+	_close_ int turnstile __attribute__((unused)) = enter(s, pid);
 	uint64_t t0 = clock_now();
 	struct agent_loan l;
 	const char *what;

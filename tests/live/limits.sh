@@ -160,4 +160,61 @@ case_second_monitor() {
 	target_ends "$TARGET" "$D/target.out"
 }
 
+# Two that begin at the same time: one of them may win, and none harms the target.
+case_two_at_the_same_time() {
+	local i a b both=0 one=0
+	start_target "$D/target.out" "$T/pulse" -T 100 -c "$D/count" || return
+	for i in {1..8}; do
+		"$PAGETAP" record -p "$TARGET" -o "$D/a.ndjson" -d 0.5 >"$D/a.out" 2>"$D/a.err" </dev/null &
+		a=$!
+		started "$a"
+		"$PAGETAP" record -p "$TARGET" -o "$D/b.ndjson" -d 0.5 >"$D/b.out" 2>"$D/b.err" </dev/null &
+		b=$!
+		started "$b"
+		end_of "$a" 20 || return
+		a=$STATUS
+		end_of "$b" 20 || return
+		b=$STATUS
+		case $a:$b in
+		0:[35] | [35]:0) one=$((one + 1)) ;;
+		# One after the other; or each has seen the other.
+		0:0 | [35]:[35]) both=$((both + 1)) ;;
+		*) wrong "round $i: $a and $b: $(cat "$D/a.err" "$D/b.err")" || return ;;
+		esac
+		untouched "$TARGET" || wrong "round $i" || return
+		runs_on "$D/count" || return
+	done
+	say "one of the two won in $one of 8 rounds, otherwise both or none"
+	target_ends "$TARGET" "$D/target.out"
+}
+
+# A program with a userfaultfd of its own keeps it, and its ranges are told as such.
+case_own_userfaultfd() {
+	start_target "$D/target.out" "$T/pager" -T 60 -c "$D/count" || return
+	record "$D/record.err" -p "$TARGET" -o "$D/t.ndjson" --rearm 20
+	within 10 grep -q attached "$D/record.err" || wrong "not attached: $(cat "$D/record.err")" || return
+	sleep 0.5
+	# And a second monitor is not taken for the program's own.
+	timeout 20 "$PAGETAP" record -p "$TARGET" -o "$D/second.ndjson" -d 1 >"$D/second.out" 2>"$D/second.err"
+	STATUS=$?
+	[ "$STATUS" = 5 ] || wrong "the second exited with $STATUS: $(cat "$D/second.err")" || return
+	runs_on "$D/count" || return
+	sleep 1
+	# A watchdog that lets the program go leaves it what is its own.
+	kill -STOP "$RECORDER"
+	sleep 1.5
+	runs_on "$D/count" || return
+	kill -CONT "$RECORDER"
+	runs_on "$D/count" || return
+	sleep 0.5
+	stop_record "$RECORDER" || return
+	runs_on "$D/count" || return
+	target_ends "$TARGET" "$D/target.out" || return
+	told "$D/t.ndjson" '.ev == "vma" and .why == "other-userfaultfd" and .npages == 64' ||
+		wrong "its own range is not told" || return
+	[ "$(count "$D/t.ndjson" '.ev == "fault"')" -ge 100 ] || wrong "hardly a write was seen" || return
+	told "$D/t.ndjson" '.ev == "gap" and .reason == "stall"' || wrong "no stall" || return
+	valid "$D/t.ndjson"
+}
+
 run_cases "$@"

@@ -108,6 +108,10 @@ static void test_monitored(void)
 	CU_ASSERT_FALSE(facts_monitored_line("VmFlags: rd wr mr mw me ac sd "));
 	CU_ASSERT_FALSE(facts_monitored_line("VmFlags: ru mw ru iw"));
 	CU_ASSERT_FALSE(facts_monitored_line("VmFlags: "));
+	CU_ASSERT_TRUE(facts_stack_line("7ffc0-7ffd0 rw-p 00000000 00:00 0      [stack]"));
+	CU_ASSERT_TRUE(facts_stack_line("55d00-55d10 rw-p 00000000 00:00 0      [heap]"));
+	CU_ASSERT_FALSE(facts_stack_line("55d00-55d10 rw-p 00000000 00:00 0 "));
+	CU_ASSERT_FALSE(facts_stack_line("55d00-55d10 rw-p 00000000 00:00 0      /x/[stack]"));
 	CU_ASSERT_FALSE(facts_monitored_line("7f00-7f01 rw-p 00000000 00:00 0  /VmFlags: um"));
 }
 
@@ -253,6 +257,11 @@ static void test_uses(void)
 	EXPECT(f, v, 0, PAGETAP_REASON_MONITORED,
 	       "it already has a userfaultfd on 3 of its mappings", 5);
 	ALLOWED(f, v, PAGETAP_ALLOW_MONITORED);
+	/* Its own, as QEMU has it; but nobody watches the own stack. */
+	f.owns_uffd = true;
+	ALLOWED(f, v, 0);
+	f.monitored_stack = true;
+	EXPECT(f, v, 0, PAGETAP_REASON_MONITORED, "its stack or heap among them", 5);
 	f = plain();
 	memcpy(f.frozen, "/box", 5);
 	EXPECT(f, v, 0, PAGETAP_REASON_STUCK, "/box is frozen", 1);

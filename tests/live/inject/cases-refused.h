@@ -242,24 +242,36 @@ static inline void shape_monitored(struct shared *s, long arg)
 	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 	int fd = sys_userfaultfd(O_CLOEXEC | O_NONBLOCK);
 
-	(void)arg;
 	reg.range.len = 65536;
 	reg.range.start = (uint64_t)(uintptr_t)mmap(NULL, 65536, PROT_READ | PROT_WRITE,
 						    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg))
 		_exit(77);
+	/* arg: another process has it, as a watcher would. */
+	if (arg) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;)
+				pause();
+		}
+		close(fd);
+	}
 	shape_doze(s, 1);
 }
 
+/* arg: by another process; else it is its own affair, and we may. */
 static inline const char *case_monitored(long arg)
 {
-	struct target *t = target_start(shape_monitored, 0, 1);
+	struct target *t = target_start(shape_monitored, arg, 1);
 	struct attach a;
 	const char *w;
 
-	(void)arg;
 	if (!t)
 		return "target not ready";
+	if (!arg)
+		return attach(t->pid, 0, &a) < 0 ? say(&a) : NULL;
 	w = refused(t->pid, 0, PAGETAP_REASON_MONITORED, 5,
 		    "it already has a userfaultfd on 1 of its mappings");
 	if (w)
