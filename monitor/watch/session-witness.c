@@ -59,6 +59,9 @@ static void add_fresh(struct space *sp, struct range r, uint64_t when, bool writ
 	} else if (sp->nfresh < SPACE_FRESH_MAX) {
 		sp->fresh[sp->nfresh++] = (struct space_fresh){ r, when, writable };
 	} else {
+		/* What has gone again by then, the next reading of the maps cannot show. */
+		if (sp->snapshot)
+			survey_admit(sp, r);
 		sp->reread_due = clock_now();
 	}
 }
