@@ -145,6 +145,7 @@ void take_fork(struct judge *j, const struct record *r, uint64_t ts)
 		return;
 	child = mm_new(j, r->fork.child_mm, (int32_t)pid, ts);
 	child->forked = true;
+	child->unnamed = r->fork.child == RECORD_UNKNOWN;
 	pages_clone(j, child, parent);
 	p = pid ? truth_process(j->truth, pid, NULL) : NULL;
 	/* Else its truth begins with a program that it executes. */
@@ -216,7 +217,8 @@ static void check_birth(struct judge *j, struct mm *mm, const struct truth_act *
 		return;
 	if (e->op == TRUTH_FORK && e->aux)
 		miss(j, mm, E_FORK, e, "a fork is not in the trace");
-	if (e->op == TRUTH_EXEC &&
+	/* Of a child without a name the trace tells no more than that it was there. */
+	if (e->op == TRUTH_EXEC && !mm->unnamed &&
 	    truth_process(j->truth, (uint32_t)mm->pid, mm->process))
 		miss(j, mm, E_EXEC, e, "an exec is not in the trace");
 }
@@ -233,7 +235,7 @@ void family_check(struct judge *j)
 			const struct truth_act *a = &p->acts[i];
 
 			check_birth(j, mm, a);
-			if (a->e.op == TRUTH_EXIT && !mm->exit_told &&
+			if (a->e.op == TRUTH_EXIT && !mm->exit_told && !mm->unnamed &&
 			    a->e.t1 + END_NS < j->last && a->e.t0 > mm->begin)
 				miss(j, mm, E_EXIT, &a->e, "an exit is not in the trace");
 		}

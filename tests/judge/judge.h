@@ -164,6 +164,7 @@ struct mm {
 	size_t nrecords, ngaps, nclaims;
 	struct layout_claim *claims;
 	bool exit_told, forked;
+	bool unnamed;		/* a child whose process id the trace does not know */
 	struct mm *next;
 };
 
