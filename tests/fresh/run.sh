@@ -4,9 +4,10 @@
 # fresh: the two commands of the README in an empty Debian 12.
 #
 # A minimal system is unpacked by debootstrap into a folder, `make dist` into that,
-# and both commands run in a chroot of it, in a mount and pid namespace of their
-# own.  The mirror is the one this machine's apt uses.  Needs root and a network;
-# takes some minutes; not part of `make check`.
+# and both commands run in a chroot of it, in a mount namespace of their own; not in a
+# pid namespace, where the kernel refuses the proc connector.  The mirror is the one
+# this machine's apt uses.  Needs root and a network; takes some minutes; not part of
+# `make check`.
 #
 #	bash tests/fresh/run.sh [FOLDER]		FOLDER is kept and used again
 set -eu
@@ -19,7 +20,7 @@ keep=${1:-}
 folder=${keep:-$(mktemp -d /var/tmp/fresh.XXXXXX)}
 root=$folder/root
 finish() {
-	# The namespaces have gone with their init; nothing is mounted here any more.
+	# The namespace has gone with its last process; nothing is mounted here any more.
 	[ -n "$keep" ] || rm -rf --one-file-system "$folder"
 }
 trap finish EXIT
@@ -53,7 +54,7 @@ tar -xzf "$folder"/dist/pagetap-*.tar.gz -C "$root/src" --strip-components=1
 
 # inside SECONDS COMMAND: in the chroot, with /proc, /sys, /dev and /tmp of its own.
 inside() {
-	timeout -k 30 "$1" unshare --mount --pid --fork --kill-child sh -c "
+	timeout -k 30 "$1" unshare --mount sh -c "
 		mount --make-rprivate /
 		mount -t proc proc '$root/proc'
 		mount -t sysfs sys '$root/sys'
