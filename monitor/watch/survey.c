@@ -23,7 +23,6 @@
 #include "watch/space.h"
 #include "watch/uffd.h"
 
-#define FIRST_READINGS_MAX 8
 #define REREAD_DELAY NSEC_PER_MSEC
 #define SURVEY_PERIOD (100 * NSEC_PER_MSEC)
 /* A reading may cost one part in this many of the monitor's time. */
@@ -366,20 +365,11 @@ int survey_here(struct space *s, const struct space_fresh *f)
 	return 0;
 }
 
-/* Register, read again, until two readings agree: the coverage contract. */
-static int survey_first(struct space *s)
-{
-	int64_t n = 1;
-	int r = 0;
-
-	for (int i = 0; r >= 0 && n > 0 && i < FIRST_READINGS_MAX; i++) {
-		do
-			r = survey(s, clock_now(), &n);
-		while (r > 0);
-	}
-	return r;
-}
-
+/*
+ * In slices, as any reading: 65,000 mappings take longer than their threads may wait
+ * for an answer.  What is armed from the first one is true all the same: arming fails
+ * where registration did not take.
+ */
 int survey_anew(struct space *s)
 {
 	uint64_t now = clock_now();
@@ -392,7 +382,8 @@ int survey_anew(struct space *s)
 	s->snapshot = false;
 	s->resync = s->anew = false;
 	s->pass_since = 0;
-	return survey_first(s);
+	s->survey_due = clock_now();
+	return 0;
 }
 
 int survey_resync(struct space *s, enum gap_reason reason)

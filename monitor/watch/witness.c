@@ -21,6 +21,7 @@
 #define TOUCHES_RING (256u << 10)
 #define PASSES_MAX 16
 /* So many events of threads that have gone may be kept, or as many as there are others. */
+#define PRUNE_ALWAYS 2048
 #define PRUNE_MIN 64
 #define POLL_MAX 256
 
@@ -321,7 +322,8 @@ bool witness_prune(struct witness *w)
 {
 	size_t from = 0, to = 0, n;
 
-	if (w->nevents < w->prune_at)
+	/* A poll of some thousand descriptors is quick; more are looked at when they doubled. */
+	if (w->nevents > PRUNE_ALWAYS && w->nevents < w->prune_at)
 		return false;
 	for (; from < w->nevents; from += n) {
 		n = w->nevents - from < POLL_MAX ? w->nevents - from : POLL_MAX;

@@ -40,7 +40,7 @@ honest() {
 	valid "$1" "${@:3}" || return
 	[ "$(faults "$1")" -ge "$2" ] || wrong "$(basename "$1"): only $(faults "$1") faults" || return
 	! grep '^{"ev":"error"' "$1" |
-		grep -vE "\"what\":\"follow\",\"errno\":(3${ALLOWED:+|$ALLOWED})," >"$D/errors.out" ||
+		grep -vE "\"what\":\"(follow|perf)\",\"errno\":(3${ALLOWED:+|$ALLOWED})," >"$D/errors.out" ||
 		wrong "$(basename "$1"): errors: $(head -n 2 "$D/errors.out")"
 }
 
@@ -83,4 +83,37 @@ checks_itself() {
 	[ "$STATUS" = 0 ] || wrong "it ended with status $STATUS: $(tail -n 3 "$2")" || return
 	tail -n 1 "$2" | grep -q '^ok ' || wrong "it says: $(tail -n 3 "$2")" || return
 	[ "$(wc -l <"$2")" = 2 ] || wrong "it said more than it should: $(head -n 5 "$2")"
+}
+
+# A part of the first anonymous mapping of 1 MiB and more, for -a.
+some_addresses() {
+	local at rest lo hi
+	while read -r at rest; do
+		lo=$((16#${at%-*})) hi=$((16#${at#*-}))
+		[[ $rest == "rw-"* ]] && [ $((hi - lo)) -ge 1048576 ] || continue
+		printf '%x-%x' $((lo + 262144)) $((lo + 524288))
+		return
+	done <"/proc/$1/maps"
+	return 1
+}
+
+# attached_often PID COUNTER: ATTACHES times, each way to watch in turn, for a moment.
+attached_often() {
+	local p=$1 i n=0 sum=0 options
+	local -a ways=("" "-f" "--rearm 50" "-m heap" "-a $(some_addresses "$p")" "--mode missing"
+		"--mode write,missing" "--mode write,missing --rearm 50 -f" "-e wp -m anon")
+	for ((i = 0; i < ${ATTACHES:-9}; i++)); do
+		options=${ways[i % ${#ways[@]}]}
+		# shellcheck disable=SC2086
+		timeout 30 "$PAGETAP" record -p "$p" -o "$D/often.ndjson" -d 0.15 $options \
+			>"$D/often.err.out" 2>"$D/often.err" </dev/null ||
+			wrong "attach $i, with $options: status $?" || return
+		runs_on "$2" || wrong "after attach $i, with $options" || return
+		untouched "$p" || wrong "after attach $i, with $options" || return
+		honest "$D/often.ndjson" 0 || wrong "attach $i, with $options" || return
+		n=$(faults "$D/often.ndjson")
+		sum=$((sum + n))
+	done
+	say "$i attaches, $sum faults"
+	[ "$sum" -gt 100 ] || wrong "hardly a fault in all of them"
 }

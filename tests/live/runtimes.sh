@@ -2,16 +2,19 @@
 # SPDX-License-Identifier: MIT
 #
 # runtimes: virtual machines and collectors move their memory while they are watched.
-# limit: 300
+# limit: 400
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/lib-load.sh"
 
-# selfchecking COMMAND...: a program of tests/programs/, started, watched twice, ended.
+WATCH=watched_twice
+
+# selfchecking COMMAND...: a program of tests/programs/, started, watched as $WATCH says,
+# ended.
 selfchecking() {
 	local p
 	start_target "$D/target.out" "$@" "$D/count" "$D/stop" || return
 	p=$TARGET
-	watched_twice "$p" "$D/count" || return
+	"$WATCH" "$p" "$D/count" || return
 	checks_itself "$p" "$D/target.out" "$D/stop"
 }
 
@@ -39,5 +42,9 @@ case_go() {
 }
 
 case_python_threads_that_fork() { selfchecking /usr/bin/python3 "$P/selfcheck.py"; }
+
+# ATTACHES=50 and more for those who have the time.
+case_java_attached_often() { WATCH=attached_often jvm "-XX:+Use${COLLECTOR:-G1}GC"; }
+case_node_attached_often() { WATCH=attached_often selfchecking node "$P/selfcheck.js"; }
 
 run_cases "$@"
