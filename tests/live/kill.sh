@@ -4,7 +4,7 @@
 # kill: the monitor, or its injector, dies at any instant; the target must not mind.
 # KILLS=1000 kills so often (100), PHASE_TIMES=20 repeats each phase so often (1);
 # `make kills` does both.
-# limit: 400
+# limit: 600
 . "$(dirname "$0")/lib.sh"
 
 : "${PAGETAP_FAULTS_PROGRAM:=$O/pagetap-faults}"

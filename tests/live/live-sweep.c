@@ -9,7 +9,7 @@
  * evenly.  0 is for ever: all of them, each error of each call.  SWEEP_AT=N[:ROUND]
  * tries only that one, SWEEP_CALL=read only that call.
  *
- * limit: 280
+ * limit: 400
  */
 
 #include "sweep/calls.h"
