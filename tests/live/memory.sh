@@ -69,6 +69,8 @@ case_two_addresses() { same maps alias; }
 case_advice_for_forks() { same maps forkadvice; }
 case_advice_for_followed_forks() { same maps forkadvice -f; }
 case_stacks_that_grow() { same maps grows; }
+case_write_barrier_by_signals() { same maps segv; }
+case_write_barrier_armed_again() { same maps segv --rearm 5; }
 case_shared_memory() { same maps shm; }
 case_sealed_memory() { same maps seal; }
 case_written_by_another_process() { same maps foreign; }

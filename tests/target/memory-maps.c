@@ -174,6 +174,46 @@ static void grows_case(void)
 		*(volatile uint64_t *)(p - (size_t)i * PAGE) = mix(i + 1);
 }
 
+/* A collector's write barrier: each first write of a round is caught and counted. */
+static char *barrier;
+static _Atomic unsigned int caught, strays;
+
+static void on_barrier(int sig, siginfo_t *si, void *context)
+{
+	char *page = (char *)((uintptr_t)si->si_addr & ~(uintptr_t)(PAGE - 1));
+
+	(void)sig;
+	(void)context;
+	if (page < barrier || page >= barrier + 32 * PAGE) {
+		strays++;
+		signal(SIGSEGV, SIG_DFL);
+		return;
+	}
+	caught++;
+	if (si->si_code != SEGV_ACCERR || mprotect(page, PAGE, PROT_READ | PROT_WRITE))
+		strays++;
+}
+
+static void segv_case(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_barrier, .sa_flags = SA_SIGINFO | SA_RESTART };
+	uint64_t seed = 5;
+
+	barrier = map_anon(32);
+	fill(barrier, 32);
+	sigaction(SIGSEGV, &sa, NULL);
+	gate();
+	for (uint64_t round = 0; round < 300; round++) {
+		must(!mprotect(barrier, 32 * PAGE, PROT_READ), "mprotect");
+		for (unsigned int i = 0; i < 20; i++)
+			write_pages(at_page(barrier, (unsigned int)(draw(&seed) % 32)), 1, round);
+	}
+	must(!mprotect(barrier, 32 * PAGE, PROT_READ | PROT_WRITE), "mprotect");
+	check_filled(barrier, 32, "what was there");
+	printf("says caught %u, strays %u\n", caught, strays);
+	fact_declared(barrier, 32);
+}
+
 static void shm_case(void)
 {
 	int id = shmget(IPC_PRIVATE, 8 * PAGE, IPC_CREAT | 0600);
@@ -346,6 +386,7 @@ static const struct memory_case cases[] = {
 	{ "alias", alias_case },
 	{ "forkadvice", forkadvice_case },
 	{ "grows", grows_case },
+	{ "segv", segv_case },
 	{ "shm", shm_case },
 	{ "seal", seal_case },
 	{ "foreign", foreign_case },
