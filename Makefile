@@ -24,14 +24,14 @@ mandir     ?= $(datadir)/man
 
 # ---- what is needed --------------------------------------------------------
 
-libraries  = jansson libnl-3.0 libnl-genl-3.0 libcap libzstd
+libraries  = jansson libnl-3.0 libnl-genl-3.0 libcap libseccomp libzstd
 
 deps_build = build-essential pkg-config libjansson-dev libnl-3-dev libnl-genl-3-dev \
-	     libcap-dev libck-dev libzstd-dev libbsd-dev uthash-dev
+	     libcap-dev libseccomp-dev libck-dev libzstd-dev libbsd-dev uthash-dev
 deps_tests = libcunit1-dev mandoc redis-server redis-tools sqlite3 jq python3 \
 	     python3-jsonschema strace gdb musl-tools gcc-aarch64-linux-gnu \
 	     libc6-dev-arm64-cross zstd bash-completion zsh fish shellcheck util-linux \
-	     procps clang clang-tidy cppcheck libclang-rt-14-dev iproute2 xz-utils git \
+	     procps libcap2-bin clang clang-tidy cppcheck libclang-rt-14-dev iproute2 xz-utils git \
 	     postgresql memcached default-jre-headless nodejs golang-go
 
 # ---- flags -----------------------------------------------------------------

@@ -20,6 +20,7 @@
 #include "filter-args.h"
 #include "holder.h"
 #include "launch.h"
+#include "sandbox.h"
 #include "signals.h"
 #include "target-args.h"
 
@@ -199,7 +200,11 @@ static int output_failed(const struct run *run, int r)
 static int start_agent(struct run *run)
 {
 	const struct target_args *t = &run->a.targets;
-	int r = recording_agent(&run->rec, t->pid, t->n);
+	int r;
+
+	/* The COMMAND, if there is one, exists: its limits are those of its user. */
+	sandbox_begin();
+	r = recording_agent(&run->rec, t->pid, t->n);
 
 	if (r < 0)
 		log_error("cannot start recording: %s", strerror(-r));
@@ -272,6 +277,25 @@ static int attach(struct run *run)
 	return EXIT_OK;
 }
 
+/* What is not to be had here (a container, an old kernel) is done without. */
+static void give_up_privileges(struct run *run)
+{
+	struct sandbox_report r;
+
+	sandbox_enter(run->a.targets.pid[0], run->a.command, &r);
+	if (r.kept_ptrace)
+		log_verbose("/proc hides processes here (hidepid): CAP_SYS_PTRACE is kept");
+	if (r.caps)
+		log_verbose("capabilities could not be given up: %s", strerror(-r.caps));
+	if (r.filter == -EOPNOTSUPP)
+		log_verbose("no seccomp filter in this build");
+	else if (r.filter)
+		log_verbose("no seccomp filter: %s", strerror(-r.filter));
+	if (!r.caps && !r.filter)
+		log_verbose("privileges given up; what following takes is kept by process %d",
+			    (int)agent_pid(run->rec.agent));
+}
+
 /* What the recording alone would end with. */
 static int ending(struct run *run, int session_error)
 {
@@ -326,9 +350,9 @@ static int command_end(struct run *run, int status)
 		return status;
 	/* What ended the recording was meant for the COMMAND as well. */
 	if (run->rec.summary.reason == DETACH_SIGTERM)
-		kill(l->pid, SIGTERM);
+		launch_signal(l, SIGTERM);
 	else if (run->rec.summary.reason == DETACH_SIGHUP)
-		kill(l->pid, SIGHUP);
+		launch_signal(l, SIGHUP);
 	if (!launch_ended(l))
 		log_verbose("waiting for %s to end", run->name[0].s);
 	if (launch_wait(l, run->signal_fd) == -EINTR)
@@ -387,7 +411,7 @@ static int attach_command(struct run *run)
 	}
 	cmd_attach_failed(&run->name[0], &f);
 	log_info("%s was ended before it did anything", run->name[0].s);
-	kill(l->pid, SIGKILL);
+	launch_signal(l, SIGKILL);
 	launch_wait(l, -1);
 	return EXIT_COMMAND_FAILED;
 }
@@ -425,6 +449,7 @@ static int run_all(struct run *run)
 		discard_output(run);
 	if (status || !run->attached)
 		return status;
+	give_up_privileges(run);
 	return command_end(run, record(run));
 }
 

@@ -21,6 +21,7 @@
 
 struct launch {
 	pid_t pid;	/* 0: none */
+	int pidfd;	/* of it; -1: the kernel has none (before 5.3) */
 	int gate;	/* a byte lets the child go on to exec */
 	int report;	/* errno of a failed exec; end of file: it has happened */
 	int hold;	/* perf event that stops it; -1 none */
@@ -28,7 +29,7 @@ struct launch {
 	bool reaped;
 };
 
-#define LAUNCH_NULL { .gate = -1, .report = -1, .hold = -1 }
+#define LAUNCH_NULL { .pidfd = -1, .gate = -1, .report = -1, .hold = -1 }
 
 /* 0, -ENOENT (not in PATH), -EACCES (found, not executable). */
 int launch_find(const char *name);
@@ -43,6 +44,8 @@ int launch_fork(struct launch *l, char *const argv[], const sigset_t *mask);
  */
 int launch_exec(struct launch *l);
 void launch_go(struct launch *l);
+/* A signal to it, unless it has been reaped. */
+void launch_signal(const struct launch *l, int sig);
 /* Has it ended already?  Reaps it if so. */
 bool launch_ended(struct launch *l);
 /*

@@ -16,6 +16,7 @@
 #include "compat/uffd.h"
 #include "exit.h"
 #include "feature-names.h"
+#include "sandbox.h"
 #include "watch/procwatch.h"
 #include "watch/session.h"
 
@@ -169,11 +170,24 @@ static void probe_events(struct machine_finding *f)
 	find(f, MACHINE_OK, EXIT_OK, "proc connector");
 }
 
+static void probe_sandbox(struct machine_finding *f)
+{
+	int r = sandbox_filter_probe();
+
+	if (r < 0)
+		find(f, MACHINE_WARN, EXIT_OK,
+		     "no seccomp filter (%s): a running record gives up its capabilities only",
+		     strerror(-r));
+	else
+		find(f, MACHINE_OK, EXIT_OK, "a running record gives up its capabilities, and "
+		     "runs under a seccomp filter");
+}
+
 void machine_probe(struct machine_finding f[MACHINE_FINDINGS], uint64_t *ret_features)
 {
 	static const char *const names[MACHINE_FINDINGS] = {
 		"userfaultfd", "attach by ptrace", "full-mode fd",
-		"following forks", "seccomp targets", "process events",
+		"following forks", "seccomp targets", "process events", "own sandbox",
 	};
 
 	*ret_features = 0;
@@ -185,4 +199,5 @@ void machine_probe(struct machine_finding f[MACHINE_FINDINGS], uint64_t *ret_fea
 	probe_follow(&f[3], *ret_features);
 	probe_seccomp(&f[4]);
 	probe_events(&f[5]);
+	probe_sandbox(&f[6]);
 }

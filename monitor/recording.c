@@ -9,12 +9,13 @@
 #include <sys/signalfd.h>
 
 #include "filter-args.h"
+#include "sandbox.h"
 
 #define SLOTS_MIN 64
 
 int recording_agent(struct recording *rec, const pid_t *pids, unsigned int n)
 {
-	return agent_new(&rec->agent, pids, n, NULL);
+	return agent_new(&rec->agent, pids, n, sandbox_agent);
 }
 
 int recording_output(struct recording *rec, const char *path)
@@ -43,7 +44,8 @@ int recording_start(struct recording *rec, const struct session_opts *opts, uint
 	if (r < 0)
 		return r;
 	head_fill(&rec->head, o.filter.modes, o.kinds, features, argv);
-	r = writer_start(&rec->writer, rec->queue, rec->sink, &rec->head.header);
+	r = writer_start(&rec->writer, rec->queue, rec->sink, &rec->head.header,
+			 sandbox_writer);
 	if (r < 0) {
 		*ret_output = r != -ENOMEM && r != -EAGAIN;
 		return r;

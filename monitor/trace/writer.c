@@ -37,6 +37,7 @@ struct writer {
 	int failed, done, full;	/* eventfds */
 	atomic_bool drop;
 	_Atomic uint64_t limit;	/* 0: none */
+	void (*begin)(void);	/* may be NULL */
 	pthread_t thread;
 
 	/* The thread's. */
@@ -264,6 +265,8 @@ static void *writer_main(void *arg)
 	struct record r;
 	int got;
 
+	if (w->begin)
+		w->begin();
 	while ((got = queue_pop(w->queue, &r, w->len ? 0 : ms_until(w->flush_due))) >= 0) {
 		if (got)
 			take(w, &r);
@@ -321,7 +324,7 @@ static int start_thread(struct writer *w)
 }
 
 int writer_start(struct writer **ret, struct queue *q, struct sink *s,
-		 const struct record_header *h)
+		 const struct record_header *h, void (*begin)(void))
 {
 	struct writer *w = calloc(1, sizeof(*w));
 	int r;
@@ -330,6 +333,7 @@ int writer_start(struct writer **ret, struct queue *q, struct sink *s,
 		return -ENOMEM;
 	w->queue = q;
 	w->sink = s;
+	w->begin = begin;
 	w->page_size = h->page_size;
 	w->flush_due = UINT64_MAX;
 	w->buf = malloc(BATCH_BYTES + RECORD_TEXT_LINE_MAX);

@@ -32,10 +32,11 @@ struct writer_result {
 /*
  * Write the header, in the caller's thread, and start the writer's.  Borrows queue
  * and sink until writer_finish(), h only during the call.  -errno of the first
- * write, of pthread_create(3), eventfd(2), -ENOMEM.
+ * write, of pthread_create(3), eventfd(2), -ENOMEM.  begin: what the thread does first,
+ * before it has seen a record; may be NULL.
  */
 int writer_start(struct writer **ret, struct queue *q, struct sink *s,
-		 const struct record_header *h);
+		 const struct record_header *h, void (*begin)(void));
 /* An eventfd that becomes readable when the output has failed. */
 int writer_fd(const struct writer *w);
 /*

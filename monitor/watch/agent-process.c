@@ -235,7 +235,10 @@ static void serve_request(struct serving *s)
 		_exit(n == -EPIPE ? 0 : 1);
 	hear(s);
 	if (!kin_find(s->kin, q.pid)) {
-		refuse(s, &q, -EACCES, "it is not known to descend from a target");
+		if (group_lives(q.pid))
+			refuse(s, &q, -EACCES, "it is not known to descend from a target");
+		else
+			refuse(s, &q, -ESRCH, "it has exited");
 		return;
 	}
 	switch ((enum agent_op)q.op) {

@@ -12,9 +12,10 @@
 #include "compat/sys.h"
 #include "watch/tids.h"
 
-static int why(void)
+/* ENOENT: a process that has gone.  EPERM: a filter says so, of pidfd_open(2). */
+static int why(int error)
 {
-	return errno == ENOENT ? -ESRCH : errno == EPERM ? -EACCES : -errno;
+	return error == -ENOENT ? -ESRCH : error == -EPERM ? -EACCES : error;
 }
 
 static bool has_ended(int pidfd)
@@ -31,10 +32,10 @@ static int open_files(struct door *d)
 	snprintf(path, sizeof(path), "/proc/%d", d->pid);
 	d->procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (d->procfd < 0)
-		return why();
+		return why(-errno);
 	d->maps = openat(d->procfd, "maps", O_RDONLY | O_CLOEXEC);
 	if (d->maps < 0)
-		return why();
+		return why(-errno);
 	d->pagemap = openat(d->procfd, "pagemap", O_RDONLY | O_CLOEXEC);
 	d->mem = openat(d->procfd, "mem", O_RDONLY | O_CLOEXEC);
 	return tids_same(d->procfd, &d->plain);
@@ -48,7 +49,7 @@ int door_open(struct door *ret, pid_t pid, int pidfd)
 	d.pid = pid;
 	d.pidfd = pidfd;
 	if (pidfd < 0)
-		r = d.pidfd = sys_pidfd_open(pid, 0);
+		r = d.pidfd = why(sys_pidfd_open(pid, 0));
 	if (r >= 0)
 		r = open_files(&d);
 	/* It lived after the directory was opened, so the number was its own until then. */

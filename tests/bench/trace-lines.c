@@ -110,7 +110,7 @@ static uint64_t write_to(const char *path)
 	struct sink *s;
 	uint64_t begin;
 
-	if (queue_new(&q, 1u << 18) || sink_open(&s, path) || writer_start(&w, q, s, &h))
+	if (queue_new(&q, 1u << 18) || sink_open(&s, path) || writer_start(&w, q, s, &h, NULL))
 		exit(1);
 	begin = clock_now();
 	for (uint32_t i = 0; i < RECORDS; i++) {

@@ -321,7 +321,7 @@ static void test_answers(void)
 	waitpid(target, NULL, 0);
 	q = good(AGENT_OPEN);
 	q.pid = target;
-	CU_ASSERT(asked(pair[0], q, &p) < 0);
+	CU_ASSERT_EQUAL(asked(pair[0], q, &p), -ESRCH);
 	close(pair[0]);
 	CU_ASSERT(has_ended(pid, &status) && !WEXITSTATUS(status));
 	kill(stranger, SIGKILL);

@@ -174,7 +174,7 @@ static void test_starving(void)
 		CU_ASSERT_EQUAL_FATAL(queue_new(&q, 64), 0);
 		CU_ASSERT_EQUAL_FATAL(sink_open(&s, "/dev/null"), 0);
 		starve_after(n);
-		r = writer_start(&w, q, s, &sample_header);
+		r = writer_start(&w, q, s, &sample_header, NULL);
 		if (starve_hit()) {
 			hits++;
 			CU_ASSERT(r == -ENOMEM || !r);

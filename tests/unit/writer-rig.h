@@ -34,7 +34,7 @@ UNUSED static int start(struct rig *g, const char *to, uint32_t slots)
 	if (to != path_zst)
 		unlink(to == path ? path : "/nonexistent");
 	CU_ASSERT_EQUAL_FATAL(sink_open(&g->sink, to), 0);
-	r = writer_start(&g->writer, g->queue, g->sink, &sample_header);
+	r = writer_start(&g->writer, g->queue, g->sink, &sample_header, NULL);
 	if (r < 0) {
 		sink_close(g->sink);
 		queue_free(g->queue);

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sandbox, the filters: what the threads of a running monitor may ask of the kernel.
+ *
+ * Everything else fails with EPERM: a monitor that is killed loses the rest of the
+ * trace, and nothing is gained by that.  Rules without a look at the arguments are
+ * answered from a bitmap (seccomp_cache_check_allow(), Linux 5.11), so the calls of the
+ * fault path cost next to nothing, but for ioctl(2): its requests come first.
+ */
+
+#include "sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/sched.h>
+#include <seccomp.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "compat/procmap.h"
+#include "compat/uffd.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+	__has_feature(memory_sanitizer)
+#define LEFT_OUT 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LEFT_OUT 1
+#endif
+
+/* One system call, and perhaps what one or two of its arguments must be. */
+struct rule {
+	int nr;
+	unsigned int nargs;
+	struct scmp_arg_cmp arg[2];
+	uint8_t priority;		/* 0: the usual */
+};
+
+#define ANY(name) { .nr = SCMP_SYS(name) }
+#define WHERE(name, ...) { .nr = SCMP_SYS(name), .nargs = 1, .arg = { __VA_ARGS__ } }
+#define EQUAL(n, value) { .arg = (n), .op = SCMP_CMP_EQ, .datum_a = (value) }
+/* Of the bits in mask those of value are set and no others. */
+#define BITS(n, mask, value) \
+	{ .arg = (n), .op = SCMP_CMP_MASKED_EQ, .datum_a = (mask), .datum_b = (value) }
+
+/* The number of a request is an int: what is above it is not looked at by the kernel. */
+#define REQUEST(value) \
+	{ .nr = SCMP_SYS(ioctl), .nargs = 1, .arg = { BITS(1, UINT32_MAX, (value)) } }
+/* All requests of a kind (the byte that _IOC_TYPE() gives). */
+#define REQUESTS(kind) \
+	{ .nr = SCMP_SYS(ioctl), .nargs = 1, .priority = 255, \
+	  .arg = { BITS(1, 0xff00, (kind) << 8) } }
+
+#define FORBIDDEN_OPEN (O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY))
+#define THREAD (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
+#define NEW_NAMESPACE \
+	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
+	 CLONE_NEWNET | CLONE_NEWCGROUP)
+
+/* What both threads need: libc's own, and writing. */
+static const struct rule common[] = {
+	ANY(read), ANY(readv), ANY(write), ANY(writev), ANY(close), ANY(lseek),
+	ANY(fstat), ANY(newfstatat), ANY(statx), ANY(ftruncate), ANY(fsync), ANY(fdatasync),
+	ANY(poll), ANY(ppoll), ANY(sendto), ANY(futex), ANY(sched_yield),
+	ANY(clock_gettime), ANY(gettimeofday), ANY(clock_nanosleep), ANY(nanosleep),
+	ANY(rt_sigprocmask), ANY(rt_sigaction), ANY(rt_sigpending), ANY(rt_sigtimedwait),
+	ANY(rt_sigreturn), ANY(sigaltstack), ANY(restart_syscall),
+	ANY(brk), ANY(munmap), ANY(mremap), ANY(madvise),
+	WHERE(mmap, BITS(2, PROT_EXEC, 0)), WHERE(mprotect, BITS(2, PROT_EXEC, 0)),
+	ANY(getpid), ANY(gettid), ANY(getrandom), ANY(exit), ANY(exit_group),
+	WHERE(fcntl, EQUAL(1, F_GETFL)), WHERE(fcntl, EQUAL(1, F_GETFD)),
+	WHERE(fcntl, EQUAL(1, F_SETFD)), WHERE(fcntl, EQUAL(1, F_DUPFD_CLOEXEC)),
+};
+
+static const struct rule events[] = {
+	REQUESTS(USERFAULTFD_IOC), REQUESTS('$'),	/* userfaultfd(2), perf_event_open(2) */
+	REQUEST(PROCMAP_QUERY), REQUEST(TCGETS), REQUEST(TIOCGWINSZ),
+	ANY(epoll_wait), ANY(epoll_pwait), ANY(epoll_pwait2), ANY(epoll_ctl),
+	ANY(pread64), ANY(recvmsg), ANY(recvfrom), ANY(sendmsg), ANY(getdents64),
+	ANY(readlink), ANY(readlinkat), ANY(statfs), ANY(fstatfs), ANY(eventfd2), ANY(uname),
+	ANY(sysinfo), ANY(sched_getaffinity), ANY(getrusage), ANY(getuid), ANY(geteuid),
+	ANY(wait4), ANY(waitid),
+	/* Reading, and no more: nothing is made, cut or written to. */
+	WHERE(openat, BITS(2, FORBIDDEN_OPEN, O_RDONLY)),
+	WHERE(open, BITS(1, FORBIDDEN_OPEN, O_RDONLY)),
+	/*
+	 * A pidfd is one the agent has given or from before; none can be opened.  So who
+	 * can be signalled is whom we watch, our COMMAND and our helpers.
+	 */
+	ANY(pidfd_send_signal),
+	/* The thread that waits for the writer at the end; clone3() hides its flags. */
+	WHERE(clone, BITS(0, THREAD | NEW_NAMESPACE, THREAD)),
+	ANY(set_robust_list), ANY(rseq),
+	WHERE(prctl, EQUAL(0, PR_SET_NAME)), WHERE(prctl, EQUAL(0, PR_SET_PTRACER)),
+	/* Of our own limits: no core file. */
+	WHERE(prlimit64, EQUAL(0, 0)), ANY(getrlimit), ANY(setrlimit),
+};
+
+static int add_rule(scmp_filter_ctx ctx, const struct rule *rule)
+{
+	int r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->nr, rule->nargs, rule->arg);
+
+	if (!r && rule->priority)
+		r = seccomp_syscall_priority(ctx, rule->nr, rule->priority);
+	return r;
+}
+
+static int add_rules(scmp_filter_ctx ctx, const struct rule *rules, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && !r; i++)
+		r = add_rule(ctx, &rules[i]);
+	return r;
+}
+
+/* abort(3) and raise(3) signal a thread of this process. */
+static int add_own_signals(scmp_filter_ctx ctx)
+{
+	const struct rule self = WHERE(tgkill, EQUAL(0, (scmp_datum_t)getpid()));
+
+	return add_rule(ctx, &self);
+}
+
+static int load(const struct rule *more, size_t n)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int r;
+
+	if (!ctx)
+		return -ENOMEM;
+	/* Calls of another kind (i386, x32) are refused as the others are. */
+	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM));
+	if (!r)
+		r = add_rules(ctx, more, n);
+	if (!r)
+		r = add_rules(ctx, common, sizeof(common) / sizeof(common[0]));
+	if (!r)
+		r = add_own_signals(ctx);
+	/* glibc makes threads by clone(2) where clone3(2) is unknown. */
+	if (!r)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	if (!r)
+		r = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return r;
+}
+
+int sandbox_filter_probe(void)
+{
+	/* EFAULT: filters are known, and this one would be read from address 0. */
+	if (prctl(PR_SET_SECCOMP, 2 /* SECCOMP_MODE_FILTER */, NULL, 0, 0) < 0)
+		return errno == EFAULT ? 0 : -errno;
+	return 0;
+}
+
+#ifdef LEFT_OUT
+int sandbox_filter_events(void)
+{
+	return -EOPNOTSUPP;
+}
+
+int sandbox_filter_writer(void)
+{
+	return -EOPNOTSUPP;
+}
+#else
+int sandbox_filter_events(void)
+{
+	return load(events, sizeof(events) / sizeof(events[0]));
+}
+
+int sandbox_filter_writer(void)
+{
+	return load(NULL, 0);
+}
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sandbox: what the running monitor gives up, and what is left to it.
+ *
+ * Before: it borrows, opens and forks with the rights of its user.  After
+ * sandbox_enter() it holds no capability (but see there), gains none by an exec, and
+ * may make the system calls that serving faults and writing takes, and no others.
+ * What needs more is the agent's to do (watch/agent.h).  All of it is inherited by
+ * threads, none of it touches a process that exists already.
+ *
+ * A build with ASan, TSan or MSan leaves the filter out: their runtimes make calls of
+ * their own, clone(2) and execve(2) of a symboliser among them.
+ */
+#ifndef MONITOR_SANDBOX_H
+#define MONITOR_SANDBOX_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct sandbox_report {
+	int caps;		/* 0, or -errno: they could not be given up */
+	int filter;		/* 0, or -errno; -EOPNOTSUPP: left out of this build */
+	bool kept_ptrace;	/* /proc hides processes (hidepid): CAP_SYS_PTRACE stays */
+};
+
+/*
+ * First of all: no core file of it, and whoever has no more rights than its user can
+ * neither trace it nor read its /proc.  The latter only if it has privileges to protect:
+ * of a plain user's own process its watchdog must be able to copy descriptors.
+ */
+void sandbox_begin(void);
+
+/* For the agent: the capabilities that injections and /proc take, no others. */
+void sandbox_agent(void);
+
+/* For the writer thread: no capability, and a filter for writing alone. */
+void sandbox_writer(void);
+
+/*
+ * For the event thread, once everything is attached.  target: a process to try reading
+ * /proc with; command: one of ours may have to be signalled, so CAP_KILL stays.  A part
+ * that cannot be done is said in the report, and the rest is done.
+ */
+void sandbox_enter(pid_t target, bool command, struct sandbox_report *ret);
+
+/* sandbox-filter.c: seccomp(2).  0 or -errno. */
+
+/* Can a filter be set here at all?  Sets none. */
+int sandbox_filter_probe(void);
+int sandbox_filter_events(void);
+int sandbox_filter_writer(void);
+
+#endif
