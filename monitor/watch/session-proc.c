@@ -121,13 +121,24 @@ static struct space *only_unnamed(struct session *s, pid_t parent)
 }
 
 /*
+ * The address space that a child which was too quick to be named has left behind, by
+ * exec or exit: it has ended with that.  One that lives is another child's.
+ */
+static struct space *left_behind(struct session *s, const struct session_hint *h)
+{
+	struct space *sp = only_unnamed(s, h->parent);
+
+	return sp && !space_alive(sp) ? sp : NULL;
+}
+
+/*
  * A child that no address space has claimed executes a program: it came by vfork()
  * and lived in its parent's memory until now, or it came by fork() and was too
  * quick to be named.
  */
 static void exec_hint(struct session *s, struct session_hint h)
 {
-	struct space *sp = only_unnamed(s, h.parent);
+	struct space *sp = left_behind(s, &h);
 	uint32_t mm = sp ? sp->mm : h.mm, new_mm = s->shared.next_mm++;
 
 	if (sp) {
@@ -337,18 +348,24 @@ static void name_child(struct session *s, struct space *sp, uint64_t now)
 	session_watch_pidfd(s, sp);
 }
 
+void session_take_births(struct session *s, struct space *sp)
+{
+	struct space *child;
+
+	while ((child = sp->born)) {
+		sp->born = child->next;
+		if (session_add_space(s, child) < 0)
+			session_drop_space(s, child);
+	}
+}
+
 void session_on_births(struct session *s)
 {
 	uint64_t now = clock_now();
-	struct space *sp, *child;
+	struct space *sp;
 
-	for (sp = s->spaces; sp; sp = sp->next) {
-		while ((child = sp->born)) {
-			sp->born = child->next;
-			if (session_add_space(s, child) < 0)
-				session_drop_space(s, child);
-		}
-	}
+	for (sp = s->spaces; sp; sp = sp->next)
+		session_take_births(s, sp);
 	for (sp = s->spaces; sp; sp = sp->next)
 		if (!sp->pid && !sp->dead && !sp->failed)
 			name_child(s, sp, now);

@@ -132,7 +132,9 @@ void session_on_gone(struct session *s, struct space *sp);
 void session_on_failed(struct session *s, struct space *sp);
 /* A space died (ESRCH): exec or exit. */
 void session_on_dead(struct session *s, struct space *sp);
-/* Take over children that fork events have brought, and name them. */
+/* Take over the children that fork events have brought to this space. */
+void session_take_births(struct session *s, struct space *sp);
+/* The same of every space, and name them. */
 void session_on_births(struct session *s);
 
 /* session-end.c */
