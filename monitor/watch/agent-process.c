@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Agent, the process: three things to wait for, four to do.
+ * Agent, the process: three things to wait for, six to do.
  *
  * Nothing is done for a process that does not descend from a target, whoever asks: a
  * monitor that has been taken over reaches no more than it reached before.  No seccomp
@@ -15,14 +15,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "compat/sys.h"
 #include "watch/agent.h"
 #include "watch/agent-wire.h"
+#include "watch/guard.h"
 #include "watch/kin.h"
 #include "watch/uffd.h"
 
@@ -36,6 +40,10 @@ struct serving {
 	int sock;
 	struct kin *kin;
 	struct procwatch *procwatch;	/* NULL: none here */
+	int monitor;			/* its pidfd */
+	pid_t monitor_pid;
+	pid_t guard;			/* the last one started here; 0 none */
+	int guard_pidfd;
 	struct job jobs[AGENT_LOANS];
 };
 
@@ -158,6 +166,64 @@ static void do_filesystem(struct serving *s, const struct agent_request *q)
 	reply(s, &p, q, NULL, 0);
 }
 
+/* The thread's group was found to be kin. */
+static void do_perf(struct serving *s, const struct agent_request *q)
+{
+	struct perf_event_attr attr = q->attr;
+	struct agent_reply p = { 0 };
+	int fd = perf_event_for(&attr, q->pid, q->cpu);
+
+	p.result = fd < 0 ? fd : 0;
+	p.fds = fd < 0 ? 0 : AGENT_HAS_EVENT;
+	reply(s, &p, q, &fd, fd >= 0);
+	close_fd(&fd);
+}
+
+/* A page that is as large as it says, and of our monitor; it stays mapped, some KiB. */
+static struct guard_page *map_page(struct serving *s, int fd)
+{
+	struct guard_page *page;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof(*page))
+		return NULL;
+	page = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (page == MAP_FAILED)
+		return NULL;
+	if (page->monitor == s->monitor_pid &&
+	    page->nslots <= ((size_t)st.st_size - sizeof(*page)) / sizeof(page->slots[0]))
+		return page;
+	munmap(page, (size_t)st.st_size);
+	return NULL;
+}
+
+static void do_guard(struct serving *s, const struct agent_request *q, int fd)
+{
+	struct guard_page *page = q->pid == s->monitor_pid ? map_page(s, fd) : NULL;
+	struct agent_reply p = { .result = -EINVAL };
+
+	if (page && s->guard_pidfd < 0) {
+		s->guard_pidfd = guard_spawn(page, s->monitor, &s->guard);
+		p.result = s->guard_pidfd < 0 ? s->guard_pidfd : 0;
+		if (p.result)
+			s->guard_pidfd = -1;
+	} else if (page) {
+		p.result = -EBUSY;
+	}
+	if (!p.result) {
+		p.fds = AGENT_HAS_PIDFD;
+		p.guard.pid = s->guard;
+	}
+	reply(s, &p, q, &s->guard_pidfd, !p.result);
+}
+
+static void reap_guard(struct serving *s)
+{
+	close_fd(&s->guard_pidfd);
+	while (waitpid(s->guard, NULL, __WALL) < 0 && errno == EINTR)
+		;
+}
+
 static void do_borrow(struct serving *s, const struct agent_request *q)
 {
 	struct pagetap_opts o = { .size = sizeof(o), .timeout_ms = q->timeout_ms };
@@ -228,13 +294,16 @@ static void serve_request(struct serving *s)
 
 	if (n == -EAGAIN)
 		return;
-	for (unsigned int i = 0; i < nfds && nfds <= AGENT_FDS_MAX; i++)
-		close(fds[i]);
 	/* The monitor has gone, or is none: nothing more is done for it. */
 	if (n < 0 || !agent_request_valid(&q, (size_t)n, nfds))
 		_exit(n == -EPIPE ? 0 : 1);
+	if (q.op == AGENT_GUARD) {
+		do_guard(s, &q, fds[0]);
+		close(fds[0]);
+		return;
+	}
 	hear(s);
-	if (!kin_find(s->kin, q.pid)) {
+	if (!kin_find(s->kin, q.op == AGENT_PERF ? procinfo_tgid(q.pid) : q.pid)) {
 		if (group_lives(q.pid))
 			refuse(s, &q, -EACCES, "it is not known to descend from a target");
 		else
@@ -254,6 +323,10 @@ static void serve_request(struct serving *s)
 	case AGENT_FILESYSTEM:
 		do_filesystem(s, &q);
 		break;
+	case AGENT_PERF:
+		do_perf(s, &q);
+		break;
+	case AGENT_GUARD:
 	case AGENT_OP_NR:
 		break;
 	}
@@ -261,21 +334,24 @@ static void serve_request(struct serving *s)
 
 static void turn(struct serving *s)
 {
-	struct pollfd p[2 + AGENT_LOANS] = {
+	struct pollfd p[3 + AGENT_LOANS] = {
 		{ .fd = s->sock, .events = POLLIN },
 		{ .fd = s->procwatch ? procwatch_fd(s->procwatch) : -1, .events = POLLIN },
+		{ .fd = s->guard_pidfd, .events = POLLIN },
 	};
 
 	for (int i = 0; i < AGENT_LOANS; i++) {
-		p[2 + i].fd = s->jobs[i].borrowing ? pagetap_borrow_fd(s->jobs[i].borrowing) : -1;
-		p[2 + i].events = POLLIN;
+		p[3 + i].fd = s->jobs[i].borrowing ? pagetap_borrow_fd(s->jobs[i].borrowing) : -1;
+		p[3 + i].events = POLLIN;
 	}
-	if (poll(p, 2 + AGENT_LOANS, -1) < 0)
+	if (poll(p, 3 + AGENT_LOANS, -1) < 0)
 		return;
 	if (p[1].revents)
 		hear(s);
+	if (p[2].revents)
+		reap_guard(s);
 	for (int i = 0; i < AGENT_LOANS; i++)
-		if (p[2 + i].revents)
+		if (p[3 + i].revents)
 			borrowed(s, &s->jobs[i]);
 	if (p[0].revents)
 		serve_request(s);
@@ -284,7 +360,7 @@ static void turn(struct serving *s)
 _Noreturn void agent_main(int sock, const pid_t *targets, unsigned int n, void (*settle)(void))
 {
 	struct rlimit none = { 0, 0 };
-	struct serving s = { 0 };
+	struct serving s = { .guard_pidfd = -1 };
 	sigset_t all;
 
 	prctl(PR_SET_NAME, "pagetap-agent");
@@ -293,6 +369,8 @@ _Noreturn void agent_main(int sock, const pid_t *targets, unsigned int n, void (
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	s.sock = keep_only(sock);
+	s.monitor_pid = getppid();
+	s.monitor = sys_pidfd_open(s.monitor_pid, 0);
 	setrlimit(RLIMIT_CORE, &none);
 	if (kin_new(&s.kin) < 0)
 		_exit(1);

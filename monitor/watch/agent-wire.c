@@ -11,15 +11,41 @@
 /* unix(7): SCM_MAX_FD; more never come in one message. */
 #define SCM_FDS 253
 
+static bool is_zero(const void *bytes, size_t len)
+{
+	const unsigned char *p = bytes;
+
+	while (len && !p[len - 1])
+		len--;
+	return !len;
+}
+
+/* What a thread does with memory and nothing of what is in it. */
+static bool harmless(const struct perf_event_attr *a)
+{
+	const uint64_t sample = PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME |
+				PERF_SAMPLE_ADDR | PERF_SAMPLE_CPU | PERF_SAMPLE_PERIOD |
+				PERF_SAMPLE_ID | PERF_SAMPLE_STREAM_ID | PERF_SAMPLE_IDENTIFIER |
+				PERF_SAMPLE_CALLCHAIN;
+
+	return a->type == PERF_TYPE_SOFTWARE && a->size == sizeof(*a) &&
+	       (a->config == PERF_COUNT_SW_PAGE_FAULTS || a->config == PERF_COUNT_SW_DUMMY) &&
+	       !(a->sample_type & ~sample);
+}
+
 bool agent_request_valid(const void *bytes, size_t len, unsigned int nfds)
 {
 	struct agent_request q;
+	bool perf;
 
-	if (len != sizeof(q) || nfds)
+	if (len != sizeof(q))
 		return false;
 	memcpy(&q, bytes, sizeof(q));
 	if (q.magic != AGENT_MAGIC || !q.op || q.op >= AGENT_OP_NR || !q.id || q.pid <= 0 ||
-	    q.unused)
+	    nfds != (q.op == AGENT_GUARD))
+		return false;
+	perf = q.op == AGENT_PERF;
+	if (perf ? q.cpu < 0 || !harmless(&q.attr) : q.cpu || !is_zero(&q.attr, sizeof(q.attr)))
 		return false;
 	if (q.op == AGENT_FILESYSTEM)
 		return q.lo < q.hi && !q.timeout_ms;
@@ -30,8 +56,20 @@ static bool fds_fit(uint32_t op, uint32_t fds)
 {
 	const uint32_t door = AGENT_HAS_PIDFD | AGENT_HAS_PROCFD | AGENT_HAS_MAPS;
 
-	fds &= ~(uint32_t)(AGENT_HAS_PAGEMAP | AGENT_HAS_MEM);
-	return fds == (op == AGENT_BORROW ? door | AGENT_HAS_UFFD : op == AGENT_OPEN ? door : 0);
+	if (op == AGENT_BORROW || op == AGENT_OPEN)
+		fds &= ~(uint32_t)(AGENT_HAS_PAGEMAP | AGENT_HAS_MEM);
+	switch (op) {
+	case AGENT_BORROW:
+		return fds == (door | AGENT_HAS_UFFD);
+	case AGENT_OPEN:
+		return fds == door;
+	case AGENT_PERF:
+		return fds == AGENT_HAS_EVENT;
+	case AGENT_GUARD:
+		return fds == AGENT_HAS_PIDFD;
+	default:
+		return !fds;
+	}
 }
 
 /* Text that ends within its array; lengths within theirs. */
@@ -45,6 +83,8 @@ static bool texts_end(const struct agent_reply *p)
 	if (p->op == AGENT_ABOUT)
 		return p->about.comm_len <= sizeof(p->about.comm) &&
 		       p->about.exe_len <= sizeof(p->about.exe);
+	if (p->op == AGENT_GUARD)
+		return p->guard.pid > 0;
 	return true;
 }
 

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "pagetap/inject.h"
+#include "watch/perf.h"
 #include "watch/procinfo.h"
 
 enum agent_op {
@@ -22,6 +23,8 @@ enum agent_op {
 	AGENT_OPEN,		/* a door to pid */
 	AGENT_ABOUT,		/* who pid is */
 	AGENT_FILESYSTEM,	/* what kind of file system lies behind a mapping of pid */
+	AGENT_PERF,		/* a perf event on a thread, whose id is pid */
+	AGENT_GUARD,		/* start a watchdog; pid is the monitor, a memfd comes along */
 	AGENT_OP_NR,
 };
 
@@ -35,7 +38,8 @@ struct agent_request {
 	int32_t pid;
 	uint64_t lo, hi;	/* FILESYSTEM: the mapping, as the maps have it */
 	uint32_t timeout_ms;	/* BORROW: for the target to stop; 0 the default */
-	uint32_t unused;	/* 0 */
+	int32_t cpu;		/* PERF */
+	struct perf_event_attr attr;	/* PERF */
 };
 
 /* Which descriptors a reply carries, in this order. */
@@ -46,6 +50,7 @@ enum {
 	AGENT_HAS_MAPS = 8,
 	AGENT_HAS_PAGEMAP = 16,
 	AGENT_HAS_MEM = 32,
+	AGENT_HAS_EVENT = 64,
 };
 #define AGENT_FDS_MAX 6
 
@@ -66,6 +71,9 @@ struct agent_reply {
 			uint64_t type;		/* f_type and f_bsize of statfs(2) */
 			uint64_t block;
 		} filesystem;
+		struct {
+			int32_t pid;
+		} guard;
 	};
 };
 

@@ -172,22 +172,23 @@ static struct agent_request request(struct agent *a, enum agent_op op, pid_t pid
 	return q;
 }
 
-static int send_request(struct agent *a, const struct agent_request *q)
+static int send_request(struct agent *a, const struct agent_request *q, int fd)
 {
-	int r = a->sock < 0 ? -EPIPE : agent_send(a->sock, q, sizeof(*q), NULL, 0, MSG_DONTWAIT);
+	int r = a->sock < 0 ? -EPIPE :
+		agent_send(a->sock, q, sizeof(*q), &fd, fd >= 0, MSG_DONTWAIT);
 
 	if (r == -EPIPE && a->sock >= 0)
 		has_gone(a);
 	return r;
 }
 
-/* Ask, and wait for the answer: 0 or -errno, its own or of the way. */
-static int ask(struct agent *a, const struct agent_request *q, struct agent_reply *reply,
-	       int fds[AGENT_FDS_MAX], unsigned int *nfds)
+/* Ask, and wait for the answer: 0 or -errno, its own or of the way.  fd goes along; -1 none. */
+static int ask_with(struct agent *a, const struct agent_request *q, int fd,
+		    struct agent_reply *reply, int fds[AGENT_FDS_MAX], unsigned int *nfds)
 {
 	uint64_t until = clock_now() + ANSWER_MAX, now;
 	struct pollfd p = { .events = POLLIN };
-	int r = send_request(a, q);
+	int r = send_request(a, q, fd);
 
 	*nfds = 0;
 	while (!r) {
@@ -204,6 +205,12 @@ static int ask(struct agent *a, const struct agent_request *q, struct agent_repl
 	return r < 0 ? r : reply->result;
 }
 
+static int ask(struct agent *a, const struct agent_request *q, struct agent_reply *reply,
+	       int fds[AGENT_FDS_MAX], unsigned int *nfds)
+{
+	return ask_with(a, q, -1, reply, fds, nfds);
+}
+
 int agent_borrow(struct agent *a, pid_t pid, unsigned int timeout_ms, uint32_t *ret_id)
 {
 	struct loan *l = loan_of(a, 0);
@@ -216,7 +223,7 @@ int agent_borrow(struct agent *a, pid_t pid, unsigned int timeout_ms, uint32_t *
 	l->asked = request(a, AGENT_BORROW, pid);
 	l->asked.timeout_ms = timeout_ms;
 	l->come = false;
-	r = send_request(a, &l->asked);
+	r = send_request(a, &l->asked, -1);
 	if (r < 0) {
 		l->asked.id = 0;
 		return r;
@@ -334,4 +341,37 @@ int agent_filesystem(struct agent *a, pid_t pid, int procfd, struct range r, uin
 	*ret_type = p.filesystem.type;
 	*ret_block = p.filesystem.block;
 	return 0;
+}
+
+int agent_perf(struct agent *a, const struct perf_event_attr *attr, pid_t tid, int cpu)
+{
+	int r, fds[AGENT_FDS_MAX];
+	struct agent_request q;
+	struct agent_reply p;
+	unsigned int nfds;
+
+	if (!a)
+		return -EPIPE;
+	q = request(a, AGENT_PERF, tid);
+	q.attr = *attr;
+	q.cpu = cpu;
+	r = ask(a, &q, &p, fds, &nfds);
+	return r < 0 ? r : fds[0];
+}
+
+int agent_guard(struct agent *a, int page, pid_t *ret_pid)
+{
+	int r, fds[AGENT_FDS_MAX];
+	struct agent_request q;
+	struct agent_reply p;
+	unsigned int nfds;
+
+	if (!a)
+		return -EPIPE;
+	q = request(a, AGENT_GUARD, getpid());
+	r = ask_with(a, &q, page, &p, fds, &nfds);
+	if (r < 0)
+		return r;
+	*ret_pid = p.guard.pid;
+	return fds[0];
 }

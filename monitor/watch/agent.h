@@ -24,6 +24,7 @@
 #include "base/range.h"
 #include "pagetap/inject.h"
 #include "watch/door.h"
+#include "watch/perf.h"
 #include "watch/procinfo.h"
 
 struct agent;
@@ -70,6 +71,16 @@ int agent_about(struct agent *a, pid_t pid, struct procinfo *ret);
 /* statfs(2) of the file that is mapped at r. */
 int agent_filesystem(struct agent *a, pid_t pid, int procfd, struct range r, uint64_t *ret_type,
 		     uint64_t *ret_block);
+/*
+ * A perf event of the kinds the witness uses on a thread and a CPU; never by our own
+ * right, which perf.c has tried.  A descriptor; -EPIPE without an agent.
+ */
+int agent_perf(struct agent *a, const struct perf_event_attr *attr, pid_t tid, int cpu);
+/*
+ * Start a watchdog (guard.h) on the page that this memfd holds.  Its pidfd, and its pid;
+ * it is the agent's child, not ours.  -EPIPE without an agent.
+ */
+int agent_guard(struct agent *a, int page, pid_t *ret_pid);
 
 /* agent-process.c: all there is to the process. */
 _Noreturn void agent_main(int sock, const pid_t *targets, unsigned int n, void (*settle)(void));

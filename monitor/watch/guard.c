@@ -70,11 +70,30 @@ int guard_new(struct guard **ret, uint64_t limit_ns, unsigned int slots)
  * who waits for a COMMAND, and none of the handlers that other threads' locks would
  * hang.  Every signal stays blocked in it.
  */
+int guard_spawn(struct guard_page *page, int monitor, pid_t *ret_pid)
+{
+	sigset_t all, before;
+	int pidfd = -1;
+	pid_t pid;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid = (pid_t)syscall(SYS_clone, CLONE_PIDFD, NULL, &pidfd, NULL, NULL);
+	if (!pid)
+		guard_main(page, monitor);
+	if (pid < 0)
+		pid = -errno;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (pid < 0)
+		return pid;
+	*ret_pid = pid;
+	return pidfd;
+}
+
 int guard_start(struct guard *g)
 {
 	_close_ int self = -1;
-	sigset_t all, before;
-	int pidfd = -1;
+	int pidfd;
 	pid_t pid;
 
 	if (g->pidfd >= 0)
@@ -82,21 +101,24 @@ int guard_start(struct guard *g)
 	self = sys_pidfd_open(getpid(), 0);
 	if (self < 0)
 		return self;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pid = (pid_t)syscall(SYS_clone, CLONE_PIDFD, NULL, &pidfd, NULL, NULL);
-	if (!pid)
-		guard_main(g->page, self);
-	if (pid < 0)
-		pid = -errno;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (pid < 0)
-		return pid;
+	pidfd = guard_spawn(g->page, self, &pid);
+	if (pidfd < 0)
+		return pidfd;
+	guard_adopt(g, pid, pidfd);
+	return 0;
+}
+
+int guard_page_fd(const struct guard *g)
+{
+	return g->fd;
+}
+
+void guard_adopt(struct guard *g, pid_t pid, int pidfd)
+{
 	g->pid = pid;
 	g->pidfd = pidfd;
 	/* Where Yama allows tracing of children only, the child may look at us all the same. */
 	prctl(PR_SET_PTRACER, (unsigned long)pid, 0, 0, 0);
-	return 0;
 }
 
 int guard_fd(const struct guard *g)
@@ -106,8 +128,12 @@ int guard_fd(const struct guard *g)
 
 void guard_reap(struct guard *g)
 {
-	if (!g || g->pidfd < 0)
+	struct pollfd p = { .fd = guard_fd(g), .events = POLLIN };
+
+	if (p.fd < 0)
 		return;
+	/* One that another process has started is that one's to reap: we wait all the same. */
+	poll(&p, 1, -1);
 	close_fd(&g->pidfd);
 	/* __WALL: it has no exit signal. */
 	while (waitpid(g->pid, NULL, __WALL) < 0 && errno == EINTR)

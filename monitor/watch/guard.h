@@ -64,6 +64,15 @@ struct guard_stall {
 int guard_new(struct guard **ret, uint64_t limit_ns, unsigned int slots);
 /* Start the process (again).  Harmless while one runs.  0 or -errno. */
 int guard_start(struct guard *g);
+/*
+ * The bare process: a clone of the caller's that watches the process of a pidfd.  Its
+ * pidfd, or -errno; it has no exit signal (wait with __WALL).
+ */
+int guard_spawn(struct guard_page *page, int monitor, pid_t *ret_pid);
+/* The memfd that holds the page: from it another process can start one (agent.h). */
+int guard_page_fd(const struct guard *g);
+/* One that another process has started takes the place of the one that died. */
+void guard_adopt(struct guard *g, pid_t pid, int pidfd);
 /* A pidfd, readable when the guard has died; -1 none. */
 int guard_fd(const struct guard *g);
 /* Reap the guard that has died; guard_fd() is -1 then. */

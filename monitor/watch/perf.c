@@ -14,7 +14,7 @@
 
 #define RECORD_MAX 65536	/* perf_event_header.size has 16 bits */
 
-static int event_open(struct perf_event_attr *attr, pid_t tid, int cpu)
+int perf_event_for(struct perf_event_attr *attr, pid_t tid, int cpu)
 {
 	long fd = syscall(SYS_perf_event_open, attr, tid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 
@@ -36,7 +36,7 @@ int perf_ring_open(struct perf_ring *ret, int cpu, size_t bytes, uint32_t waterm
 		.clockid = CLOCK_MONOTONIC,
 	};
 
-	r.fd = event_open(&attr, 0, cpu);
+	r.fd = perf_event_for(&attr, 0, cpu);
 	if (r.fd < 0)
 		return r.fd;
 	r.map = mmap(NULL, r.page + bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r.fd, 0);
@@ -59,20 +59,9 @@ void perf_ring_close(struct perf_ring *r)
 	*r = (struct perf_ring)PERF_RING_NULL;
 }
 
-int perf_event_to_ring(struct perf_event_attr *attr, pid_t tid, int cpu,
-		       const struct perf_ring *out)
+int perf_event_to_ring(int event, const struct perf_ring *out)
 {
-	int fd = event_open(attr, tid, cpu);
-
-	if (fd < 0)
-		return fd;
-	if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, out->fd) < 0) {
-		int error = -errno;
-
-		close(fd);
-		return error;
-	}
-	return fd;
+	return ioctl(event, PERF_EVENT_IOC_SET_OUTPUT, out->fd) < 0 ? -errno : 0;
 }
 
 /* A record may wrap around the end of the ring: then it is put together in `room`. */

@@ -27,9 +27,10 @@ struct perf_ring {
 int perf_ring_open(struct perf_ring *ret, int cpu, size_t bytes, uint32_t watermark);
 void perf_ring_close(struct perf_ring *r);
 
-/* An event on thread tid and one CPU that writes to the ring.  The fd or -errno. */
-int perf_event_to_ring(struct perf_event_attr *attr, pid_t tid, int cpu,
-		       const struct perf_ring *out);
+/* An event on thread tid and one CPU: a descriptor or -errno. */
+int perf_event_for(struct perf_event_attr *attr, pid_t tid, int cpu);
+/* Its records go to the ring, which is of the same CPU. */
+int perf_event_to_ring(int event, const struct perf_ring *out);
 
 /*
  * Hand every record that is there now to take(), in order; gives their room back.  A

@@ -8,6 +8,7 @@
  * everything is registered and armed anew.
  */
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -35,6 +36,21 @@ void session_guard_start(struct session *s)
 	s->guard_started = clock_now();
 }
 
+/* By our own right, which a running monitor has given up, or by the agent's. */
+static int start_again(struct session *s)
+{
+	int r = guard_start(s->guard), pidfd;
+	pid_t pid;
+
+	if (r != -EPERM || !s->opts.agent)
+		return r;
+	pidfd = agent_guard(s->opts.agent, guard_page_fd(s->guard), &pid);
+	if (pidfd < 0)
+		return pidfd;
+	guard_adopt(s->guard, pid, pidfd);
+	return 0;
+}
+
 void session_guard_died(struct session *s)
 {
 	uint64_t now = clock_now();
@@ -43,7 +59,7 @@ void session_guard_died(struct session *s)
 	session_unwatch_guard(s);
 	guard_reap(s->guard);
 	if (now - s->guard_started >= LIFE_MIN)
-		r = guard_start(s->guard);
+		r = start_again(s);
 	s->guard_started = now;
 	if (!r && guard_fd(s->guard) >= 0)
 		r = session_watch_guard(s);

@@ -40,6 +40,7 @@ struct witness {
 	unsigned int ncpus;
 	struct event_pair *events;	/* a thread and CPU each */
 	size_t nevents, room, prune_at;
+	struct agent *agent;		/* borrowed; may be NULL */
 	int epoll;
 	bool follow, full;
 	uint64_t lost_maps, lost_touches;	/* told so far */
@@ -88,7 +89,7 @@ static int open_cpu(struct witness *w, struct cpu *c)
 	return r;
 }
 
-int witness_open(struct witness **ret, bool follow)
+int witness_open(struct witness **ret, bool follow, struct agent *agent)
 {
 	struct witness *w = calloc(1, sizeof(*w));
 	int *nrs = calloc(CPUS_MAX, sizeof(*nrs)), r = -ENOMEM;
@@ -97,6 +98,7 @@ int witness_open(struct witness **ret, bool follow)
 		goto out;
 	w->follow = follow;
 	w->prune_at = PRUNE_MIN;
+	w->agent = agent;
 	w->ncpus = online_cpus(nrs, CPUS_MAX);
 	w->cpus = calloc(w->ncpus, sizeof(*w->cpus));
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -169,19 +171,35 @@ static struct perf_event_attr attr_of(const struct witness *w, bool touches)
 	};
 }
 
+/* By our own right, which a running monitor has given up, or by the agent's. */
+static int event_on(const struct witness *w, struct perf_event_attr *attr, pid_t tid, int cpu)
+{
+	int fd = perf_event_for(attr, tid, cpu);
+
+	if ((fd == -EPERM || fd == -EACCES) && w->agent)
+		fd = agent_perf(w->agent, attr, tid, cpu);
+	return fd;
+}
+
 static int event_for(const struct witness *w, bool touches, pid_t tid, const struct cpu *c)
 {
-	const struct perf_ring *out = touches ? &c->touches : &c->maps;
 	struct perf_event_attr attr = attr_of(w, touches);
-	int fd = perf_event_to_ring(&attr, tid, c->nr, out);
+	int fd = event_on(w, &attr, tid, c->nr), r;
 
 	if (fd == -EINVAL && attr.read_format) {	/* Linux 6.0: counts what was lost */
 		attr.read_format = 0;
-		fd = perf_event_to_ring(&attr, tid, c->nr, out);
+		fd = event_on(w, &attr, tid, c->nr);
 	}
 	if (fd == -EINVAL && attr.inherit_thread) {
 		attr.inherit_thread = 0;
-		fd = perf_event_to_ring(&attr, tid, c->nr, out);
+		fd = event_on(w, &attr, tid, c->nr);
+	}
+	if (fd < 0)
+		return fd;
+	r = perf_event_to_ring(fd, touches ? &c->touches : &c->maps);
+	if (r < 0) {
+		close(fd);
+		return r;
 	}
 	return fd;
 }

@@ -17,15 +17,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "watch/agent.h"
 #include "watch/witness-decode.h"
 
 struct witness;
 
 /*
- * follow: children are witnessed too.  -EACCES or -EPERM where perf is not allowed
- * (kernel.perf_event_paranoid, CAP_PERFMON), -ENOSYS, -EMFILE, -ENOMEM.
+ * follow: children are witnessed too.  agent: opens what we may not; may be NULL.
+ * -EACCES or -EPERM where perf is not allowed (kernel.perf_event_paranoid, CAP_PERFMON),
+ * -ENOSYS, -EMFILE, -ENOMEM.
  */
-int witness_open(struct witness **ret, bool follow);
+int witness_open(struct witness **ret, bool follow, struct agent *agent);
 struct witness *witness_close(struct witness *w);
 /* Readable when something has come. */
 int witness_fd(const struct witness *w);

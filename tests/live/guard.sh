@@ -9,7 +9,8 @@ RANDOM=${SEED:-$((10#$(date +%N) % 32768))}
 # guard_of RECORDER: the pid of its watchdog.
 guard_of() {
 	local p
-	for p in $(pgrep -P "$1"); do
+	# One that was started later is the child of the agent.
+	for p in $(pgrep -P "$1") $(pgrep -P "$(pgrep -d , -P "$1")"); do
 		[ "$(cat "/proc/$p/comm" 2>/dev/null)" != pagetap-guard ] || { echo "$p"; return; }
 	done
 }

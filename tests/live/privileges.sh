@@ -63,7 +63,7 @@ monitor_confined() {
 }
 
 # But while an injection of its is under way.
-holds_nothing() { ! readlink "/proc/$1"/fd/* | grep -qvE '^(/dev/null|socket:.*)$'; }
+holds_nothing() { ! readlink "/proc/$1"/fd/* | grep -qvE '^(/dev/null|socket:.*|anon_inode:.pidfd.)$'; }
 
 HELD=$((16#$(field /proc/self CapPrm)))
 

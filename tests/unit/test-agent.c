@@ -15,6 +15,7 @@
 #include "suite.h"
 #include "watch/agent-wire.h"
 #include "watch/agent.h"
+#include "watch/guard.h"
 #include "watch/kin.h"
 
 #define WAIT_MS 5000
@@ -25,12 +26,17 @@ static struct agent_request good(enum agent_op op)
 
 	if (op == AGENT_FILESYSTEM)
 		q.hi = 4096;
+	if (op == AGENT_PERF)
+		q.attr = (struct perf_event_attr){
+			.type = PERF_TYPE_SOFTWARE, .size = sizeof(q.attr),
+			.config = PERF_COUNT_SW_PAGE_FAULTS, .sample_type = PERF_SAMPLE_ADDR,
+		};
 	return q;
 }
 
 static bool valid(struct agent_request q)
 {
-	return agent_request_valid(&q, sizeof(q), 0);
+	return agent_request_valid(&q, sizeof(q), q.op == AGENT_GUARD);
 }
 
 #define BAD(op, member, value)                        \
@@ -58,7 +64,18 @@ static void test_requests(void)
 	BAD(AGENT_OPEN, pid, -1);
 	BAD(AGENT_OPEN, hi, 4096);
 	BAD(AGENT_OPEN, timeout_ms, 1);
-	BAD(AGENT_OPEN, unused, 1);
+	BAD(AGENT_OPEN, cpu, 1);
+	BAD(AGENT_OPEN, attr.config, 1);
+	BAD(AGENT_PERF, cpu, -1);
+	BAD(AGENT_PERF, attr.type, PERF_TYPE_HARDWARE);
+	BAD(AGENT_PERF, attr.type, PERF_TYPE_TRACEPOINT);
+	BAD(AGENT_PERF, attr.config, PERF_COUNT_SW_BPF_OUTPUT);
+	BAD(AGENT_PERF, attr.size, 8);
+	BAD(AGENT_PERF, attr.sample_type, PERF_SAMPLE_STACK_USER);
+	BAD(AGENT_PERF, attr.sample_type, PERF_SAMPLE_REGS_USER);
+	q = good(AGENT_GUARD);
+	CU_ASSERT(!agent_request_valid(&q, sizeof(q), 0));
+	CU_ASSERT(!agent_request_valid(&q, sizeof(q), 2));
 	BAD(AGENT_BORROW, timeout_ms, AGENT_TIMEOUT_MAX + 1);
 	BAD(AGENT_FILESYSTEM, hi, 0);
 	BAD(AGENT_FILESYSTEM, lo, 4096);
@@ -317,6 +334,9 @@ static void test_answers(void)
 	CU_ASSERT_STRING_EQUAL(p.borrow.failure.text, "it is not known to descend from a target");
 	q.pid = 1;
 	CU_ASSERT_EQUAL(asked(pair[0], q, &p), -EACCES);
+	q = good(AGENT_PERF);
+	q.pid = stranger;
+	CU_ASSERT_EQUAL(asked(pair[0], q, &p), -EACCES);
 	kill(target, SIGKILL);
 	waitpid(target, NULL, 0);
 	q = good(AGENT_OPEN);
@@ -326,6 +346,57 @@ static void test_answers(void)
 	CU_ASSERT(has_ended(pid, &status) && !WEXITSTATUS(status));
 	kill(stranger, SIGKILL);
 	waitpid(stranger, NULL, 0);
+}
+
+/* A watchdog is started for the monitor alone, on a page that is as large as it says. */
+static int64_t guarded(int sock, pid_t pid, pid_t monitor, uint64_t size, unsigned int slots)
+{
+	struct agent_request q = good(AGENT_GUARD);
+	int page = memfd_create("page", MFD_CLOEXEC), fds[AGENT_FDS_MAX];
+	struct guard_page head = { .monitor = monitor, .limit_ns = 1000000000, .nslots = slots };
+	struct pollfd in = { .fd = sock, .events = POLLIN };
+	struct agent_reply p;
+	unsigned int n;
+	int64_t r;
+
+	CU_ASSERT_FATAL(page >= 0 && !ftruncate(page, (off_t)size));
+	CU_ASSERT(size < sizeof(head) || pwrite(page, &head, sizeof(head), 0) == sizeof(head));
+	q.pid = pid;
+	CU_ASSERT_EQUAL_FATAL(agent_send(sock, &q, sizeof(q), &page, 1, 0), 0);
+	close(page);
+	CU_ASSERT_EQUAL_FATAL(poll(&in, 1, WAIT_MS), 1);
+	r = agent_receive(sock, &p, sizeof(p), fds, &n, MSG_DONTWAIT);
+	CU_ASSERT(agent_reply_valid(&p, (size_t)r, n, &q));
+	if (!p.result) {
+		kill(p.guard.pid, SIGKILL);
+		in.fd = fds[0];
+		CU_ASSERT_EQUAL(poll(&in, 1, WAIT_MS), 1);
+		close(fds[0]);
+	}
+	return p.result;
+}
+
+static void test_guard(void)
+{
+	const size_t room = sizeof(struct guard_page) + 4 * sizeof(struct guard_slot);
+	pid_t self = getpid(), pid;
+	int pair[2], status;
+
+	CU_ASSERT_FATAL(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+	pid = fork();
+	if (!pid)
+		agent_main(pair[1], &self, 1, NULL);
+	close(pair[1]);
+	CU_ASSERT_EQUAL(guarded(pair[0], self, self, 0, 0), -EINVAL);
+	CU_ASSERT_EQUAL(guarded(pair[0], self, self, 8, 0), -EINVAL);
+	CU_ASSERT_EQUAL(guarded(pair[0], self, self, room, 5), -EINVAL);
+	CU_ASSERT_EQUAL(guarded(pair[0], self, 1, room, 4), -EINVAL);
+	CU_ASSERT_EQUAL(guarded(pair[0], getppid(), self, room, 4), -EINVAL);
+	CU_ASSERT_EQUAL(guarded(pair[0], self, self, room, 4), 0);
+	usleep(50000);		/* it is reaped: there may be another */
+	CU_ASSERT_EQUAL(guarded(pair[0], self, self, room, 4), 0);
+	close(pair[0]);
+	CU_ASSERT(has_ended(pid, &status) && !WEXITSTATUS(status));
 }
 
 static void test_agent_dies(void)
@@ -366,6 +437,7 @@ static const struct suite_test tests[] = {
 	{ "ends with the monitor", test_ends_with_the_monitor },
 	{ "hostile messages", test_hostile },
 	{ "answers, and for whom", test_answers },
+	{ "a watchdog", test_guard },
 	{ "the agent dies", test_agent_dies },
 };
 

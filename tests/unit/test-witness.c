@@ -185,7 +185,7 @@ static void test_a_child(void)
 	struct pollfd p = { .events = POLLIN };
 	char path[32];
 	int go, task, status;
-	int r = witness_open(&w, true);
+	int r = witness_open(&w, true, NULL);
 
 	if (r == -EACCES || r == -EPERM || r == -ENOSYS) {
 		printf("\nSKIP no-perf: perf events are not allowed here\n");
@@ -226,7 +226,7 @@ static void test_lost(void)
 	struct witness *w;
 	struct seen s = { 0 };
 	uint64_t maps, lost;
-	int task, status, r = witness_open(&w, true);
+	int task, status, r = witness_open(&w, true, NULL);
 	char path[32], c = 0;
 	int go[2];
 	pid_t pid;
@@ -308,7 +308,7 @@ static void test_prune(void)
 	struct seen s = { .lo = (uint64_t)(uintptr_t)at };
 	struct witness *w;
 	unsigned int before, after;
-	int r = witness_open(&w, true), go[2], stay, status;
+	int r = witness_open(&w, true, NULL), go[2], stay, status;
 	pid_t pid;
 
 	if (r == -EACCES || r == -EPERM || r == -ENOSYS) {
