@@ -205,8 +205,7 @@ void session_drop_space(struct session *s, struct space *sp)
 		p = &(*p)->next;
 	if (*p)
 		*p = sp->next;
-	/* Its children live on, also one that the last messages have brought. */
-	session_take_births(s, sp);
+	session_take_births(s, sp);	/* they live on */
 	session_close_space(s, sp);
 	if (sp->pidfd >= 0)
 		epoll_ctl(s->epoll, EPOLL_CTL_DEL, sp->pidfd, NULL);

@@ -110,33 +110,38 @@ programs() {
 	done
 }
 
+# work NAME COMMANDS SHELL...: a target that does this once its gate opens; PID_NAME.
+work() {
+	mkfifo "$D/gate.$1"
+	chmod 666 "$D/gate.$1"
+	printf 'echo ready\nread -r line <%s\n%s\necho ok 1\n' "$D/gate.$1" "$2" >"$D/$1.sh"
+	start_target "$D/$1.out" "${@:3}" "$D/$1.sh" || return
+	printf -v "PID_$1" %s "$TARGET"
+}
+
 # Execs by forked children, of several users, set-user-ID, in namespaces; a daemon whose
 # parents have gone.
 case_following() {
+	local name PID_root PID_nobody PID_spaces
 	cp "$(command -v sleep)" "$W/sleep-suid"
 	cp "$(command -v sleep)" "$W/sleep-daemon"
 	cp "$(command -v sleep)" "$W/sleep-nobody"
 	cp "$(command -v sleep)" "$W/sleep-spaces"
-	chmod 755 "$W" && chmod 4755 "$W/sleep-suid"
-	cat >"$D/work.sh" <<-SH
-	echo ready
-	read -r line <"$D/gate"
-	ls / | sort | cat >/dev/null
-	setpriv --reuid=65534 --regid=65534 --clear-groups "$W/sleep-nobody" 0.3
-	setpriv --reuid=65534 --regid=65534 --clear-groups "$W/sleep-suid" 0.3
-	unshare -m -n -i "$W/sleep-spaces" 0.3
-	{ sleep 0.3; { sleep 0.4; exec "$W/sleep-daemon" 0.4; } & sleep 0.1; } &
-	sleep 1.5
-	echo ok 1
-	SH
-	mkfifo "$D/gate"
-	start_target "$D/target.out" sh "$D/work.sh" || return
-	record "$D/record.err" -v -f -p "$TARGET" -o "$D/t.ndjson"
+	chmod 755 "$W" "$D" && chmod 4755 "$W/sleep-suid"
+	work root "{ sleep 0.4; { sleep 0.5; exec $W/sleep-daemon 0.5; } & sleep 0.2; } & sleep 2" sh || return
+	work nobody "$W/sleep-nobody 0.5; $W/sleep-suid 0.5; true" \
+		setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all sh || return
+	work spaces "$W/sleep-spaces 0.5; true" unshare -m -n -i sh || return
+	record "$D/record.err" -v -f -p "$PID_root,$PID_nobody,$PID_spaces" -o "$D/t.ndjson"
 	settled "$D/record.err" || return
-	timeout 5 sh -c "echo >'$D/gate'"
+	for name in root nobody spaces; do
+		timeout 5 sh -c "echo >'$D/gate.$name'"
+	done
 	monitor_confined "$RECORDER" 0 || return
-	end_of "$TARGET" 20 || return
-	grep -q '^ok' "$D/target.out" || wrong "it did not finish: $(tail -n 1 "$D/target.out")" || return
+	end_of "$PID_root" 20 || return
+	for name in root nobody spaces; do
+		within 5 grep -q '^ok' "$D/$name.out" || wrong "$name did not finish" || return
+	done
 	end_of "$RECORDER" 20 || return
 	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
 	valid "$D/t.ndjson" || return
