@@ -34,13 +34,14 @@ share() { [ "$2" -gt 0 ] && echo "$(($1 * 100 / $2)) %" || echo "-"; }
 faults() { grep -c '^{"ev":"fault"' "$1"; }
 
 # honest TRACE WANTED [--allow-cut]: it validates, tells of that many faults at least, and
-# of no error but programs that had ended before they could be attached to, and those
-# whose errno $ALLOWED matches.
+# of no error but programs that had ended before they could be attached to (ESRCH; EACCES
+# where nobody could tell any more from whom they came), and those whose errno $ALLOWED
+# matches.
 honest() {
 	valid "$1" "${@:3}" || return
 	[ "$(faults "$1")" -ge "$2" ] || wrong "$(basename "$1"): only $(faults "$1") faults" || return
 	! grep '^{"ev":"error"' "$1" |
-		grep -vE "\"what\":\"(follow|perf)\",\"errno\":(3${ALLOWED:+|$ALLOWED})," >"$D/errors.out" ||
+		grep -vE "\"what\":\"(follow|perf)\",\"errno\":(3|13${ALLOWED:+|$ALLOWED})," >"$D/errors.out" ||
 		wrong "$(basename "$1"): errors: $(head -n 2 "$D/errors.out")"
 }
 

@@ -44,7 +44,7 @@ case_go() {
 case_python_threads_that_fork() { selfchecking /usr/bin/python3 "$P/selfcheck.py"; }
 
 # ATTACHES=50 and more for those who have the time.
-case_java_attached_often() { WATCH=attached_often jvm "-XX:+Use${COLLECTOR:-G1}GC"; }
+case_java_attached_often() { ATTACHES=${ATTACHES:-3} WATCH=attached_often jvm "-XX:+Use${COLLECTOR:-G1}GC"; }
 case_node_attached_often() { WATCH=attached_often selfchecking node "$P/selfcheck.js"; }
 
 run_cases "$@"

@@ -63,8 +63,17 @@ sound() {
 # The postmaster and whom it has forked until now; without autovacuum none of them ends soon.
 family_of() { echo "$1,$(pgrep -P "$1" | paste -sd ,)"; }
 
+# The postmaster, and of its children those that still live.
+family_untouched() {
+	local p
+	untouched "$SERVER" || return
+	for p in $(pgrep -P "$SERVER"); do
+		untouched "$p" >"$D/untouched.out" || ended "$p" || wrong "$(cat "$D/untouched.out")" || return
+	done
+}
+
 case_postgres_under_pgbench() {
-	local alone forking p bench
+	local alone forking bench
 	TOTAL=0
 	postgres || return
 	bench "$D/alone.out" -T 2 || return
@@ -82,9 +91,7 @@ case_postgres_under_pgbench() {
 	sleep 2
 	kill -KILL "$RECORDER"
 	end_of "$RECORDER" 5 || return
-	for p in $(family_of "$SERVER" | tr , ' '); do
-		untouched "$p" || return
-	done
+	family_untouched || return
 	end_of "$bench" 30 || return
 	[ "$STATUS" = 0 ] || wrong "pgbench while watched: $(tail -n 3 "$D/first.out")" || return
 	TOTAL=$((TOTAL + $(sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' "$D/first.out")))
@@ -98,10 +105,8 @@ case_postgres_under_pgbench() {
 	say "$alone/s alone, watched $(share "$TPS" "$alone") of that"
 	sql -c vacuum -c checkpoint postgres || wrong "vacuum" || return
 	stop_record "$RECORDER" || return
-	for p in $(family_of "$SERVER" | tr , ' '); do
-		untouched "$p" || return
-	done
-	honest "$D/1.ndjson" 1000 --allow-cut && honest "$D/2.ndjson" 1000 || return
+	family_untouched || return
+	honest "$D/1.ndjson" 100 --allow-cut && honest "$D/2.ndjson" 100 || return
 	[ "$(count "$D/2.ndjson" ".ev == \"fork\" and .pid == $SERVER and .followed")" -gt 50 ] ||
 		wrong "hardly a backend was followed" || return
 	say "$(faults "$D/1.ndjson") and $(faults "$D/2.ndjson") faults," \
