@@ -346,8 +346,9 @@ static void make_acts(struct loading *l)
 		for (size_t k = 0; k < l->files[i].n; k++)
 			take_entry(l, &l->files[i], &l->files[i].v[k]);
 	for (size_t i = 0; i < t->nprocesses; i++)
-		qsort(t->processes[i].acts, t->processes[i].nacts, sizeof(struct truth_act),
-		      act_by_begin);
+		if (t->processes[i].nacts)
+			qsort(t->processes[i].acts, t->processes[i].nacts,
+			      sizeof(struct truth_act), act_by_begin);
 }
 
 int truth_load(struct truth *t, const char *dir)
