@@ -146,6 +146,23 @@ static void add_size(struct spares *s, uint64_t size)
 	s->size[s->nsizes++ % SPARE_SIZES] = size;
 }
 
+/*
+ * Without get_robust_list(2), and no thread seen before: glibc's heads have an offset of
+ * -32 from a list entry to the lock (pthread_mutex_t), and a list that ends in itself.
+ */
+static uint64_t find_head(const struct found *f, uint64_t area)
+{
+	uint64_t v[512];
+	size_t n = f->page_size < sizeof(v) ? f->page_size / 8 : 512;
+
+	if (f->mem < 0 || pread(f->mem, v, n * 8, (off_t)area) != (ssize_t)(n * 8))
+		return 0;
+	for (size_t i = 0; i + 1 < n; i++)
+		if (v[i + 1] == (uint64_t)-32 && v[i] && i && v[i - 1])
+			return i * 8;
+	return 0;
+}
+
 /* How large the stack of this thread is, if it looks like one, and where its head is. */
 static void learn_stack(struct space *s, uint64_t head)
 {
@@ -199,7 +216,7 @@ static uint64_t next_area(const struct space *s, const struct region *g, uint64_
 	return fits || g->r.hi - page < from ? next : g->r.hi - page;
 }
 
-static void add_stacks(struct found *f, const struct space *s)
+static void add_stacks(struct found *f, struct space *s)
 {
 	const struct region *below = NULL;
 	uint64_t page = s->shared->page_size;
@@ -209,6 +226,8 @@ static void add_stacks(struct found *f, const struct space *s)
 
 		for (; at < g->r.hi; at = next_area(s, g, at + page)) {
 			add(f, at);
+			if (!s->spares.head)
+				s->spares.head = find_head(f, at);
 			if (s->spares.head)
 				add_robust(f, at + s->spares.head);
 		}
