@@ -181,7 +181,8 @@ static void on_layout(struct space *s, const struct event *ev, uint64_t now)
 
 	emit_layout_event(s, ev, now);
 	if (s->snapshot && ev->kind != EVENT_REMOVE)
-		survey_admit(s, ev->kind == EVENT_REMAP ? ev->remap.from : ev->span);
+		survey_admit(s, ev->kind == EVENT_REMAP ? ev->remap.from : ev->span,
+			     UINT64_MAX);
 	r = follow_apply(&s->layout, &s->cover, ev, &s->shared->next_vma, follow_notify, s,
 			 &change);
 	if (r < 0)

@@ -333,3 +333,8 @@ void session_adoptions_step(struct session *s)
 	/* Whom it was for may have gone meanwhile. */
 	session_check_empty(s, DETACH_EXIT);
 }
+
+int session_probe_features(uint64_t *ret_features)
+{
+	return uffd_probe(ret_features);
+}

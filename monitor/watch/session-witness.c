@@ -54,14 +54,15 @@ static void add_fresh(struct space *sp, struct range r, uint64_t when, bool writ
 	if (last && r.lo <= last->r.hi && last->r.lo <= r.hi) {
 		last->r.lo = r.lo < last->r.lo ? r.lo : last->r.lo;
 		last->r.hi = r.hi > last->r.hi ? r.hi : last->r.hi;
+		last->first = when < last->first ? when : last->first;
 		last->when = when > last->when ? when : last->when;
 		last->writable |= writable;
 	} else if (sp->nfresh < SPACE_FRESH_MAX) {
-		sp->fresh[sp->nfresh++] = (struct space_fresh){ r, when, writable };
+		sp->fresh[sp->nfresh++] = (struct space_fresh){ r, when, when, writable };
 	} else {
 		/* What has gone again by then, the next reading of the maps cannot show. */
 		if (sp->snapshot)
-			survey_admit(sp, r);
+			survey_admit(sp, r, when);
 		sp->reread_due = clock_now();
 	}
 }
@@ -169,7 +170,7 @@ static void look_at_fresh(struct session *s)
 			survey_here(sp, &sp->fresh[i]);
 			/* It was there, and is there no more. */
 			if (sp->fresh[i].writable && sp->snapshot)
-				survey_admit(sp, sp->fresh[i].r);
+				survey_admit(sp, sp->fresh[i].r, sp->fresh[i].first);
 		}
 		sp->nfresh = 0;
 	}

@@ -16,7 +16,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "watch/session-state.h"
-#include "watch/uffd.h"
 
 #define EVENTS_A_TURN 64
 /* Between two looks at the descriptors, arming may take this long. */
@@ -40,11 +39,6 @@ static int watch_fd(struct session *s, int fd, uint64_t tag)
 	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = tag };
 
 	return fd < 0 ? 0 : epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
-}
-
-int session_probe_features(uint64_t *ret_features)
-{
-	return uffd_probe(ret_features);
 }
 
 /*

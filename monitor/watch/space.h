@@ -54,7 +54,7 @@ struct space_shared {
 /* A mapping that the witness has told of; more at once, and everything is read again. */
 struct space_fresh {
 	struct range r;
-	uint64_t when;
+	uint64_t first, when;		/* the first word of it, and the last */
 	bool writable;
 };
 #define SPACE_FRESH_MAX 16
@@ -177,9 +177,9 @@ int survey(struct space *s, uint64_t now, int64_t *ret_differences);
 int survey_here(struct space *s, const struct space_fresh *f);
 /*
  * There was memory in span: declare what the layout knows nothing of, since the last
- * reading.  (It grew in place, or came and went.)
+ * reading, or since then if that is earlier.  (It grew in place, or came and went.)
  */
-void survey_admit(struct space *s, struct range span);
+void survey_admit(struct space *s, struct range span, uint64_t since);
 /* Promise nothing more: what was claimed may not have reached the trace. */
 void space_disclaim(struct space *s);
 /* Forget layout and cover, declare a gap over everything, begin anew. */

@@ -159,16 +159,18 @@ static void on_region(void *arg, enum vma_op op, struct region *g)
 		owe_unclaimed(s, g, op == VMA_OP_CHANGE && !was_armed);
 }
 
-void survey_admit(struct space *s, struct range span)
+void survey_admit(struct space *s, struct range span, uint64_t since)
 {
 	uint64_t now = clock_now(), lo = span.lo;
 	struct region *g;
 
+	if (s->surveyed < since)
+		since = s->surveyed;
 	for (g = layout_from(&s->layout, lo); lo < span.hi; g = layout_next(&s->layout, g)) {
 		uint64_t hi = g && g->r.lo < span.hi ? g->r.lo : span.hi;
 
 		if (hi > lo)
-			emit_gap(&s->shared->emit, s->pid, s->mm, s->surveyed, now,
+			emit_gap(&s->shared->emit, s->pid, s->mm, since, now,
 				 (struct range){ lo, hi }, GAP_NEW_MAPPING);
 		if (!g)
 			break;
@@ -176,7 +178,20 @@ void survey_admit(struct space *s, struct range span)
 	}
 }
 
-/* Pages outside every region cannot be written; should they come back, they are new. */
+/*
+ * Pages outside every region cannot be written; should they come back, they are new.
+ * What is armed there has gone by an event that has not been read yet: if it says that
+ * the pages live elsewhere now, they are covered there no more.
+ */
+static void drop_hole(struct space *s, struct range hole)
+{
+	uint64_t now = clock_now();
+
+	if (cover_armed_any(&s->cover, hole))
+		emit_gap(&s->shared->emit, s->pid, s->mm, now, now, hole, GAP_RESYNC);
+	cover_drop(&s->cover, hole);
+}
+
 static void drop_holes(struct space *s, struct range within)
 {
 	uint64_t lo = within.lo;
@@ -184,11 +199,11 @@ static void drop_holes(struct space *s, struct range within)
 	for (struct region *g = layout_from(&s->layout, lo); g && g->r.lo < within.hi;
 	     g = layout_next(&s->layout, g)) {
 		if (g->r.lo > lo)
-			cover_drop(&s->cover, (struct range){ lo, g->r.lo });
+			drop_hole(s, (struct range){ lo, g->r.lo });
 		lo = g->r.hi;
 	}
 	if (lo < within.hi)
-		cover_drop(&s->cover, (struct range){ lo, within.hi });
+		drop_hole(s, (struct range){ lo, within.hi });
 }
 
 /*
