@@ -149,8 +149,13 @@ static int open_space(struct session *s, struct agent_loan *l, uint32_t mm, uint
 		r = prove(s, sp, pid);
 	}
 	if (r < 0) {
-		if (session_space_of(s, pid) == sp)
-			session_drop_space(s, sp);
+		if (session_space_of(s, pid) != sp)
+			return s->any_attached ? 0 : r;
+		/* It has executed another program, or it exits: the loop finds out which. */
+		sp->dead = r == -ESRCH && s->any_attached;
+		if (sp->dead)
+			return 0;
+		session_drop_space(s, sp);
 		return r;
 	}
 	sp->proved = true;

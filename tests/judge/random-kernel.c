@@ -245,6 +245,9 @@ void kernel_answers(struct worker *w)
 	n = answer(call, at, len);
 	if (failed(w, call, n) || !n)
 		return;
+	/* The last entry of a directory is padded, and the padding is not written. */
+	if (call == SYS_getdents64)
+		n -= n < 8 ? n : 8;
 	kernel_wrote(w, at, (size_t)n, t0);
 	t0 = now_ns();
 	memset(at, value, len);
