@@ -65,7 +65,7 @@ struct rule {
 
 /* What both threads need: libc's own, and writing. */
 static const struct rule common[] = {
-	ANY(read), ANY(readv), ANY(write), ANY(writev), ANY(close), ANY(lseek),
+	ANY(read), ANY(readv), ANY(write), ANY(writev), ANY(pwrite64), ANY(close), ANY(lseek),
 	ANY(fstat), ANY(newfstatat), ANY(statx), ANY(ftruncate), ANY(fsync), ANY(fdatasync),
 	ANY(poll), ANY(ppoll), ANY(sendto), ANY(futex), ANY(sched_yield),
 	ANY(clock_gettime), ANY(gettimeofday), ANY(clock_nanosleep), ANY(nanosleep),
