@@ -105,7 +105,7 @@ case_already_monitored() {
 	start_target "$D/target.out" "$T/writer" -T 60 || return
 	record "$D/record.err" -p "$TARGET" -o "$D/first.ndjson"
 	wait_attached "$TARGET" || return
-	rec 5 "cannot attach to $TARGET \\(writer\\): it already has a userfaultfd on [0-9]+ of its mappings .*" \
+	rec 5 "cannot attach to $TARGET \\(writer\\): it already has a userfaultfd on [0-9]+ of its mappings, and holds none itself .*" \
 		-p "$TARGET" || return
 	hinted '.' || return
 	stop_record "$RECORDER" || return
