@@ -48,31 +48,60 @@ const char *caps_name(enum caps_wanted c)
 	return (unsigned int)c < CAPS_NR ? wanted[c].name : NULL;
 }
 
-static int set_proc(cap_t caps)
+/*
+ * Giving up is done while targets wait on us, and there nothing allocates: a cap_t would.
+ * So these two sets, which capget(2) and capset(2) take, lie on the stack.
+ */
+struct sets {
+	struct __user_cap_data_struct part[_LINUX_CAPABILITY_U32S_3];
+};
+
+static int get_sets(struct sets *ret)
 {
-	return cap_set_proc(caps) < 0 ? -errno : 0;
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+
+	*ret = (struct sets){ 0 };
+	return capget(&head, ret->part) < 0 ? -errno : 0;
+}
+
+static int set_sets(struct sets *sets)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+
+	return capset(&head, sets->part) < 0 ? -errno : 0;
+}
+
+static bool permits(const struct sets *sets, cap_value_t v)
+{
+	return sets->part[CAP_TO_INDEX(v)].permitted & CAP_TO_MASK(v);
+}
+
+static void keep_one(struct sets *sets, cap_value_t v)
+{
+	sets->part[CAP_TO_INDEX(v)].permitted |= CAP_TO_MASK(v);
+	sets->part[CAP_TO_INDEX(v)].effective |= CAP_TO_MASK(v);
 }
 
 int caps_lower(void)
 {
-	cap_t own = cap_get_proc();
-	int r;
+	struct sets own;
+	int r = get_sets(&own);
 
-	if (!own)
-		return -errno;
-	r = cap_clear_flag(own, CAP_EFFECTIVE) < 0 ? -errno : set_proc(own);
-	cap_free(own);
-	return r;
+	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+		own.part[i].effective = 0;
+	return r < 0 ? r : set_sets(&own);
 }
 
 /* A capability that the kernel does not know ends the list (EINVAL). */
-static void drop_bounding_set(cap_t own)
+static void drop_bounding_set(const struct sets *own)
 {
-	cap_value_t setpcap = CAP_SETPCAP;
+	struct sets with = *own;
 
 	/* caps_lower() may have put it aside. */
-	if (!has(own, CAP_SETPCAP, CAP_PERMITTED) ||
-	    cap_set_flag(own, CAP_EFFECTIVE, 1, &setpcap, CAP_SET) < 0 || set_proc(own) < 0)
+	if (!permits(own, CAP_SETPCAP))
+		return;
+	keep_one(&with, CAP_SETPCAP);
+	if (set_sets(&with) < 0)
 		return;
 	for (cap_value_t v = 0; cap_get_bound(v) >= 0; v++)
 		cap_drop_bound(v);
@@ -80,23 +109,14 @@ static void drop_bounding_set(cap_t own)
 
 int caps_keep(unsigned int set)
 {
-	cap_t own = cap_get_proc(), kept = cap_init();
-	int r = own && kept ? 0 : -ENOMEM;
+	struct sets own, kept = { 0 };
+	int r = get_sets(&own);
 
-	if (!r)
-		drop_bounding_set(own);
-	for (int i = 0; i < CAPS_NR && !r; i++) {
-		const cap_value_t *v = &wanted[i].value;
-
-		if (!(set & 1u << i) || !has(own, *v, CAP_PERMITTED))
-			continue;
-		if (cap_set_flag(kept, CAP_PERMITTED, 1, v, CAP_SET) < 0 ||
-		    cap_set_flag(kept, CAP_EFFECTIVE, 1, v, CAP_SET) < 0)
-			r = -errno;
-	}
-	if (!r)
-		r = set_proc(kept);
-	cap_free(own);
-	cap_free(kept);
-	return r;
+	if (r < 0)
+		return r;
+	drop_bounding_set(&own);
+	for (int i = 0; i < CAPS_NR; i++)
+		if (set & 1u << i && permits(&own, wanted[i].value))
+			keep_one(&kept, wanted[i].value);
+	return set_sets(&kept);
 }

@@ -28,6 +28,8 @@ bool caps_hold(enum caps_wanted c);
 /* "CAP_SYS_PTRACE"; NULL out of range. */
 const char *caps_name(enum caps_wanted c);
 
+/* These two allocate nothing, so that they may be called with targets attached. */
+
 /* Put all aside, so that one can try what goes without; 0 or -errno. */
 int caps_lower(void);
 /*

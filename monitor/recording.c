@@ -43,6 +43,7 @@ int recording_start(struct recording *rec, const struct session_opts *opts, uint
 	r = queue_new(&rec->queue, power_of_two(slots));
 	if (r < 0)
 		return r;
+	sandbox_prepare();
 	head_fill(&rec->head, o.filter.modes, o.kinds, features, argv);
 	r = writer_start(&rec->writer, rec->queue, rec->sink, &rec->head.header,
 			 sandbox_writer);

@@ -6,21 +6,28 @@
  * trace, and nothing is gained by that.  Rules without a look at the arguments are
  * answered from a bitmap (seccomp_cache_check_allow(), Linux 5.11), so the calls of the
  * fault path cost next to nothing, but for ioctl(2): its requests come first.
+ *
+ * libseccomp allocates, and 2.5 does not survive it everywhere when there is no memory.
+ * So the filters are made before anything is attached, and loaded by prctl(2) alone.
  */
 
 #include "sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "compat/procmap.h"
 #include "compat/uffd.h"
 
@@ -56,6 +63,9 @@ struct rule {
 #define REQUESTS(kind) \
 	{ .nr = SCMP_SYS(ioctl), .nargs = 1, .priority = 255, \
 	  .arg = { BITS(1, 0xff00, (kind) << 8) } }
+
+/* Instructions of a filter: these have some 300; the kernel takes 4096 (BPF_MAXINSNS). */
+#define CODE_MAX 1024
 
 #define FORBIDDEN_OPEN (O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY))
 #define THREAD (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
@@ -128,15 +138,11 @@ static int add_own_signals(scmp_filter_ctx ctx)
 	return add_rule(ctx, &self);
 }
 
-static int load(const struct rule *more, size_t n)
+static int add_all(scmp_filter_ctx ctx, const struct rule *more, size_t n)
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int r;
-
-	if (!ctx)
-		return -ENOMEM;
 	/* Calls of another kind (i386, x32) are refused as the others are. */
-	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM));
+	int r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM));
+
 	if (!r)
 		r = add_rules(ctx, more, n);
 	if (!r)
@@ -146,16 +152,54 @@ static int load(const struct rule *more, size_t n)
 	/* glibc makes threads by clone(2) where clone3(2) is unknown. */
 	if (!r)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-	if (!r)
-		r = seccomp_load(ctx);
-	seccomp_release(ctx);
 	return r;
+}
+
+/* A filter as the kernel takes it. */
+struct program {
+	struct sock_filter code[CODE_MAX];
+	unsigned short len;
+	int error;			/* what it was not made for; 0 */
+};
+
+static struct program for_events = { .error = -ENODATA }, for_writer = { .error = -ENODATA };
+
+/* libseccomp gives what it has made to a file alone. */
+static int read_back(int fd, struct program *ret)
+{
+	ssize_t n = pread(fd, ret->code, sizeof(ret->code), 0);
+	struct stat st;
+
+	if (n < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!n || st.st_size != n || n % (ssize_t)sizeof(ret->code[0]))
+		return -E2BIG;
+	ret->len = (unsigned short)((size_t)n / sizeof(ret->code[0]));
+	return 0;
+}
+
+static int compile(const struct rule *more, size_t n, struct program *ret)
+{
+	_close_ int fd = memfd_create("pagetap-filter", MFD_CLOEXEC);
+	scmp_filter_ctx ctx;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	if (!ctx)
+		return -ENOMEM;
+	r = add_all(ctx, more, n);
+	if (!r)
+		r = seccomp_export_bpf(ctx, fd);
+	seccomp_release(ctx);
+	return r ? r : read_back(fd, ret);
 }
 
 int sandbox_filter_probe(void)
 {
 	/* EFAULT: filters are known, and this one would be read from address 0. */
-	if (prctl(PR_SET_SECCOMP, 2 /* SECCOMP_MODE_FILTER */, NULL, 0, 0) < 0)
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0) < 0)
 		return errno == EFAULT ? 0 : -errno;
 	return 0;
 }
@@ -167,12 +211,33 @@ static const bool left_out = true;
 static const bool left_out = false;
 #endif
 
+static void make(const struct rule *more, size_t n, struct program *p)
+{
+	p->error = left_out ? -EOPNOTSUPP : compile(more, n, p);
+}
+
+void sandbox_filter_make(void)
+{
+	make(events, sizeof(events) / sizeof(events[0]), &for_events);
+	make(NULL, 0, &for_writer);
+}
+
+/* The kernel wants PR_SET_NO_NEW_PRIVS before it, of who has not CAP_SYS_ADMIN. */
+static int load(struct program *p)
+{
+	struct sock_fprog prog = { .len = p->len, .filter = p->code };
+
+	if (p->error)
+		return p->error;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0) < 0 ? -errno : 0;
+}
+
 int sandbox_filter_events(void)
 {
-	return left_out ? -EOPNOTSUPP : load(events, sizeof(events) / sizeof(events[0]));
+	return load(&for_events);
 }
 
 int sandbox_filter_writer(void)
 {
-	return left_out ? -EOPNOTSUPP : load(NULL, 0);
+	return load(&for_writer);
 }

@@ -29,6 +29,11 @@ void sandbox_agent(void)
 		  1u << CAPS_CHECKPOINT_RESTORE);
 }
 
+void sandbox_prepare(void)
+{
+	sandbox_filter_make();
+}
+
 void sandbox_writer(void)
 {
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

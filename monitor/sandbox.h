@@ -33,6 +33,13 @@ void sandbox_begin(void);
 /* For the agent: the capabilities that injections and /proc take, no others. */
 void sandbox_agent(void);
 
+/*
+ * Make ready what the two below take, in the process that calls them, while there is one
+ * thread and nothing is attached: this allocates, they do not.  A child that is forked
+ * later must call it anew, as the filters name their process.
+ */
+void sandbox_prepare(void);
+
 /* For the writer thread: no capability, and a filter for writing alone. */
 void sandbox_writer(void);
 
@@ -47,6 +54,9 @@ void sandbox_enter(pid_t target, bool command, struct sandbox_report *ret);
 
 /* Can a filter be set here at all?  Sets none. */
 int sandbox_filter_probe(void);
+/* Both of them, for this process; the reason why not comes from the two below. */
+void sandbox_filter_make(void);
+/* Set one on the calling thread; allocates nothing. */
 int sandbox_filter_events(void);
 int sandbox_filter_writer(void);
 

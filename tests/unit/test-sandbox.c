@@ -58,8 +58,10 @@ static bool filter_expected(void)
 	int r = 0;
 	pid_t pid = fork();
 
-	if (!pid)
+	if (!pid) {
+		sandbox_prepare();
 		_exit(sandbox_filter_events() ? NO_FILTER : 0);
+	}
 	waitpid(pid, &r, 0);
 	return !WEXITSTATUS(r);
 }
@@ -95,6 +97,7 @@ static void enter(bool command)
 	struct sandbox_report r;
 
 	sandbox_begin();
+	sandbox_prepare();
 	sandbox_enter(getppid(), command, &r);
 	WANT(!r.caps);
 	if (r.filter)
@@ -263,6 +266,7 @@ static void writer(void)
 	int fds[2];
 
 	WANT(!pipe(fds));
+	sandbox_prepare();
 	WANT(!pthread_create(&thread, NULL, write_only, fds) && !pthread_join(thread, NULL));
 	WANT(prctl(PR_GET_SECCOMP) == 0);
 	WANT(!close(open("/dev/null", O_RDWR)));
@@ -304,6 +308,39 @@ static void no_capability(void)
 	WANT(!in_status("CapPrm:") && !in_status("CapEff:"));
 }
 
+/* From here on malloc(3) has nothing to give, of whatever size. */
+static void use_up_memory(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	WANT(!setrlimit(RLIMIT_AS, &none));
+	for (size_t size = 1 << 20; size; size /= 2)
+		while (malloc(size))
+			;
+	WANT(!malloc(1));
+}
+
+/* Targets wait while this is done: it takes nothing that may not be there. */
+static void without_memory(void)
+{
+	struct sandbox_report r;
+
+	alarm(20);
+	sandbox_begin();
+	sandbox_prepare();
+	use_up_memory();
+	sandbox_enter(getppid(), false, &r);
+	WANT(!r.caps && !r.filter);
+	DENIED(open("/dev/null", O_WRONLY));
+}
+
+/* Not prepared: that is said, and nothing is set. */
+static void not_prepared(void)
+{
+	WANT(sandbox_filter_events() < 0 && sandbox_filter_writer() < 0);
+	WANT(prctl(PR_GET_SECCOMP) == 0);
+}
+
 static void not_dumpable(void)
 {
 	bool privileged = caps_hold(CAPS_SYS_PTRACE);
@@ -340,8 +377,16 @@ static void test_allowed(void) { in_child(allowed); }
 static void test_writer(void) { in_child(writer); }
 static void test_capabilities(void) { in_child(capabilities); }
 static void test_no_capability(void) { in_child(no_capability); }
+static void test_not_prepared(void) { in_child(not_prepared); }
 static void test_not_dumpable(void) { in_child(not_dumpable); }
 static void test_agent(void) { in_child(agent); }
+
+static void test_without_memory(void)
+{
+	/* Without a filter there may be a sanitizer, which ends where malloc(3) fails. */
+	if (filter_expected())
+		in_child(without_memory);
+}
 
 static const struct suite_test tests[] = {
 	{ "processes are out of reach", test_processes },
@@ -351,6 +396,8 @@ static const struct suite_test tests[] = {
 	{ "the writer", test_writer },
 	{ "capabilities", test_capabilities },
 	{ "no capability", test_no_capability },
+	{ "without memory", test_without_memory },
+	{ "not prepared", test_not_prepared },
 	{ "not dumpable", test_not_dumpable },
 	{ "the agent", test_agent },
 	{ "probe", test_probe },
