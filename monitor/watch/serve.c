@@ -299,22 +299,26 @@ int serve_pending(struct space *s)
 	return r == -ESRCH ? r : 0;
 }
 
-/* Room for a whole batch, before it is read: afterwards it would be too late. */
-static bool pending_room(struct space *s)
+void serve_make_room(struct space *s)
 {
 	unsigned int room = s->pending_room * 2;
 	struct space_pending *v;
 
-	if (s->npending + BATCH <= s->pending_room)
-		return true;
-	if (room > SPACE_PENDING_MAX)
-		return false;
+	if (s->npending + BATCH <= s->pending_room || room > SPACE_PENDING_MAX)
+		return;
 	v = realloc(s->pending, room * sizeof(*v));
 	if (!v)
-		return false;
+		return;
 	s->pending = v;
 	s->pending_room = room;
-	return true;
+}
+
+/* As many as there is room for, should each have to wait: afterwards it would be too late. */
+static unsigned int batch_now(const struct space *s)
+{
+	unsigned int room = s->pending_room - s->npending;
+
+	return room < BATCH ? room : BATCH;
 }
 
 int64_t serve(struct space *s, uint64_t woke)
@@ -323,12 +327,11 @@ int64_t serve(struct space *s, uint64_t woke)
 	struct uffd_msg msgs[BATCH];
 	struct served_batch b = { .n = 0 };
 	int64_t total = 0, n;
+	unsigned int room;
 	int r = 0;
 
-	for (int i = 0; i < BATCHES_A_TURN && !r; i++) {
-		if (!pending_room(s))
-			break;
-		n = uffd_read(s->uffd, msgs, BATCH);
+	for (int i = 0; i < BATCHES_A_TURN && !r && (room = batch_now(s)); i++) {
+		n = uffd_read(s->uffd, msgs, room);
 		if (n == -EAGAIN)
 			break;
 		if (n < 0)
@@ -338,7 +341,7 @@ int64_t serve(struct space *s, uint64_t woke)
 		total += n;
 		if (!r && s->npending)
 			r = serve_pending(s);
-		if (n < BATCH)
+		if (n < room)
 			break;
 	}
 	if (r == -ESRCH)

@@ -435,9 +435,11 @@ static void turn_housekeeping(struct session *s)
 	struct space *sp, *next;
 	uint64_t now;
 
-	for (sp = s->spaces; sp; sp = sp->next)
+	for (sp = s->spaces; sp; sp = sp->next) {
 		if (sp->npending && serve_pending(sp) == -ESRCH)
 			sp->dead = true;
+		serve_make_room(sp);
+	}
 	session_on_births(s);
 	for (sp = s->spaces; sp; sp = next) {
 		next = sp->next;

@@ -215,5 +215,10 @@ int arm_prove(struct space *s);
 int64_t serve(struct space *s, uint64_t woke);
 /* Try the pending ones again. */
 int serve_pending(struct space *s);
+/*
+ * Room for more pending ones, if it runs short; between two turns, as it allocates and
+ * serve() does not: that reads fewer messages at a time where there is little.
+ */
+void serve_make_room(struct space *s);
 
 #endif
