@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """What zsh completes: types a line and two tabs at a terminal of its own.
 
-    ask-zsh.py DIRECTORY LINE
+    ask-zsh.py DIRECTORY LINE WORD
 
-DIRECTORY holds _pagetap.  Prints what zsh shows; at most 10 s.
+DIRECTORY holds _pagetap.  Prints what zsh shows until it has shown WORD; at most 30 s.
 """
 import os
 import pty
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-directory, line = os.path.abspath(sys.argv[1]), sys.argv[2]
+directory, line, word = os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3]
 
 
 def read_until(fd, mark, seconds):
@@ -37,9 +37,9 @@ with tempfile.TemporaryDirectory() as home:
         os.write(fd, f"PS1='ready>'; LISTMAX=10000; fpath=({directory} $fpath); autoload -U "
                      f"compinit; compinit -u -d {home}/dump\n".encode())
         # Once as typed, once as a prompt.
-        read_until(fd, b"\nready>", 8) or sys.exit("no prompt")
+        read_until(fd, b"\nready>", 15) or sys.exit("no prompt")
         os.write(fd, line.encode() + b"\t\t")
-        print(read_until(fd, b"no such mark", 2).decode(errors="replace"))
+        print(read_until(fd, word.encode(), 15).decode(errors="replace"))
     finally:
         os.close(fd)
         os.kill(pid, 9)

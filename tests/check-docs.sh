@@ -137,19 +137,40 @@ bash_options() {
 	done
 }
 
+# offered WORD BEGINNING WORD...: among the candidates; with its name, if it is not the only one.
+offered() {
+	local word=$1 seen
+	shift
+	seen=$(bash_complete "$@")
+	[ "$seen" = "$word" ] || { [[ $seen == *$'\n'* ]] && grep -qxF "$word (sleep)" <<<"$seen"; } ||
+		echo "no $word for $*: $(head -n 3 <<<"$seen")"
+}
+
+# Numbers that begin like these are others'.
 bash_pids() {
-	local pid=$1 cut=${1%?}
-	[ "$(bash_complete record -p "$pid")" = "$pid" ] || echo "no $pid"
-	bash_complete record -p "$cut" | grep -qE "^$pid( \(sleep\))?\$" || echo "no $pid for $cut"
-	[ "$(bash_complete record -p "1,$pid")" = "1,$pid" ] || echo "no 1,$pid"
-	[ "$(bash_complete map --pid = "$pid")" = "$pid" ] || echo "no $pid after --pid="
+	local pid=$1
+	offered "$pid" record -p "$pid"
+	offered "$pid" record -p "${pid%?}"
+	offered "1,$pid" record -p "1,$pid"
+	offered "$pid" map --pid = "$pid"
 	# kthreadd
 	if bash_complete record -p 2 | grep -qE '^2( |$)'; then echo 'a kernel thread'; fi
+}
+
+# is_sleep PID: the shell that was forked has become another program.
+is_sleep() {
+	local i
+	for ((i = 0; i < 1000; i++)); do
+		[ "$(cat "/proc/$1/comm" 2>&1)" != sleep ] || return
+		sleep 0.02
+	done
+	echo "$1 is $(cat "/proc/$1/comm" 2>&1)"
 }
 
 judge 'bash: every command, option and value' bash_options
 sleep 60 &
 pid=$!
+judge 'a process to be completed' is_sleep "$pid"
 judge 'bash: -p completes live processes with their names' bash_pids "$pid"
 
 # ---- zsh and fish ----------------------------------------------------------
@@ -205,9 +226,9 @@ fish_candidates() {
 # zsh only completes at a terminal, so it gets one.
 zsh_candidates() {
 	local seen
-	seen=$(python3 tests/ask-zsh.py completions "pagetap record -p ${1%?}" 2>&1)
+	seen=$(python3 tests/ask-zsh.py completions "pagetap record -p ${1%?}" "$1" 2>&1)
 	case $seen in *"$1"*) ;; *) echo "does not complete -p $1: $seen" ;; esac
-	seen=$(python3 tests/ask-zsh.py completions "pagetap record --re" 2>&1)
+	seen=$(python3 tests/ask-zsh.py completions "pagetap record --re" --rearm 2>&1)
 	case $seen in *--rearm*) ;; *) echo "does not complete --rearm: $seen" ;; esac
 }
 

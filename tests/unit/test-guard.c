@@ -65,6 +65,7 @@ static int arm_own_page(void **ret_page)
  */
 static int stand_still(bool told)
 {
+	uint64_t begin = clock_now();
 	struct guard_stall stall;
 	pthread_t thread;
 	struct guard *g;
@@ -79,7 +80,8 @@ static int stand_still(bool told)
 		return 11;
 	if (guard_tell(g, fd, told ? getpid() : 0) == GUARD_NO_SLOT)
 		return 12;
-	if (guard_released(g) || guard_settle(g, &stall))
+	/* Unless a busy machine has kept us from coming so far in time. */
+	if (guard_released(g) && clock_now() - begin < LIMIT)
 		return 13;
 	pthread_create(&thread, NULL, write_page, page);
 	while (!shared->through)
@@ -127,8 +129,10 @@ static void test_hopeless(void)
 
 static void test_beats(void)
 {
+	uint64_t begin = clock_now(), longest = 0;
 	struct guard_stall stall;
 	struct guard *g = NULL;
+	bool released;
 	void *page;
 	int fd;
 
@@ -137,11 +141,18 @@ static void test_beats(void)
 	CU_ASSERT_TRUE_FATAL(fd >= 0);
 	CU_ASSERT_EQUAL(guard_tell(g, fd, getpid()), 0);
 	for (int i = 0; i < 60; i++) {
+		uint64_t last = begin;
+
 		nap(5);
+		begin = clock_now();
 		guard_beat(g);
+		longest = clock_now() - last > longest ? clock_now() - last : longest;
 	}
-	CU_ASSERT_FALSE(guard_released(g));
-	CU_ASSERT_EQUAL(guard_settle(g, &stall), 0);
+	/* On a busy machine it did not beat in time, and was released rightly. */
+	released = guard_released(g);
+	longest = clock_now() - begin > longest ? clock_now() - begin : longest;
+	CU_ASSERT(!released || longest >= LIMIT);
+	CU_ASSERT_EQUAL(guard_settle(g, &stall), released);
 	CU_ASSERT_TRUE(guard_period(g) <= LIMIT / 2);
 	/* Nothing is held: standing still is nobody's business. */
 	guard_forget(g, 0);
