@@ -262,6 +262,8 @@ lint: all
 # Fuzzers are built by clang from the sources, so that coverage reaches every room.
 fuzz_seconds ?= 30
 fuzz_o = $(patsubst %.c,$(O)/fuzz/%.o,$(monitor_c) $(inject_c))
+# Prerequisites of a pattern alone: make would remove them when it is done.
+.SECONDARY: $(fuzz_o)
 $(O)/fuzz/%.o: %.c | $(after_deps)
 	@mkdir -p $(@D)
 	$(call say,CC,"$< (fuzz)")

@@ -32,16 +32,20 @@ static uint64_t near(uint64_t v)
 	return BASE + v % (2 * PAGES * PAGE);
 }
 
+/* What names one of the mappings already stays as it is: so do the seeds. */
 static void bring_near(struct uffd_msg *m)
 {
-	m->event = (uint8_t)(UFFD_EVENT_PAGEFAULT + m->event % 5);
+	if (m->event < UFFD_EVENT_PAGEFAULT || m->event > UFFD_EVENT_UNMAP)
+		m->event = (uint8_t)(UFFD_EVENT_PAGEFAULT + m->event % 5);
 	if (m->event == UFFD_EVENT_REMAP) {
 		m->arg.remap.from = near(m->arg.remap.from) & ~(PAGE - 1);
 		m->arg.remap.to = near(m->arg.remap.to) & ~(PAGE - 1);
 		m->arg.remap.len %= 64 * PAGE;
 	} else if (m->event != UFFD_EVENT_PAGEFAULT && m->event != UFFD_EVENT_FORK) {
+		uint64_t len = (m->arg.remove.end - m->arg.remove.start) % (64 * PAGE);
+
 		m->arg.remove.start = near(m->arg.remove.start);
-		m->arg.remove.end = m->arg.remove.start + m->arg.remove.end % (64 * PAGE);
+		m->arg.remove.end = m->arg.remove.start + len;
 	}
 }
 
