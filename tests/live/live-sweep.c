@@ -6,8 +6,8 @@
  *	live-sweep [PART-OF-A-NAME]
  *
  * SWEEP_SECONDS is how long a case may take; what does not fit into it is left out,
- * evenly.  0 is for ever: all of them, each error of each call.  SWEEP_AT=N[:ROUND]
- * tries only that one, SWEEP_CALL=read only that call.
+ * evenly.  0 is for ever: all of them, each error of each call, and on after what is
+ * wrong.  SWEEP_AT=N[:ROUND] tries only that one, SWEEP_CALL=read only that call.
  *
  * limit: 400
  */
@@ -17,6 +17,7 @@
 
 #define SECONDS_DEFAULT 10
 #define TRIED_MIN 10
+#define WRONG_MAX 20
 
 static const struct setup writer = { "writer", { "-p", "8", "-t", "2" }, false };
 static const struct setup forker = { "forker", { "-p", "8", "-x" }, true };
@@ -127,6 +128,21 @@ static long how_many(struct trial *t, const struct sweep_case *c)
 	return end ? strtol(end, NULL, 10) : -1;
 }
 
+/* What was wrong may have cost the target. */
+static bool begin_anew(struct trial *t)
+{
+	const struct setup *setup = t->setup;
+	const char *wrong;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	trial_end(t);
+	wrong = trial_begin(t, setup, build);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (wrong)
+		printf("  wrong: %s\n", wrong);
+	return !wrong;
+}
+
 static long greatest_divisor(long a, long b)
 {
 	return b ? greatest_divisor(b, a % b) : a;
@@ -140,7 +156,7 @@ static bool sweep(struct trial *t, const struct sweep_case *c, struct sums *sums
 	long n = how_many(t, c), again = how_many(t, c), step, first;
 	long rounds = c->what == CALL && !budget ? 4 : 1;
 	uint64_t until = clock_now() + (uint64_t)budget * NSEC_PER_SEC;
-	bool fine = true;
+	int left = budget ? 1 : WRONG_MAX, wrong = 0;
 	char *rest;
 
 	if (only) {
@@ -158,16 +174,17 @@ static bool sweep(struct trial *t, const struct sweep_case *c, struct sums *sums
 	while (greatest_divisor(step, n) != 1)
 		step++;
 	first = (long)(clock_now() / 1000 % (uint64_t)n);
-	for (long i = 0; i < n * rounds && fine; i++) {
+	for (long i = 0; i < n * rounds && wrong < left; i++) {
 		if (budget && i >= TRIED_MIN && clock_now() > until)
 			break;
-		fine = try(t, c, 1 + (first + i * step) % n,
-			   (unsigned int)(first + i / n), sums);
+		if (!try(t, c, 1 + (first + i * step) % n, (unsigned int)(first + i / n), sums) &&
+		    ++wrong < left && !begin_anew(t))
+			return false;
 	}
 	printf("  %ld of %ld tried, %ld met, %ld ended in an error\n", sums->tried, n * rounds,
 	       sums->hit, sums->ended);
 	/* Two runs are never the same; but none may be all misses. */
-	return fine && sums->hit > 0;
+	return !wrong && sums->hit > 0;
 }
 
 static bool run_case(const struct sweep_case *c)

@@ -84,7 +84,7 @@ static const struct call calls[] = {
 	{ SYS_setsid, "setsid", { EPERM } },
 	{ SYS_sysinfo, "sysinfo", { EFAULT } },
 	{ SYS_uname, "uname", { EFAULT } },
-	{ SYS_ptrace, "ptrace", { ESRCH } },
+	{ SYS_ptrace, "ptrace", { ESRCH, EPERM } },
 	{ SYS_unlink, "unlink", { EIO } },
 };
 
@@ -121,6 +121,25 @@ static inline unsigned int nerrors(const struct call *c)
 	return n;
 }
 
+/*
+ * What the kernel can never say is no failure to be met.  A request to a thread that
+ * is stopped fails with ESRCH only if the thread was killed; a write to an eventfd
+ * that does not block, only if the eventfd is readable.
+ */
+static inline bool may_fail(pid_t tid, uint64_t nr, const uint64_t *args)
+{
+	char path[64], file[64] = "";
+
+	if (nr == SYS_ptrace)
+		return args[0] == PTRACE_SEIZE;
+	if (nr != SYS_write)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)tid, (int)args[0]);
+	if (readlink(path, file, sizeof(file) - 1) < 0)
+		return true;
+	return strcmp(file, "anon_inode:[eventfd]") != 0;
+}
+
 static inline void on_call(struct tracing *tr, pid_t tid)
 {
 	struct __ptrace_syscall_info in;
@@ -139,6 +158,8 @@ static inline void on_call(struct tracing *tr, pid_t tid)
 		tr->begun = true;
 	c = tr->begun ? call_of(in.entry.nr) : NULL;
 	if (c && tr->only && strcmp(tr->only, c->name))
+		c = NULL;
+	if (c && !may_fail(tid, in.entry.nr, in.entry.args))
 		c = NULL;
 	if (!c || ++tr->seen != tr->at)
 		return;
