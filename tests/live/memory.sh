@@ -78,6 +78,15 @@ case_locked_memory() { same maps mlock; }
 case_unwatchable_memory() { same maps unwatchable; }
 case_sparse_memory() { same maps sparse; }
 
+# Which of the moves are refused is a matter of time, but not that of a neighbour that has
+# been watched for long.
+case_moved_with_a_newer_neighbour() {
+	same maps merge || return
+	say "watched: $(grep ^moved "$D/target.out")"
+	grep -qx 'moved at once 1, later 1, written before 1' "$D/alone.out" || wrong "unwatched: $(grep ^moved "$D/alone.out")" || return
+	grep -q 'later 1' "$D/target.out" || wrong "refused although both are watched"
+}
+
 # ---- who writes --------------------------------------------------------------
 
 case_stores_across_pages() { same kernel stores; }

@@ -381,6 +381,76 @@ static void sparse_case(void)
 	fact_declared(at_page(p, 1 << 20), 64);
 }
 
+/*
+ * Moved together with a neighbour that is newer: one mapping can be, and two cannot
+ * (EFAULT).  Nothing may come of that but the error.
+ */
+struct halves {
+	char *old, *to, *now;
+	bool moved;
+};
+
+static void halves_new(struct halves *h)
+{
+	h->old = h->now = map_alone(16 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
+	h->to = map_anon(24);
+	must(!munmap(at_page(h->old, 8), 8 * PAGE), "munmap");
+	must(!mprotect(h->old, 8 * PAGE, PROT_READ | PROT_WRITE), "mprotect");
+	fill(h->old, 8);
+}
+
+static void neighbour(struct halves *h)
+{
+	void *at = at_page(h->old, 8);
+
+	must(mmap(at, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		  -1, 0) == at, "a neighbour");
+}
+
+static void halves_move(struct halves *h)
+{
+	char *at = mremap(h->old, 16 * PAGE, 24 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, h->to);
+
+	h->moved = at != MAP_FAILED;
+	must(h->moved || errno == EFAULT, "mremap of both halves");
+	if (h->moved)
+		h->now = at;
+	check_filled(h->now, 8, "the older half");
+}
+
+static void merge_case(void)
+{
+	struct halves at_once, settled, written;
+
+	halves_new(&at_once);
+	halves_new(&settled);
+	halves_new(&written);
+	gate();
+	neighbour(&at_once);
+	halves_move(&at_once);
+	neighbour(&settled);
+	neighbour(&written);
+	write_pages(at_page(written.old, 8), 8, 1);
+	settle();
+	halves_move(&settled);
+	halves_move(&written);
+	check_written(at_page(written.now, 8), 8, 1, "the newer half");
+	settle();
+	write_pages(at_once.now, 16, 2);
+	write_pages(settled.now, 16, 3);
+	write_pages(written.now, 16, 4);
+	check_written(at_once.now, 16, 2, "moved at once");
+	check_written(settled.now, 16, 3, "moved later");
+	check_written(written.now, 16, 4, "written, moved later");
+	fact_declared(at_once.now, 16);
+	fact_declared(settled.now, 16);
+	/* What was told at the old place is not told again at the new one. */
+	fact_declared(written.now, 8);
+	fact_declared(at_page(written.old, 8), 8);
+	printf("moved at once %d, later %d, written before %d\n", at_once.moved, settled.moved,
+	       written.moved);
+}
+
 static const struct memory_case cases[] = {
 	{ "remove", remove_case },
 	{ "alias", alias_case },
@@ -393,6 +463,7 @@ static const struct memory_case cases[] = {
 	{ "mlock", mlock_case },
 	{ "unwatchable", unwatchable_case },
 	{ "sparse", sparse_case },
+	{ "merge", merge_case },
 };
 
 MEMORY_MAIN(cases)
