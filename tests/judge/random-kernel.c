@@ -191,6 +191,24 @@ static ssize_t ready_events(void *at)
 	return n < 0 ? n : n * (ssize_t)sizeof(ev);
 }
 
+struct dirent64_head {
+	uint64_t ino;
+	int64_t off;
+	uint16_t len;
+	uint8_t type;
+	char name[];
+} __attribute__((packed));
+
+/* The last entry is padded to eight bytes, and what is behind its NUL is not written. */
+static ssize_t written_entries(const unsigned char *at, ssize_t n)
+{
+	const struct dirent64_head *last = NULL;
+
+	for (ssize_t i = 0; i < n; i += last->len)
+		last = (const struct dirent64_head *)(const void *)(at + i);
+	return last ? (const unsigned char *)last->name + strlen(last->name) + 1 - at : n;
+}
+
 static ssize_t directory_entries(void *at, size_t len)
 {
 	int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -200,7 +218,7 @@ static ssize_t directory_entries(void *at, size_t len)
 		die("/");
 	n = syscall(SYS_getdents64, fd, at, len);
 	close(fd);
-	return n;
+	return written_entries(at, n);
 }
 
 /* How many bytes from `at` on the call has filled. */
@@ -245,9 +263,6 @@ void kernel_answers(struct worker *w)
 	n = answer(call, at, len);
 	if (failed(w, call, n) || !n)
 		return;
-	/* The last entry of a directory is padded, and the padding is not written. */
-	if (call == SYS_getdents64)
-		n -= n < 8 ? n : 8;
 	kernel_wrote(w, at, (size_t)n, t0);
 	t0 = now_ns();
 	memset(at, value, len);
