@@ -65,7 +65,7 @@ static bool told_pages(const struct judge *j, const struct truth_entry *e, uint6
 struct judged {
 	const struct truth_entry *e;
 	uint64_t run_lo, run_hi;
-	bool judged;
+	bool judged, gone;
 };
 
 static void claim(struct mm *mm, struct truth_act *act, uint64_t lo, uint64_t hi)
@@ -102,15 +102,21 @@ static void mark_page(struct judge *j, struct mm *mm, uint64_t page, struct page
 	struct boundary b = { .t0 = a->e->t0, .t1 = a->e->t0, .to = PAGE_FRESH };
 
 	p->judged = a->judged;
+	/*
+	 * The kernel lets go of who unmaps as soon as the event is read, so its next act may
+	 * begin before the record does: what is there then is registered no more.
+	 */
+	if (a->gone)
+		p->registered = false;
 	/* New memory, after the first look at the process: to be declared. */
 	if (a->judged && p->state == PAGE_BEFORE && a->e->t0 > mm->begin)
 		page_change(j, mm, page, p, &b);
 }
 
 static void mark(struct judge *j, struct mm *mm, const struct truth_entry *e, uint64_t addr,
-		 uint64_t len, bool judged)
+		 uint64_t len, bool judged, bool gone)
 {
-	struct judged a = { .e = e, .judged = judged };
+	struct judged a = { .e = e, .judged = judged, .gone = gone };
 
 	pages_each(j, mm, first_page(j, addr), behind_page(j, addr, len), mark_page, &a);
 }
@@ -131,14 +137,15 @@ static void act_begins(struct judge *j, struct mm *mm, struct truth_act *act)
 	switch (e->op) {
 	case TRUTH_AREA:
 	case TRUTH_REPLACE:
-		mark(j, mm, e, e->addr, e->len, true);
+		mark(j, mm, e, e->addr, e->len, true, e->op == TRUTH_REPLACE);
 		break;
 	case TRUTH_UNMAP:
-		mark(j, mm, e, e->addr, e->len, false);
+		mark(j, mm, e, e->addr, e->len, false, !(e->flags & TRUTH_UNCERTAIN));
 		break;
 	case TRUTH_REMAP:
-		mark(j, mm, e, e->addr, e->len, false);
-		mark(j, mm, e, e->aux, e->aux2, true);
+		mark(j, mm, e, e->addr, e->len, false,
+		     e->aux != e->addr && !(e->flags & MREMAP_DONTUNMAP));
+		mark(j, mm, e, e->aux, e->aux2, true, false);
 		break;
 	}
 }
@@ -184,21 +191,6 @@ static bool touches(const struct judge *j, const struct layout_record *l,
 	       behind_page(j, e->aux, e->aux2) > l->lo;
 }
 
-static size_t first_act(const struct process *p, uint64_t t0)
-{
-	size_t lo = 0, hi = p->nacts;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (p->acts[mid].e.t0 < t0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 static void any_judged(struct judge *j, struct mm *mm, uint64_t page, struct page *p, void *arg)
 {
 	(void)j;
@@ -228,7 +220,7 @@ void layout_narrow(struct judge *j, struct mm *mm, struct layout_record *l)
 	uint64_t t0 = FOREVER, t1 = 0, from = l->ts0 > ACT_NS ? l->ts0 - ACT_NS : 0;
 	const struct process *p = mm->process;
 
-	for (size_t i = p ? first_act(p, from) : 0; p && i < p->nacts; i++) {
+	for (size_t i = p ? truth_act(p, from) : 0; p && i < p->nacts; i++) {
 		const struct truth_entry *e = &p->acts[i].e;
 
 		if (e->t0 > l->ts)
@@ -254,7 +246,7 @@ static bool contended(const struct judge *j, const struct mm *mm, const struct l
 	const struct truth_entry *e = &c->act->e;
 	uint64_t from = e->t0 > ACT_NS ? e->t0 - ACT_NS : 0;
 
-	for (size_t i = first_act(p, from); i < p->nacts; i++) {
+	for (size_t i = truth_act(p, from); i < p->nacts; i++) {
 		const struct truth_entry *o = &p->acts[i].e;
 
 		if (o->t0 > e->t1)

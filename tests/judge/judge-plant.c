@@ -133,17 +133,24 @@ void plant_spent_ends(struct judge *j, struct mm *mm, uint64_t page, struct page
 		plant_site(j, PLANT_DROP_FAULT, p->seq, 0);
 }
 
+/* Another gap may reach back over the same write: whether one does is known at the end. */
+static void keep_gap(struct judge *j, struct mm *mm, uint64_t page, struct touch *x, uint32_t seq)
+{
+	j->gap_places = grow(j->gap_places, j->ngap_places, sizeof(*j->gap_places));
+	j->gap_places[j->ngap_places++] = (struct candidate){ mm, x, page, seq };
+}
+
 void plant_gap_tells(struct judge *j, struct mm *mm, uint64_t page, const struct page *p,
 		     const struct boundary *b)
 {
 	struct slot *s = j->plant == PLANT_LOOK ? truth_slot(j->truth, mm->process, page) : NULL;
-	const struct touch *v = s ? &j->truth->touches[s->first] : NULL;
+	struct touch *v = s ? &j->truth->touches[s->first] : NULL;
 
 	for (uint32_t i = s ? s->cursor : 0; s && i < s->n && v[i].t0 < b->t1; i++) {
 		if (v[i].what != TOUCH_WRITE || v[i].t0 <= p->since || v[i].t0 <= b->t0 ||
 		    v[i].t1 >= b->t1)
 			continue;
-		plant_site(j, PLANT_DROP_GAP, j->seq, 0);
+		keep_gap(j, mm, page, &v[i], j->seq);
 		return;
 	}
 }
@@ -153,13 +160,23 @@ void plant_gap_ends(struct judge *j, struct mm *mm, uint64_t page, const struct 
 		    const struct boundary *b)
 {
 	struct slot *s = j->plant == PLANT_LOOK ? truth_slot(j->truth, mm->process, page) : NULL;
-	const struct touch *v = s ? &j->truth->touches[s->first] : NULL;
+	struct touch *v = s ? &j->truth->touches[s->first] : NULL;
 
 	for (uint32_t i = s ? s->cursor : 0; s && i < s->n && v[i].t0 < b->t0; i++) {
 		if (v[i].what != TOUCH_WRITE || v[i].t0 <= p->since || v[i].t1 >= b->t0)
 			continue;
-		plant_site(j, PLANT_DROP_GAP, p->seq, 0);
+		keep_gap(j, mm, page, &v[i], p->seq);
 		return;
+	}
+}
+
+void plant_gaps_end(struct judge *j)
+{
+	for (size_t i = 0; i < j->ngap_places; i++) {
+		const struct candidate *c = &j->gap_places[i];
+
+		if (gaps_over(c->mm, c->page, c->touch) == 1)
+			plant_site(j, PLANT_DROP_GAP, c->seq, 0);
 	}
 }
 

@@ -193,9 +193,8 @@ void report_text(const struct judge *j)
 	       ", new at the end %" PRIu64 "\n", v[V_SPENT], v[V_BLIND], v[V_SHARED],
 	       v[V_TOLD], v[V_UNSEEN], v[V_TAIL]);
 	printf("trace: %" PRIu64 " records, %" PRIu64 " faults of judged memory (%" PRIu64
-	       " via perf, %" PRIu64 " uncovered), %" PRIu64 " matched by the time of the answer, %"
-	       PRIu64 " of threads that were killed\n", j->records, j->faults, j->perf,
-	       j->told_uncovered, j->loose, j->unlogged);
+	       " via perf, %" PRIu64 " uncovered), %" PRIu64 " of threads that were killed\n",
+	       j->records, j->faults, j->perf, j->told_uncovered, j->unlogged);
 	for (int i = 0; i < E_NR; i++)
 		printf("%s%s %" PRIu64, i ? ", " : "errors: ", error_names[i], j->errors[i]);
 	printf("\n");
@@ -214,9 +213,8 @@ void report_json(const struct judge *j)
 	       ",\"outside\":%" PRIu64, v[V_SPENT], v[V_BLIND], v[V_SHARED], v[V_TOLD],
 	       v[V_UNSEEN], v[V_TAIL], v[V_OUTSIDE]);
 	printf(",\"records\":%" PRIu64 ",\"faults\":%" PRIu64 ",\"perf\":%" PRIu64
-	       ",\"said_lost\":%" PRIu64 ",\"loose\":%" PRIu64 ",\"unlogged\":%" PRIu64
-	       ",\"unnamed\":%" PRIu64, j->records, j->faults, j->perf, j->declared_lost,
-	       j->loose, j->unlogged, j->unnamed);
+	       ",\"said_lost\":%" PRIu64 ",\"unlogged\":%" PRIu64 ",\"unnamed\":%" PRIu64,
+	       j->records, j->faults, j->perf, j->declared_lost, j->unlogged, j->unnamed);
 	for (int i = 0; i < E_NR; i++)
 		printf(",\"%s\":%" PRIu64, error_names[i], j->errors[i]);
 	printf(",\"errors\":%" PRIu64 "}\n", judge_errors(j));

@@ -81,24 +81,9 @@ void take_attach(struct judge *j, const struct record *r, uint64_t ts)
 /* Acts are sorted by their begin; none that matters lasts longer than this. */
 #define ACT_NS UINT64_C(3000000000)
 
-static size_t first_act(const struct process *p, uint64_t t0)
-{
-	size_t lo = 0, hi = p->nacts;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (p->acts[mid].e.t0 < t0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 static size_t acts_near(const struct process *p, uint64_t ts)
 {
-	return p ? first_act(p, ts > ACT_NS ? ts - ACT_NS : 0) : 0;
+	return p ? truth_act(p, ts > ACT_NS ? ts - ACT_NS : 0) : 0;
 }
 
 /* Whom did the process fork at that instant?  0: nobody, or several at once. */

@@ -155,7 +155,11 @@ struct seen {
 	struct touch *touch;
 };
 
-/* A huge page is one: the block that holds the address. */
+/*
+ * Nothing but the instant when its message was read: the thread stood still then, and
+ * until the answer, so another touch of that thread before the answer is not this one.
+ * A huge page is one: the block that holds the address.
+ */
 static void match(struct judge *j, struct mm *mm, struct seen *f)
 {
 	uint32_t tid = (uint32_t)f->r->fault.tid;
@@ -165,10 +169,6 @@ static void match(struct judge *j, struct mm *mm, struct seen *f)
 	f->touch = touch_match(j, mm, page, f->at, f->at, tid, reads);
 	for (uint64_t p = f->first; p < f->last && !f->touch && f->last - f->first > 1; p++)
 		f->touch = touch_match(j, mm, p, f->at, f->at, tid, reads);
-	if (f->touch)
-		return;
-	f->touch = touch_match(j, mm, page, f->at, f->ts, tid, reads);
-	j->loose += !!f->touch;
 }
 
 /* The thread was killed, or its process left, before it could say. */
@@ -263,7 +263,7 @@ static void on_fault(struct judge *j, struct mm *mm, const struct record *r, uin
 		   !(f.touch->saw & ~SAW_COVERED);
 	if (f.touch && f.touch->what != TOUCH_READ)
 		touch_found(j, f.touch, required);
-	if (was_covered && f.touch)
+	if (was_covered && f.touch && r->npages == 1)
 		plant_fault_seen(j, mm, page, p, f.touch, f.at);
 	pages_each(j, mm, f.first, f.last, spend_page, &f);
 }
@@ -438,6 +438,7 @@ void judge_end(struct judge *j)
 	verdicts_excuse(j);
 	for (struct mm *mm = j->mms; mm; mm = mm->next)
 		layout_check(j, mm);
+	plant_gaps_end(j);
 	family_check(j);
 	for (uint64_t i = 0; i < j->truth->syscall_errors; i++)
 		complain(j, &c);
@@ -458,4 +459,5 @@ void judge_free(struct judge *j)
 		free(j->sites[i]);
 	free(j->by_id);
 	free(j->candidates);
+	free(j->gap_places);
 }

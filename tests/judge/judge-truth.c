@@ -427,3 +427,18 @@ const struct truth_thread *truth_thread(const struct process *p, uint32_t tid)
 			return &p->threads[i];
 	return NULL;
 }
+
+size_t truth_act(const struct process *p, uint64_t t0)
+{
+	size_t lo = 0, hi = p->nacts;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (p->acts[mid].e.t0 < t0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}

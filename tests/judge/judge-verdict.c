@@ -253,6 +253,15 @@ static bool excused(const struct candidate *c)
 	return false;
 }
 
+size_t gaps_over(const struct mm *mm, uint64_t page, const struct touch *x)
+{
+	size_t n = 0;
+
+	for (size_t i = first_since(mm->gaps, mm->ngaps, x->t0); i < mm->ngaps; i++)
+		n += mm->gaps[i].ts0 <= x->t1 && page >= mm->gaps[i].lo && page < mm->gaps[i].hi;
+	return n;
+}
+
 void verdicts_excuse(struct judge *j)
 {
 	static const struct { enum judge_error e; const char *words; } told[V_NR] = {

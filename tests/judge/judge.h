@@ -114,6 +114,8 @@ struct slot *truth_slot(const struct truth *t, const struct process *p, uint64_t
 /* Programs of a process id, oldest first; NULL at the end. */
 struct process *truth_process(const struct truth *t, uint32_t pid, struct process *after);
 const struct truth_thread *truth_thread(const struct process *p, uint32_t tid);
+/* Index of the first act that begins at t0 or later; they are sorted by their begin. */
+size_t truth_act(const struct process *p, uint64_t t0);
 
 /* What the trace says of one page. */
 enum page_state {
@@ -212,7 +214,7 @@ struct judge {
 	uint32_t nby_id;
 	uint32_t seq;			/* of the record at hand */
 	uint64_t verdicts[V_NR], errors[E_NR];
-	uint64_t faults, told_uncovered, perf, loose, unlogged, unnamed;
+	uint64_t faults, told_uncovered, perf, unlogged, unnamed;
 	uint64_t records, declared_lost;
 	struct candidate *candidates;
 	size_t ncandidates;
@@ -222,6 +224,8 @@ struct judge {
 	struct plant_site site;
 	struct plant_site *sites[PLANT_NR];	/* where it could be */
 	size_t nsites[PLANT_NR];
+	struct candidate *gap_places;	/* a gap, and a write that it alone may declare */
+	size_t ngap_places;
 	unsigned int skipped[PLANT_NR], passed[PLANT_NR];	/* one in so many is kept */
 	unsigned int looked;
 	bool planted;
@@ -252,6 +256,8 @@ struct touch *touch_of_others(struct judge *j, struct mm *mm, uint64_t page, uin
 void touch_found(struct judge *j, struct touch *x, bool required);
 void verdicts_end(struct judge *j, struct mm *mm, uint64_t when, bool ended);
 void verdicts_excuse(struct judge *j);
+/* How many gaps of the trace lie over the page and the time of the touch. */
+size_t gaps_over(const struct mm *mm, uint64_t page, const struct touch *x);
 
 /* spaces.c: mm and process, forks, execs, ends. */
 struct mm *mm_find(struct judge *j, uint32_t id);
@@ -289,6 +295,8 @@ void plant_gap_tells(struct judge *j, struct mm *mm, uint64_t page, const struct
 		     const struct boundary *b);
 void plant_gap_ends(struct judge *j, struct mm *mm, uint64_t page, const struct page *p,
 		    const struct boundary *b);
+/* When all gaps are known. */
+void plant_gaps_end(struct judge *j);
 /* Plants each kind, or one, that often; how many were not found. */
 int plants_run(struct truth *t, const char *path, enum plant only, unsigned int each);
 

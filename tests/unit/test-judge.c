@@ -239,6 +239,19 @@ static void test_phantoms(void)
 	fault(100, 46, P);
 	fault(100, 66, P + 1);
 	expect(V_FOUND, E_PHANTOM);
+	/* The thread stood still on the other page when this was read, whatever it did then. */
+	begin();
+	wrote(100, 40, 50, P);
+	fault(100, 46, P);
+	tell((struct record){ .kind = RECORD_FAULT, .fault = {
+		.tid = 100, .kind = FAULT_WP, .write = true, .act = ACT_UNPROTECT,
+		.via = VIA_UFFD, .lat_ns = 6, .stop_ns = 6 } }, 0, 53, P + 1, 1);
+	wrote(100, 51, 55, P + 1);
+	say(0, 100, TRUTH_THREAD_END, 90, 90, 0, 0, 0, 0);
+	say(1, 101, TRUTH_THREAD_END, 90, 90, 0, 0, 0, 0);
+	judge_it();
+	CU_ASSERT_EQUAL(c.judge.errors[E_PHANTOM], 1);
+	done();
 	begin();
 	wrote(100, 40, 50, P);
 	fault(101, 46, P);
@@ -292,6 +305,15 @@ static void test_layout(void)
 	span(RECORD_UNMAP, 39, 45, P, 8);
 	tell((struct record){ .kind = RECORD_GAP, .gap.reason = GAP_NEW_MAPPING }, 10, 80, P, 8);
 	expect(V_LOST, E_LOST);
+	/* The record ends after the next act has begun: that one is of new memory. */
+	begin();
+	say(0, 100, TRUTH_REPLACE, 40, 45, P, 8, 3, 0);
+	say(0, 100, TRUTH_ADVISE, 47, 50, P, 8, 0, MADV_DONTNEED);
+	span(RECORD_UNMAP, 35, 60, P, 8);
+	tell((struct record){ .kind = RECORD_GAP, .gap.reason = GAP_NEW_MAPPING }, 41, 62, P, 8);
+	wrote(100, 63, 68, P + 9);
+	fault(100, 65, P + 9);
+	expect(V_FOUND, E_NR);
 	/* What is moved is covered at its new place. */
 	begin();
 	say(0, 100, TRUTH_REMAP, 40, 50, P, 4, (P + 1024) * PAGE, MREMAP_MAYMOVE);
