@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "file-limit.h"
 #include "sink-files.h"
 #include "starve.h"
 
@@ -102,15 +103,6 @@ static void test_full_device(void)
 	CU_ASSERT_EQUAL(sink_flush(s), -ENOSPC);
 	CU_ASSERT_EQUAL(sink_lines(s), 0);
 	CU_ASSERT_EQUAL(sink_close(s), -ENOSPC);
-}
-
-static void limit_file_size(rlim_t bytes)
-{
-	struct rlimit rl;
-
-	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_FSIZE, &rl), 0);
-	rl.rlim_cur = bytes ? bytes : rl.rlim_max;
-	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &rl), 0);
 }
 
 /* SIGXFSZ would end the program; the line that does not fit is not there at all. */

@@ -9,17 +9,9 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "file-limit.h"
 #include "suite.h"
 #include "writer-rig.h"
-
-static void limit_file_size(rlim_t bytes)
-{
-	struct rlimit rl;
-
-	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_FSIZE, &rl), 0);
-	rl.rlim_cur = bytes ? bytes : rl.rlim_max;
-	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &rl), 0);
-}
 
 /* The output fails: everybody learns of it, and the queue goes on being emptied. */
 static void test_failing_output(void)
