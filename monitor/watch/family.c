@@ -51,7 +51,7 @@ static int protect_again(struct space *child, struct range page, uint64_t t0)
 	t1 = clock_now();
 	if (r < 0) {
 		space_owe(child, page, t1, TODO_ARM, 0);
-		return r == -ESRCH ? r : 0;
+		return r == -ESRCH ? r : -EAGAIN;
 	}
 	if (!cover_arm(&child->cover, page))
 		emit_arm(e, child->pid, child->mm, t0, t1, page, ARM_WP);
@@ -88,7 +88,13 @@ int family_match(struct space *child, pid_t pid)
 		return r == -EAGAIN || r == -ESRCH ? r : 0;
 	after = protected_in(pagemap, page, page_size);
 	r = protect_again(child, page, t0);
-	return r < 0 ? r : after == 0;
+	if (r < 0)
+		return r;
+	/*
+	 * Both ways: in a process that shares its memory with the parent (vfork) the bit may
+	 * go at that instant by a madvise() of its own, but it does not come back.
+	 */
+	return after == 0 && protected_in(pagemap, page, page_size) == 1;
 }
 
 pid_t family_find(struct space *child, const pid_t *candidates, unsigned int n)
