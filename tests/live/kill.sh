@@ -180,8 +180,7 @@ case_killed_with_faults_pending() {
 	for i in {1..6}; do
 		record "$D/record.err" -p "$TARGET" -o "$D/t.ndjson" --rearm 5 --watchdog 0
 		wait_attached "$TARGET" || return
-		kill -STOP "$RECORDER"
-		within 5 parked "$TARGET" 6 || wrong "hardly a thread waits ($i)" || return
+		stop_with_parked "$RECORDER" "$TARGET" 6 || wrong "hardly a thread waits ($i)" || return
 		# Let it answer some, and no more.
 		[ $((i % 2)) = 0 ] || { kill -CONT "$RECORDER"; sleep 0.003; }
 		kill_after "$RECORDER" 0
@@ -190,6 +189,18 @@ case_killed_with_faults_pending() {
 		runs_on "$D/count" || return
 	done
 	target_ends "$TARGET" "$D/target.out"
+}
+
+# stop_with_parked MONITOR PID N: at an instant when enough is armed for so many to wait.
+stop_with_parked() {
+	local i
+	for i in {1..20}; do
+		kill -STOP "$1"
+		within 1 parked "$2" "$3" && return
+		kill -CONT "$1"
+		sleep 0.01
+	done
+	return 1
 }
 
 # parked PID N: so many of its threads wait at a fault.
