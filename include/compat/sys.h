@@ -52,6 +52,16 @@ static inline int sys_pidfd_send_signal(int pidfd, int sig)
 	return r < 0 ? -errno : (int)r;
 }
 
+#define COMPAT_KCMP_VM 1		/* KCMP_VM of <linux/kcmp.h> */
+
+/* 3.5; needs PTRACE_MODE_READ_REALCREDS on both: 1 one address space, 0 two. */
+static inline int sys_kcmp_vm(pid_t a, pid_t b)
+{
+	long r = syscall(SYS_kcmp, a, b, COMPAT_KCMP_VM, 0, 0);
+
+	return r < 0 ? -errno : r == 0;
+}
+
 /* 2.6.17; needs PTRACE_MODE_READ_REALCREDS on the thread. */
 static inline int sys_get_robust_list(pid_t tid, uint64_t *ret_head)
 {

@@ -79,8 +79,10 @@ int validate_attach(struct validator *v, const struct record *r)
 		err = introduce(v, r->mm, r->pid, &s);
 	else if (s->attached || !s->introduced)
 		validate_complain_about(v, "mm %u is attached a second time", r->mm);
-	if (!err)
+	if (!err) {
 		s->introduced = s->attached = true;
+		s->refused = false;
+	}
 	return err;
 }
 
@@ -103,8 +105,9 @@ int validate_fork(struct validator *v, const struct record *r)
 	if (err)
 		return err;
 	/* The child has the parent's mappings (told again, with ids of their own) and arms. */
-	child->introduced = child->attached = true;
+	child->introduced = true;
 	child->refused = !r->fork.followed;
+	child->attached = r->fork.followed;
 	if (child->refused)
 		return 0;
 	err = spans_copy(&child->covered, &parent->covered);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Agent, the process: three things to wait for, six to do.
+ * Agent, the process: three things to wait for, seven to do.
  *
  * Nothing is done for a process that does not descend from a target, whoever asks: a
  * monitor that has been taken over reaches no more than it reached before.  No seccomp
@@ -166,6 +166,16 @@ static void do_filesystem(struct serving *s, const struct agent_request *q)
 	reply(s, &p, q, NULL, 0);
 }
 
+static void do_shares(struct serving *s, const struct agent_request *q)
+{
+	struct agent_reply p = { 0 };
+	int r = kin_find(s->kin, (pid_t)q->lo) ? sys_kcmp_vm(q->pid, (pid_t)q->lo) : -ESRCH;
+
+	p.result = r < 0 ? r : 0;
+	p.shares.same = r > 0;
+	reply(s, &p, q, NULL, 0);
+}
+
 /* The thread's group was found to be kin. */
 static void do_perf(struct serving *s, const struct agent_request *q)
 {
@@ -322,6 +332,9 @@ static void serve_request(struct serving *s)
 		break;
 	case AGENT_FILESYSTEM:
 		do_filesystem(s, &q);
+		break;
+	case AGENT_SHARES:
+		do_shares(s, &q);
 		break;
 	case AGENT_PERF:
 		do_perf(s, &q);

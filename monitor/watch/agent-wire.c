@@ -4,6 +4,7 @@
 #include "watch/agent-wire.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -49,6 +50,8 @@ bool agent_request_valid(const void *bytes, size_t len, unsigned int nfds)
 		return false;
 	if (q.op == AGENT_FILESYSTEM)
 		return q.lo < q.hi && !q.timeout_ms;
+	if (q.op == AGENT_SHARES)
+		return q.lo && q.lo <= INT_MAX && !q.hi && !q.timeout_ms;
 	return !q.lo && !q.hi && q.timeout_ms <= (q.op == AGENT_BORROW ? AGENT_TIMEOUT_MAX : 0);
 }
 

@@ -23,6 +23,7 @@ enum agent_op {
 	AGENT_OPEN,		/* a door to pid */
 	AGENT_ABOUT,		/* who pid is */
 	AGENT_FILESYSTEM,	/* what kind of file system lies behind a mapping of pid */
+	AGENT_SHARES,		/* is its address space also that of the process in `lo` */
 	AGENT_PERF,		/* a perf event on a thread, whose id is pid */
 	AGENT_GUARD,		/* start a watchdog; pid is the monitor, a memfd comes along */
 	AGENT_OP_NR,
@@ -71,6 +72,9 @@ struct agent_reply {
 			uint64_t type;		/* f_type and f_bsize of statfs(2) */
 			uint64_t block;
 		} filesystem;
+		struct {
+			uint32_t same;
+		} shares;
 		struct {
 			int32_t pid;
 		} guard;

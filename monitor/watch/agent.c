@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "compat/sys.h"
 #include "watch/agent-wire.h"
 
 /* What is answered at once takes a fraction of a millisecond; threads may be waiting. */
@@ -341,6 +342,21 @@ int agent_filesystem(struct agent *a, pid_t pid, int procfd, struct range r, uin
 	*ret_type = p.filesystem.type;
 	*ret_block = p.filesystem.block;
 	return 0;
+}
+
+int agent_shares(struct agent *a, pid_t pid, pid_t other)
+{
+	struct agent_request q;
+	struct agent_reply p;
+	int r, fds[AGENT_FDS_MAX];
+	unsigned int nfds;
+
+	if (!a)
+		return sys_kcmp_vm(pid, other);
+	q = request(a, AGENT_SHARES, pid);
+	q.lo = (uint64_t)other;
+	r = ask(a, &q, &p, fds, &nfds);
+	return r < 0 ? r : p.shares.same != 0;
 }
 
 int agent_perf(struct agent *a, const struct perf_event_attr *attr, pid_t tid, int cpu)

@@ -72,6 +72,11 @@ int agent_about(struct agent *a, pid_t pid, struct procinfo *ret);
 int agent_filesystem(struct agent *a, pid_t pid, int procfd, struct range r, uint64_t *ret_type,
 		     uint64_t *ret_block);
 /*
+ * Do two processes share one address space (vfork(2), CLONE_VM)?  By kcmp(2): 1, 0, -ESRCH,
+ * -EPERM, -ENOSYS.
+ */
+int agent_shares(struct agent *a, pid_t pid, pid_t other);
+/*
  * A perf event of the kinds the witness uses on a thread and a CPU; never by our own
  * right, which perf.c has tried.  A descriptor; -EPIPE without an agent.
  */

@@ -269,7 +269,15 @@ int session_attach(struct session *s, pid_t pid, struct pagetap_failure *ret_fai
 	return 0;
 }
 
-void session_adopt(struct session *s, pid_t pid, uint32_t mm)
+struct session_adoption *session_adoption_of(struct session *s, pid_t pid)
+{
+	for (unsigned int i = 0; i < s->nadoptions; i++)
+		if (s->adoptions[i].pid == pid)
+			return &s->adoptions[i];
+	return NULL;
+}
+
+void session_adopt(struct session *s, pid_t pid, uint32_t mm, uint64_t since, enum gap_reason why)
 {
 	if (s->shared.nspaces + s->nadoptions >= s->shared.max_spaces) {
 		uint64_t now = clock_now();
@@ -283,7 +291,7 @@ void session_adopt(struct session *s, pid_t pid, uint32_t mm)
 		return;
 	}
 	s->adoptions[s->nadoptions++] = (struct session_adoption){
-		.pid = pid, .mm = mm, .since = clock_now(),
+		.pid = pid, .mm = mm, .since = since, .why = why,
 	};
 }
 
@@ -304,11 +312,24 @@ static void finish_adoption(struct session *s, const struct session_adoption *a)
 
 	r = agent_finish(s->opts.agent, a->loan, &l, &f);
 	now = clock_now();
-	emit_gap(e, a->pid, a->mm, a->since, now, (struct range){ 0, 0 }, GAP_EXEC);
+	emit_gap(e, a->pid, a->mm, a->since, now, (struct range){ 0, 0 }, a->why);
 	if (!r)
 		r = open_space(s, &l, a->mm, a->since, &sp, &what);
 	if (r < 0)
 		emit_error(e, a->pid, a->mm, clock_now(), -r, "follow", what);
+}
+
+/* Another program runs by now: ask once more. */
+static void give_back(struct session *s, struct session_adoption *a)
+{
+	struct pagetap_failure f;
+	struct agent_loan l;
+
+	if (!agent_finish(s->opts.agent, a->loan, &l, &f)) {
+		close(l.loan.uffd);
+		door_close(&l.door);
+	}
+	a->loan = a->stale = 0;
 }
 
 /* One injection at a time: each is a process, and they come in storms. */
@@ -332,6 +353,10 @@ void session_adoptions_step(struct session *s)
 	}
 	if (!agent_finished(s->opts.agent, a->loan))
 		return;
+	if (a->stale == a->loan) {
+		give_back(s, a);
+		return;
+	}
 	done = *a;
 	drop_adoption(s, 0);
 	finish_adoption(s, &done);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Session, processes: forks, execs, exits, and the names of children.
+ * Session, processes: execs and exits.
  *
  * The userfaultfd tells of forks (without a pid), and of exec and exit nothing at
  * all: its ioctls fail with ESRCH from then on.  The proc connector tells the rest;
@@ -11,67 +11,17 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
-#include "watch/family.h"
 #include "watch/procinfo.h"
 #include "watch/session-state.h"
 
 /* How long a dead address space waits to hear why. */
 #define DEAD_WAIT (40 * NSEC_PER_MSEC)
-#define NAMING_RETRY (2 * NSEC_PER_MSEC)
-#define CANDIDATES 64
 
 void session_check_empty(struct session *s, enum detach_reason why)
 {
-	if (s->any_attached && !s->spaces && !s->nadoptions)
+	if (s->any_attached && !s->spaces && !s->nadoptions &&
+	    session_births_due(s) == UINT64_MAX)
 		session_stop(s, why);
-}
-
-static void drop_hint(struct session *s, pid_t child)
-{
-	for (unsigned int i = 0; i < s->nhints; i++)
-		if (s->hints[i].child == child)
-			s->hints[i--] = s->hints[--s->nhints];
-}
-
-static void add_hint(struct session *s, pid_t parent, pid_t child, uint32_t mm)
-{
-	if (s->nhints == SESSION_HINTS)		/* the oldest is the least likely */
-		drop_hint(s, s->hints[0].child);
-	s->hints[s->nhints++] = (struct session_hint){ parent, child, mm };
-}
-
-static struct session_hint *find_hint(struct session *s, pid_t child)
-{
-	for (unsigned int i = 0; i < s->nhints; i++)
-		if (s->hints[i].child == child)
-			return &s->hints[i];
-	return NULL;
-}
-
-static void emit_fork(struct session *s, pid_t parent, uint32_t mm, pid_t child, bool followed)
-{
-	struct record r = {
-		.kind = RECORD_FORK,
-		.pid = parent,
-		.mm = mm,
-		.ts = emit_ts(&s->shared.emit, clock_now()),
-		.fork = { .child = child, .followed = followed },
-	};
-
-	if (s->opts.kinds & WATCH_KIND_FORK)
-		emit_push(&s->shared.emit, &r);
-}
-
-static void on_fork(struct session *s, const struct procwatch_event *ev)
-{
-	struct space *sp = session_space_of(s, ev->tgid);
-
-	if (!sp)
-		return;
-	if (s->opts.follow)
-		add_hint(s, ev->tgid, ev->child_tgid, sp->mm);
-	else
-		emit_fork(s, sp->pid, sp->mm, ev->child_tgid, false);
 }
 
 /* The program is another one now; its memory is a new address space. */
@@ -91,7 +41,7 @@ static void emit_exec(struct session *s, pid_t pid, uint32_t mm, uint32_t new_mm
 	emit_push(&s->shared.emit, &r);
 }
 
-static void exec_space(struct session *s, struct space *sp)
+static void exec_space(struct session *s, struct space *sp, uint64_t when)
 {
 	uint32_t new_mm = s->opts.follow ? s->shared.next_mm++ : 0;
 	pid_t pid = sp->pid;
@@ -101,34 +51,8 @@ static void exec_space(struct session *s, struct space *sp)
 	emit_exec(s, pid, sp->mm, new_mm);
 	session_drop_space(s, sp);
 	if (s->opts.follow)
-		session_adopt(s, pid, new_mm);
+		session_adopt(s, pid, new_mm, when, GAP_EXEC);
 	session_check_empty(s, DETACH_EXEC);
-}
-
-/* The only unnamed child of `parent`, or NULL if there is none or more than one. */
-static struct space *only_unnamed(struct session *s, pid_t parent)
-{
-	struct space *found = NULL;
-
-	for (struct space *sp = s->spaces; sp; sp = sp->next) {
-		if (sp->pid || sp->parent != parent)
-			continue;
-		if (found)
-			return NULL;
-		found = sp;
-	}
-	return found;
-}
-
-/*
- * The address space that a child which was too quick to be named has left behind, by
- * exec or exit: it has ended with that.  One that lives is another child's.
- */
-static struct space *left_behind(struct session *s, const struct session_hint *h)
-{
-	struct space *sp = only_unnamed(s, h->parent);
-
-	return sp && !space_alive(sp) ? sp : NULL;
 }
 
 /*
@@ -136,45 +60,68 @@ static struct space *left_behind(struct session *s, const struct session_hint *h
  * and lived in its parent's memory until now, or it came by fork() and was too
  * quick to be named.
  */
-static void exec_hint(struct session *s, struct session_hint h)
+static void exec_hint(struct session *s, struct session_hint h, uint64_t when)
 {
-	struct space *sp = left_behind(s, &h);
+	struct space *sp = session_left_behind(s, &h);
 	uint32_t mm = sp ? sp->mm : h.mm, new_mm = s->shared.next_mm++;
 
 	if (sp) {
 		arm_confess(sp);
 		emit_named(&s->shared.emit, sp->mm, h.child);
 	} else {
-		emit_fork(s, h.parent, h.mm, h.child, false);
+		session_emit_fork(s, h.parent, h.mm, h.child, 0);
 	}
 	emit_exec(s, h.child, mm, new_mm);
 	if (sp)
 		session_drop_space(s, sp);
-	drop_hint(s, h.child);
-	session_adopt(s, h.child, new_mm);
+	session_drop_hint(s, h.child);
+	session_adopt(s, h.child, new_mm, when, GAP_EXEC);
+}
+
+/*
+ * The program that was to be watched has made room for another one before it was.
+ * What is borrowed at this instant may be of either: it is given back.
+ */
+static void exec_adoption(struct session *s, struct session_adoption *a, uint64_t when)
+{
+	uint32_t new_mm = s->shared.next_mm++;
+
+	emit_gap(&s->shared.emit, a->pid, a->mm, a->since, when, (struct range){ 0, 0 }, a->why);
+	emit_exec(s, a->pid, a->mm, new_mm);
+	a->mm = new_mm;
+	a->since = when;
+	a->why = GAP_EXEC;
+	a->stale = a->loan;
 }
 
 static void on_exec(struct session *s, const struct procwatch_event *ev)
 {
 	struct space *sp = session_space_of(s, ev->tgid);
+	struct session_adoption *a;
 	struct session_hint *h;
 
 	if (sp) {
 		/* An event from before the attach may still have been queued. */
 		if (ev->ts > sp->born_at)
-			exec_space(s, sp);
+			exec_space(s, sp, ev->ts);
 		return;
 	}
-	h = find_hint(s, ev->tgid);
+	a = session_adoption_of(s, ev->tgid);
+	if (a) {
+		if (ev->ts > a->since)
+			exec_adoption(s, a, ev->ts);
+		return;
+	}
+	h = session_hint_of(s, ev->tgid);
 	if (h && s->opts.follow)
-		exec_hint(s, *h);
+		exec_hint(s, *h, ev->ts);
 }
 
 static void on_exit(struct session *s, const struct procwatch_event *ev)
 {
 	struct space *sp = session_space_of(s, ev->tgid);
 
-	drop_hint(s, ev->tgid);
+	session_hint_ends(s, ev->tgid);
 	if (!sp)
 		return;
 	sp->exit_status = ev->exit_code;
@@ -194,7 +141,7 @@ void session_on_process(struct session *s, const struct procwatch_event *ev)
 {
 	switch (ev->kind) {
 	case PROCWATCH_FORK:
-		on_fork(s, ev);
+		session_on_fork(s, ev);
 		break;
 	case PROCWATCH_EXEC:
 		on_exec(s, ev);
@@ -293,7 +240,7 @@ void session_on_dead(struct session *s, struct space *sp)
 	if (sp->pid) {
 		/* A process that is exiting has no mappings: its pidfd will tell. */
 		if (maps_read(sp->procfd, &sp->maps) != -ESRCH)
-			exec_space(s, sp);
+			exec_space(s, sp, now);
 		else
 			sp->dead_since = now;
 		return;
@@ -302,71 +249,4 @@ void session_on_dead(struct session *s, struct space *sp)
 	emit_named(&s->shared.emit, sp->mm, 0);
 	session_drop_space(s, sp);
 	session_check_empty(s, DETACH_EXIT);
-}
-
-static unsigned int candidates_of(struct session *s, const struct space *child, pid_t *ret)
-{
-	struct space *parent = session_space_of(s, child->parent);
-	pid_t all[CANDIDATES];
-	unsigned int n = 0, nall;
-
-	for (unsigned int i = 0; i < s->nhints && n < CANDIDATES; i++)
-		if (s->hints[i].parent == child->parent)
-			ret[n++] = s->hints[i].child;
-	if (n || s->procwatch || !parent)
-		return n;
-	nall = procinfo_children(parent->procfd, all, CANDIDATES);
-	for (unsigned int i = 0; i < nall; i++)
-		if (!session_space_of(s, all[i]))
-			ret[n++] = all[i];
-	return n;
-}
-
-static void name_child(struct session *s, struct space *sp, uint64_t now)
-{
-	pid_t candidates[CANDIDATES], pid;
-	int r;
-
-	if (!sp->born_ptid && now < sp->naming_due)
-		return;
-	sp->naming_due = now + NAMING_RETRY;
-	pid = family_find(sp, candidates, candidates_of(s, sp, candidates));
-	if (pid == -ESRCH || (!pid && !space_alive(sp))) {
-		sp->dead = true;
-		return;
-	}
-	if (!pid || session_space_of(s, pid))
-		return;
-	drop_hint(s, pid);
-	r = space_name(sp, pid);
-	if (r == -EMFILE || r == -ENFILE)
-		space_fail(sp, GAP_LIMIT);
-	else if (r < 0)
-		sp->dead = true;
-	if (r < 0)
-		return;
-	session_watch_pidfd(s, sp);
-}
-
-void session_take_births(struct session *s, struct space *sp)
-{
-	struct space *child;
-
-	while ((child = sp->born)) {
-		sp->born = child->next;
-		if (session_add_space(s, child) < 0)
-			session_drop_space(s, child);
-	}
-}
-
-void session_on_births(struct session *s)
-{
-	uint64_t now = clock_now();
-	struct space *sp;
-
-	for (sp = s->spaces; sp; sp = sp->next)
-		session_take_births(s, sp);
-	for (sp = s->spaces; sp; sp = sp->next)
-		if (!sp->pid && !sp->dead && !sp->failed)
-			name_child(s, sp, now);
 }

@@ -4,7 +4,8 @@
  *
  *	session.c		the loop: wait, serve, arm, survey
  *	session-attach.c	injections: the first targets, and programs after exec
- *	session-proc.c		forks, execs, exits; naming of children
+ *	session-proc.c		execs and exits
+ *	session-births.c	forks, and the names of children
  *	session-witness.c	what the perf rings tell: new mappings, and who touched them
  *	session-guard.c		the watchdog, and what it has let go
  *	session-end.c		counters, summary, letting go
@@ -25,6 +26,12 @@
 struct session_hint {
 	pid_t parent, child;
 	uint32_t mm;		/* of the parent: a vfork child lives there until exec */
+	uint64_t since;
+	enum {
+		HINT_OPEN,	/* an unnamed address space may be its own */
+		HINT_APART,	/* none can: by vfork, or unseen; it is to be asked which */
+		HINT_SETTLED,	/* it shares its parent's memory, or nobody knows */
+	} what;
 };
 
 /* A program to be watched (again): an injection waiting or under way. */
@@ -32,7 +39,9 @@ struct session_adoption {
 	pid_t pid;
 	uint32_t mm;		/* the address space's name in the trace, reserved */
 	uint64_t since;
+	enum gap_reason why;
 	uint32_t loan;		/* asked of the agent; 0: not yet */
+	uint32_t stale;		/* this loan may be of the program before */
 };
 
 /* The first touch of a page before its mapping was registered, so told once. */
@@ -114,7 +123,9 @@ void session_guard_settle(struct session *s);
 
 /* session-attach.c */
 
-void session_adopt(struct session *s, pid_t pid, uint32_t mm);
+/* Attach to what is there since then; until it is done, that is a gap. */
+void session_adopt(struct session *s, pid_t pid, uint32_t mm, uint64_t since, enum gap_reason why);
+struct session_adoption *session_adoption_of(struct session *s, pid_t pid);
 void session_adoptions_step(struct session *s);
 
 /* session-proc.c */
@@ -132,10 +143,27 @@ void session_on_gone(struct session *s, struct space *sp);
 void session_on_failed(struct session *s, struct space *sp);
 /* A space died (ESRCH): exec or exit. */
 void session_on_dead(struct session *s, struct space *sp);
+/* session-births.c */
+
+void session_on_fork(struct session *s, const struct procwatch_event *ev);
+struct session_hint *session_hint_of(struct session *s, pid_t child);
+void session_drop_hint(struct session *s, pid_t child);
+/* The child of a hint has ended. */
+void session_hint_ends(struct session *s, pid_t child);
+/*
+ * The address space that a child which was too quick to be named has left behind, by
+ * exec or exit: it has ended with that.  One that lives is another child's.
+ */
+struct space *session_left_behind(struct session *s, const struct session_hint *h);
+/* A fork that is not followed; child_mm 0, or what its gap, and perhaps an attach, are of. */
+void session_emit_fork(struct session *s, pid_t parent, uint32_t mm, pid_t child,
+		       uint32_t child_mm);
 /* Take over the children that fork events have brought to this space. */
 void session_take_births(struct session *s, struct space *sp);
-/* The same of every space, and name them. */
+/* The same of every space, name them, and look for those that came without an event. */
 void session_on_births(struct session *s);
+/* When there is one to be looked at; UINT64_MAX. */
+uint64_t session_births_due(const struct session *s);
 
 /* session-end.c */
 

@@ -335,7 +335,7 @@ static uint64_t next_due(struct session *s, uint64_t now, uint64_t until)
 	}
 	if (s->nadoptions)
 		due = earlier(due, now + NSEC_PER_MSEC);
-	due = earlier(due, session_witness_due(s));
+	due = earlier(due, earlier(session_witness_due(s), session_births_due(s)));
 	if (s->guard)
 		due = earlier(due, now + guard_period(s->guard));
 	if (s->mute)

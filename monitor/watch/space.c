@@ -113,6 +113,7 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now)
 	}
 	s->follow = parent->follow;
 	s->parent = parent->pid;
+	s->parent_mm = parent->mm;
 	s->tids_plain = parent->tids_plain;
 	s->proved = true;
 	s->witnessed = now;

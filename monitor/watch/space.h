@@ -82,7 +82,8 @@ struct space {
 	struct space *next;		/* list of the session */
 	struct space_shared *shared;
 	pid_t pid;			/* 0 until a forked child is named */
-	pid_t parent;			/* of a forked child: who forked it */
+	pid_t parent;			/* of a forked child: who forked it; 0: not named yet */
+	uint32_t parent_mm;
 	uint32_t mm;
 	uint64_t features;
 	int uffd, pidfd, procfd, pagemap, mapsfd, memfd;

@@ -137,6 +137,21 @@ case_pid_namespace() {
 	done < <(grep '^pages' "$D/target.out")
 }
 
+# A program that forks before it can be attached to: its children are found all the same.
+case_forks_before_it_is_attached() {
+	timeout 20 "$PAGETAP" record -f -o "$D/t.ndjson" -- \
+		env sh -c '(sleep 0.5; exit 3) & wait $!; exit 6' >"$D/out" 2>"$D/record.err"
+	[ "$?" = 6 ] || wrong "not the status of the command: $(cat "$D/record.err")" || return
+	valid "$D/t.ndjson" || return
+	# env is sh after an exec; sh has one child, and that child has one: sleep.
+	[ "$(count "$D/t.ndjson" '.ev == "fork"')" = 2 ] ||
+		wrong "not two forks: $(jq -c 'select(.ev == "fork")' "$D/t.ndjson")" || return
+	[ "$(count "$D/t.ndjson" '.ev == "exec" and (.comm == "sh" or .comm == "sleep")')" = 2 ] ||
+		wrong "not two execs: $(jq -c 'select(.ev == "exec")' "$D/t.ndjson")" || return
+	[ "$(jq -s -c '[.[] | select(.ev == "exit") | .code] | sort' "$D/t.ndjson")" = '[0,3,6]' ] ||
+		wrong "not three exits: $(jq -c 'select(.ev == "exit")' "$D/t.ndjson")"
+}
+
 case_two_targets() {
 	local a b
 	start_target "$D/a.out" "$T/writer" -T 60 -c "$D/a.count" || return

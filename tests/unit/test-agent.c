@@ -26,6 +26,8 @@ static struct agent_request good(enum agent_op op)
 
 	if (op == AGENT_FILESYSTEM)
 		q.hi = 4096;
+	if (op == AGENT_SHARES)
+		q.lo = 4243;
 	if (op == AGENT_PERF)
 		q.attr = (struct perf_event_attr){
 			.type = PERF_TYPE_SOFTWARE, .size = sizeof(q.attr),
@@ -79,6 +81,10 @@ static void test_requests(void)
 	BAD(AGENT_BORROW, timeout_ms, AGENT_TIMEOUT_MAX + 1);
 	BAD(AGENT_FILESYSTEM, hi, 0);
 	BAD(AGENT_FILESYSTEM, lo, 4096);
+	BAD(AGENT_SHARES, lo, 0);
+	BAD(AGENT_SHARES, lo, UINT64_C(1) << 31);
+	BAD(AGENT_SHARES, hi, 1);
+	BAD(AGENT_SHARES, timeout_ms, 1);
 }
 
 static struct agent_reply reply_to(const struct agent_request *q, uint32_t fds)
@@ -326,6 +332,13 @@ static void test_answers(void)
 	q = good(AGENT_FILESYSTEM);
 	q.pid = target;
 	CU_ASSERT(asked(pair[0], q, &p) < 0);	/* no such mapping */
+	q = good(AGENT_SHARES);
+	q.pid = target;
+	q.lo = (uint64_t)target;
+	CU_ASSERT_EQUAL(asked(pair[0], q, &p), 0);
+	CU_ASSERT_EQUAL(p.shares.same, 1);
+	q.lo = (uint64_t)stranger;
+	CU_ASSERT_EQUAL(asked(pair[0], q, &p), -ESRCH);
 	q = good(AGENT_OPEN);
 	q.pid = stranger;
 	CU_ASSERT_EQUAL(asked(pair[0], q, &p), -EACCES);

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Session, births: forks, the names of children, and those that no fork event tells of.
+ *
+ * A fork event comes before the child has a pid; the proc connector's word of the same
+ * fork comes after it has been read (copy_process() in kernel/fork.c: dup_userfaultfd()
+ * waits for the reader).  So a child that the connector tells of, and that no address
+ * space can claim then, has none of ours: it came by vfork(), or its parent had nothing
+ * registered at that instant.
+ */
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "watch/family.h"
+#include "watch/procinfo.h"
+#include "watch/session-state.h"
+
+#define NAMING_RETRY (2 * NSEC_PER_MSEC)
+#define CANDIDATES 64
+/* A vfork child executes its program within this time, as a rule, and need not be asked about. */
+#define APART_REST (5 * NSEC_PER_MSEC)
+
+struct session_hint *session_hint_of(struct session *s, pid_t child)
+{
+	for (unsigned int i = 0; i < s->nhints; i++)
+		if (s->hints[i].child == child)
+			return &s->hints[i];
+	return NULL;
+}
+
+void session_drop_hint(struct session *s, pid_t child)
+{
+	struct session_hint *h = session_hint_of(s, child);
+
+	if (h)
+		*h = s->hints[--s->nhints];
+}
+
+void session_emit_fork(struct session *s, pid_t parent, uint32_t mm, pid_t child,
+		       uint32_t child_mm)
+{
+	struct record r = {
+		.kind = RECORD_FORK,
+		.pid = parent,
+		.mm = mm,
+		.ts = emit_ts(&s->shared.emit, clock_now()),
+		.fork = { .child = child, .child_mm = child_mm, .followed = false },
+	};
+
+	if (s->opts.kinds & WATCH_KIND_FORK)
+		emit_push(&s->shared.emit, &r);
+}
+
+/* The unnamed children of `parent`: their number, and the last one. */
+static unsigned int unnamed_of(struct session *s, pid_t parent, struct space **ret)
+{
+	unsigned int n = 0;
+
+	for (struct space *sp = s->spaces; sp; sp = sp->next) {
+		if (sp->pid || sp->parent != parent)
+			continue;
+		*ret = sp;
+		n++;
+	}
+	return n;
+}
+
+static unsigned int open_hints_of(const struct session *s, pid_t parent)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < s->nhints; i++)
+		n += s->hints[i].parent == parent && s->hints[i].what == HINT_OPEN;
+	return n;
+}
+
+struct space *session_left_behind(struct session *s, const struct session_hint *h)
+{
+	struct space *sp = NULL;
+
+	return unnamed_of(s, h->parent, &sp) == 1 && !space_alive(sp) ? sp : NULL;
+}
+
+static void take_all_births(struct session *s)
+{
+	for (struct space *sp = s->spaces; sp; sp = sp->next)
+		session_take_births(s, sp);
+}
+
+/* Whose child it is, as the trace knows the parent; 0: nobody's of ours. */
+static uint32_t mm_of(struct session *s, pid_t parent, bool *ret_named)
+{
+	struct space *sp = session_space_of(s, parent);
+	struct session_adoption *a = session_adoption_of(s, parent);
+	struct session_hint *h = session_hint_of(s, parent);
+
+	/* What an unnamed parent's child is called, only its name will tell. */
+	*ret_named = !h || h->what != HINT_OPEN;
+	return sp ? sp->mm : a ? a->mm : h ? h->mm : 0;
+}
+
+/* It ends, and no address space was its own, or none that could be recognised. */
+void session_hint_ends(struct session *s, pid_t child)
+{
+	struct session_hint *h = session_hint_of(s, child);
+
+	if (!h)
+		return;
+	if (h->what != HINT_OPEN)
+		session_emit_fork(s, h->parent, h->mm, h->child, 0);
+	session_drop_hint(s, child);
+}
+
+/*
+ * Forked while nothing of its parent was registered: its memory is its own, and no
+ * userfaultfd is on it.  So it is attached to, as a program after an exec is.
+ */
+static void adopt_apart(struct session *s, struct session_hint h)
+{
+	uint32_t mm = s->shared.next_mm++;
+
+	session_drop_hint(s, h.child);
+	session_emit_fork(s, h.parent, h.mm, h.child, mm);
+	session_adopt(s, h.child, mm, h.since, GAP_FORK);
+}
+
+static void look_at_apart(struct session *s, struct session_hint *h, int shares)
+{
+	h->what = HINT_SETTLED;
+	if (!shares)
+		adopt_apart(s, *h);
+}
+
+void session_on_fork(struct session *s, const struct procwatch_event *ev)
+{
+	struct session_hint h = { .parent = ev->tgid, .child = ev->child_tgid, .since = ev->ts };
+	struct session_hint *parent = session_hint_of(s, ev->tgid);
+	struct space *sp;
+	bool named;
+
+	/* Before its children: the trace tells of it first. */
+	if (parent && parent->what == HINT_APART)
+		look_at_apart(s, parent, agent_shares(s->opts.agent, ev->tgid, parent->parent));
+	h.mm = mm_of(s, ev->tgid, &named);
+	if (!h.mm)
+		return;
+	if (!s->opts.follow) {
+		session_emit_fork(s, h.parent, h.mm, h.child, 0);
+		return;
+	}
+	take_all_births(s);
+	if (session_space_of(s, h.child))
+		return;
+	if (named && unnamed_of(s, h.parent, &sp) <= open_hints_of(s, h.parent))
+		h.what = HINT_APART;
+	if (s->nhints == SESSION_HINTS)		/* the oldest is the least likely */
+		session_drop_hint(s, s->hints[0].child);
+	s->hints[s->nhints++] = h;
+}
+
+static void look_again(struct session *s, pid_t child, pid_t parent)
+{
+	int shares = agent_shares(s->opts.agent, child, parent);
+	struct session_hint *h;
+
+	/* An exec may have been told of since. */
+	if (!shares)
+		session_read_procwatch(s);
+	h = session_hint_of(s, child);
+	if (h && h->what == HINT_APART)
+		look_at_apart(s, h, shares);
+	session_check_empty(s, DETACH_EXIT);
+}
+
+static void look_at_hints(struct session *s, uint64_t now)
+{
+	for (unsigned int i = 0; i < s->nhints; i++) {
+		const struct session_hint *h = &s->hints[i];
+
+		if (h->what != HINT_APART || now < h->since + APART_REST)
+			continue;
+		look_again(s, h->child, h->parent);
+		return;			/* the hints have moved */
+	}
+}
+
+uint64_t session_births_due(const struct session *s)
+{
+	uint64_t due = UINT64_MAX;
+
+	for (unsigned int i = 0; i < s->nhints; i++)
+		if (s->hints[i].what == HINT_APART && s->hints[i].since + APART_REST < due)
+			due = s->hints[i].since + APART_REST;
+	return due;
+}
+
+static unsigned int candidates_of(struct session *s, const struct space *child, pid_t *ret)
+{
+	struct space *parent = session_space_of(s, child->parent);
+	pid_t all[CANDIDATES];
+	unsigned int n = 0, nall;
+
+	for (unsigned int i = 0; i < s->nhints && n < CANDIDATES; i++)
+		if (s->hints[i].parent == child->parent && s->hints[i].what == HINT_OPEN)
+			ret[n++] = s->hints[i].child;
+	if (n || s->procwatch || !parent)
+		return n;
+	nall = procinfo_children(parent->procfd, all, CANDIDATES);
+	for (unsigned int i = 0; i < nall; i++)
+		if (!session_space_of(s, all[i]))
+			ret[n++] = all[i];
+	return n;
+}
+
+/* Its children, who may have been born before it had a name. */
+static void name_parent(struct session *s, const struct space *parent)
+{
+	for (struct space *sp = s->spaces; sp; sp = sp->next)
+		if (!sp->pid && !sp->parent && sp->parent_mm == parent->mm)
+			sp->parent = parent->pid;
+}
+
+static bool is_unnamed(const struct session *s, uint32_t mm)
+{
+	const struct space *sp = s->spaces;
+
+	while (sp && (sp->mm != mm || sp->dead))
+		sp = sp->next;
+	return sp && !sp->pid;
+}
+
+/*
+ * The first fault in an address space may be that of a vfork() child, which has it on
+ * loan: then it is of the nearest ancestor that its parent has forked.
+ */
+static pid_t owner_of(struct session *s, const struct space *sp, pid_t pid)
+{
+	const struct session_hint *h = session_hint_of(s, pid);
+	struct procinfo p, q;
+
+	for (; h && h->parent != sp->parent; h = session_hint_of(s, pid))
+		pid = h->parent;
+	if (!s->procwatch && !procinfo_of(pid, &p) && p.ppid != sp->parent &&
+	    !procinfo_of(p.ppid, &q) && q.ppid == sp->parent)
+		pid = p.ppid;
+	return pid;
+}
+
+static void name_child(struct session *s, struct space *sp, uint64_t now)
+{
+	pid_t candidates[CANDIDATES], pid;
+	int r;
+
+	if (!sp->born_ptid && now < sp->naming_due)
+		return;
+	if (!sp->parent && is_unnamed(s, sp->parent_mm))
+		return;
+	sp->naming_due = now + NAMING_RETRY;
+	pid = family_find(sp, candidates, candidates_of(s, sp, candidates));
+	if (pid == -ESRCH || (!pid && !space_alive(sp))) {
+		sp->dead = true;
+		return;
+	}
+	if (pid && sp->parent)
+		pid = owner_of(s, sp, pid);
+	if (!pid || session_space_of(s, pid))
+		return;
+	session_drop_hint(s, pid);
+	r = space_name(sp, pid);
+	if (r == -EMFILE || r == -ENFILE)
+		space_fail(sp, GAP_LIMIT);
+	else if (r < 0)
+		sp->dead = true;
+	if (r < 0)
+		return;
+	name_parent(s, sp);
+	session_watch_pidfd(s, sp);
+}
+
+void session_take_births(struct session *s, struct space *sp)
+{
+	struct space *child;
+
+	while ((child = sp->born)) {
+		sp->born = child->next;
+		if (session_add_space(s, child) < 0)
+			session_drop_space(s, child);
+	}
+}
+
+void session_on_births(struct session *s)
+{
+	uint64_t now = clock_now();
+	struct space *sp;
+
+	take_all_births(s);
+	sp = s->spaces;
+	while (sp && sp->pid)
+		sp = sp->next;
+	/* Whose child is whose was told before any of them could fault. */
+	if (sp)
+		session_read_procwatch(s);
+	for (sp = s->spaces; sp; sp = sp->next)
+		if (!sp->pid && !sp->dead && !sp->failed)
+			name_child(s, sp, now);
+	look_at_hints(s, now);
+}
