@@ -52,9 +52,12 @@ case_summary_is_true() {
 case_old_is_kept() {
 	load || return
 	echo precious >"$D/t.ndjson"
+	# Somebody has guessed the name, and means to have it written through.
+	ln -s "$D/elsewhere" "$D/t.ndjson.old"
 	"$PAGETAP" record -q -p "$TARGET" -d 0.3 -o "$D/t.ndjson" 2>"$D/q.err" || return
 	[ ! -s "$D/q.err" ] || wrong "-q says: $(cat "$D/q.err")" || return
 	[ "$(cat "$D/t.ndjson.old")" = precious ] || wrong 'the old one is lost' || return
+	[ ! -e "$D/elsewhere" ] || wrong 'a link was followed' || return
 	fine
 }
 
@@ -69,6 +72,26 @@ case_not_a_file() {
 	says 1 "pagetap: $D/no/t.ndjson: No such file or directory" \
 		"$PAGETAP" record -p "$TARGET" -o "$D/no/t.ndjson" || return
 	not_attached "$TARGET" || wrong 'it was attached to' || return
+	fine
+}
+
+# Nothing is attached until a FIFO has a reader, and one may tire of waiting.
+case_fifo() {
+	load || return
+	mkfifo "$D/fifo"
+	record "$D/tired.err" -p "$TARGET" -o "$D/fifo"
+	waits() { grep -q wait_for_partner "/proc/$RECORDER/wchan"; }
+	within 10 waits || wrong 'it does not wait' || return
+	untouched "$TARGET" || return
+	kill -TERM "$RECORDER"
+	end_of "$RECORDER" 5 || return
+	[ "$STATUS" = 143 ] || wrong "status $STATUS" || return
+	cat "$D/fifo" >"$D/t.ndjson" &
+	started $!
+	says 0 "pagetap: detached from $TARGET (writer), which runs on" \
+		"$PAGETAP" record -p "$TARGET" -d 0.3 -o "$D/fifo" || return
+	within 5 grep -q '"ev":"detach"' "$D/t.ndjson" || wrong 'the trace does not end' || return
+	valid "$D/t.ndjson" || return
 	fine
 }
 

@@ -196,6 +196,84 @@ case_hostile_environment() {
 	target_ends "$TARGET" "$D/target.out"
 }
 
+# A target that knows who watches it, and may send it signals.
+cat >"$W/spiteful.py" <<'PY'
+import mmap, os, signal, sys, time
+memory = mmap.mmap(-1, 64 * 4096)
+def send_and_write(signal, n):
+    begin = time.monotonic()
+    os.kill(monitor, signal)
+    for page in range(64):
+        memory[page * 4096] = n
+    print('held', int(1000 * (time.monotonic() - begin)), flush=True)
+for page in range(64):
+    memory[page * 4096] = 1
+print('ready', flush=True)
+monitor = int(sys.stdin.readline())
+send_and_write(signal.SIGSTOP, 2)
+time.sleep(0.3)
+os.kill(monitor, signal.SIGCONT)
+sys.stdin.readline()
+send_and_write(signal.SIGKILL, 3)
+assert all(memory[page * 4096] == 3 for page in range(64))
+print('ok 1', flush=True)
+sys.stdin.readline()
+PY
+
+case_target_that_stops_and_kills_its_monitor() {
+	mkfifo "$D/gate"
+	start_target "$D/target.out" sh -c 'exec /usr/bin/python3 "$0" <>"$1"' "$W/spiteful.py" "$D/gate" || return
+	record "$D/record.err" -p "$TARGET" -o "$D/t.ndjson"
+	wait_attached "$TARGET" || return
+	within 10 grep -q attached "$D/record.err" || return
+	echo "$RECORDER" >"$D/gate"
+	within 20 grep -q '"reason":"stall"' "$D/t.ndjson" || wrong "no gap: $(cat "$D/target.out")" || return
+	within 10 attached "$TARGET" || wrong "it is not watched again" || return
+	echo >"$D/gate"
+	end_of "$RECORDER" 10 || return
+	[ "$STATUS" = 137 ] || wrong "status $STATUS, not killed" || return
+	within 10 grep -q '^ok' "$D/target.out" || wrong "it stands still: $(cat "$D/target.out")" || return
+	untouched "$TARGET" || return
+	say "$(grep held "$D/target.out" | tr '\n' ' ')ms"
+	[ "$(awk '/^held/ && $2 > 1500' "$D/target.out")" = '' ] || wrong "it was held up" || return
+	[ "$(awk '/^held/ && $2 > 300' "$D/target.out" | wc -l)" -ge 1 ] || wrong "it was not: it shows nothing" || return
+	valid "$D/t.ndjson" --allow-cut || return
+	echo >"$D/gate"
+	end_of "$TARGET" 10 || return
+	[ "$STATUS" = 0 ] || wrong "the target exited with $STATUS"
+}
+
+# With privileges of its file, run by a user that may say what is around it.
+case_hostile_environment_of_a_privileged_program() {
+	chmod 755 "$W" && chmod 777 "$D"
+	cp "$PAGETAP" "$D/pagetap"
+	setcap cap_sys_ptrace,cap_dac_override,cap_setpcap+ep "$D/pagetap" 2>/dev/null ||
+		{ skip no-filecaps 'no capabilities of files here'; return; }
+	printf '%s\n' '#include <fcntl.h>' '__attribute__((constructor)) static void come(void)' \
+		"{ open(\"$D/came\", O_CREAT | O_WRONLY, 0666); }" >"$D/evil.c"
+	${CC:-cc} -shared -fPIC -w -o "$D/evil.so" "$D/evil.c" 2>"$D/cc.err" || wrong "it does not compile" || return
+	chmod 755 "$D/evil.so"
+	LD_PRELOAD=$D/evil.so /bin/true
+	[ -e "$D/came" ] || wrong "it is loaded nowhere: the test shows nothing" || return
+	rm "$D/came"
+	start_target "$D/target.out" setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all \
+		"$T/writer" -T 60 -c "$D/count" || return
+	# No standard descriptor, few others, and a trace that must not take their numbers.
+	(
+		ulimit -n 64 -c unlimited
+		exec timeout 30 setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all \
+			env -i LD_PRELOAD="$D/evil.so" LD_LIBRARY_PATH="$D" LD_AUDIT="$D/evil.so" GCONV_PATH="$D" \
+			LOCPATH="$D" TMPDIR="$D" MALLOC_TRACE="$D/came" PAGETAP_FAULT=seize:die \
+			"$D/pagetap" record -p "$TARGET" -o "$D/t.ndjson" -d 0.5 <&- >&- 2>&-
+	)
+	[ $? = 0 ] || wrong "record: status is not 0" || return
+	[ ! -e "$D/came" ] || wrong "what its user named was loaded or written" || return
+	valid "$D/t.ndjson" || return
+	[ "$(stat -c %u "$D/t.ndjson")" = 65534 ] || wrong "the trace is not its user's" || return
+	untouched "$TARGET" || return
+	target_ends "$TARGET" "$D/target.out"
+}
+
 # All processors are taken by threads of real-time priority; what is left is throttling.
 case_real_time_threads() {
 	[ "$(cat /proc/sys/kernel/sched_rt_runtime_us)" -gt 0 ] && chrt -r 1 true 2>/dev/null ||

@@ -15,6 +15,7 @@ fine() {
 	target_ends "$TARGET" "$D/target.out"
 }
 
+faults() { grep -c '^{"ev":"fault"' "$1"; }
 reason() { tail -n 1 "$1" | jq -r .reason; }
 
 # A group of memory of our own, under either version; GROUP is its folder.
@@ -138,6 +139,48 @@ case_signals_twice() {
 		grep -q '^trace: \|^pagetap: stopping at once' "$D/record.err" || wrong 'no summary' || return
 	done
 	fine
+}
+
+# F18: the wall clock is set all the time; no time but that of the header is of it.
+case_clock_set() {
+	local year
+	load || return
+	LD_PRELOAD=$O/tests/preload/calendar.so timeout 30 "$PAGETAP" record -p "$TARGET" -o "$D/t.ndjson" \
+		--rearm 20 -d 0.5 2>"$D/record.err" || wrong "record: status $?" || return
+	year=$(jq -r 'select(.ev == "header") | .base_real[0:4]' "$D/t.ndjson")
+	case $year in 1979 | 1980 | 2049 | 2050) ;; *) wrong "it is $year: the test shows nothing" || return ;; esac
+	[ "$(jq -s 'map(.ts // 0) | max < 20000000000' "$D/t.ndjson")" = true ] || wrong 'a ts of another clock' || return
+	[ "$(faults "$D/t.ndjson")" -gt 100 ] || wrong 'hardly a write was seen' || return
+	fine || return
+	valid "$D/t.ndjson"
+}
+
+# F18: a machine that is suspended stops all, and wakes them in any order.
+all_of() {
+	local p
+	for p; do
+		echo "$p"
+		# shellcheck disable=SC2046
+		all_of $(cat "/proc/$p"/task/*/children 2>/dev/null)
+	done
+}
+case_everything_stopped() {
+	local all p
+	load || return
+	record "$D/record.err" -p "$TARGET" -f -o "$D/t.ndjson" --rearm 20
+	wait_attached "$TARGET" || return
+	within 10 grep -q attached "$D/record.err" || return
+	sleep 0.3
+	all=$(all_of "$TARGET" "$RECORDER")
+	# shellcheck disable=SC2086
+	kill -STOP $all
+	sleep 1.5
+	for p in $(echo "$all" | shuf); do kill -CONT "$p"; done
+	runs_on "$D/count" || return
+	within 10 attached "$TARGET" || wrong 'it is not watched any more' || return
+	stop_record "$RECORDER" || return
+	fine || return
+	valid "$D/t.ndjson"
 }
 
 # F19: the least of the processor, and others who want all of it.
