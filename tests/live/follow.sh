@@ -111,7 +111,7 @@ case_pid_namespace() {
 	unshare -pf --mount-proc true 2>/dev/null || { skip no-pidns "unshare -p fails"; return; }
 	: >"$D/target.out"
 	mkfifo "$D/gate"
-	unshare -pf --mount-proc "$T/million" -T 60 -p 500 -t 3 -g "$D/gate" >"$D/target.out" 2>&1 &
+	unshare -pf --kill-child --mount-proc "$T/million" -T 60 -p 500 -t 3 -g "$D/gate" >"$D/target.out" 2>&1 &
 	started $!
 	within 10 grep -q '^ready' "$D/target.out" || wrong "not ready" || return
 	inner=$(pgrep -P $!)

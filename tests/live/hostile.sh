@@ -174,11 +174,11 @@ case_hidden_proc() {
 case_proc_of_another_namespace() {
 	start_target "$D/target.out" "$T/writer" -T 60 -c "$D/count" || return
 	unshare -pf --mount-proc true 2>"$D/unshare.err" || { skip no-pidns 'unshare(2) fails'; return; }
-	refused 4 'no such process' unshare -pf --mount-proc "$PAGETAP" record -p "$TARGET" -o "$D/t.ndjson" || return
+	refused 4 'no such process' unshare -pf --kill-child --mount-proc "$PAGETAP" record -p "$TARGET" -o "$D/t.ndjson" || return
 	# A number of here that means another process there.
-	refused 5 'cannot attach to 1' unshare -pf --mount-proc "$PAGETAP" record -p 1 -o "$D/t.ndjson" || return
+	refused 5 'cannot attach to 1' unshare -pf --kill-child --mount-proc "$PAGETAP" record -p 1 -o "$D/t.ndjson" || return
 	# The files of one namespace, the numbers of another.
-	timeout 20 unshare -pf "$PAGETAP" record -p "$TARGET" -o "$D/t.ndjson" 2>"$D/mixed.err"
+	timeout 20 unshare -pf --kill-child "$PAGETAP" record -p "$TARGET" -o "$D/t.ndjson" 2>"$D/mixed.err"
 	[ $? != 0 ] || wrong "it was attached to" || return
 	untouched "$TARGET" || return
 	target_ends "$TARGET" "$D/target.out"

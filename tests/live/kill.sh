@@ -152,20 +152,20 @@ case_trace_of_a_killed_monitor() {
 
 # The target that works at random, and sums up the same however it was watched.
 case_random_target_killed() {
-	local program=$O/tests/judge/random want seed=$RANDOM kills=0
+	local program=$O/tests/judge/random want seed=$RANDOM kills=0 until
 	want=$(timeout 120 "$program" --seed "$seed" --ops 3000 --threads 2 2>"$D/plain.err" | tail -n 1)
 	[[ $want == *" mismatches=0 "* ]] || wrong "unmonitored, seed $seed: $want" || return
-	timeout 120 "$program" --seed "$seed" --ops 3000 --threads 2 --rate 2000 >"$D/target.out" 2>&1 &
-	started $!
-	local job=$!
-	within 5 pgrep -P "$job" >/dev/null || return
-	TARGET=$(pgrep -P "$job" | head -n 1)
-	while ! ended "$job"; do
+	"$program" --seed "$seed" --ops 3000 --threads 2 --rate 2000 >"$D/target.out" 2>&1 &
+	TARGET=$!
+	started "$TARGET"
+	within 5 grep -qx "${program##*/}" "/proc/$TARGET/comm" || return
+	until=$((SECONDS + 120))
+	while ! ended "$TARGET" && [ "$SECONDS" -lt "$until" ]; do
 		record "$D/record.err" -p "$TARGET" -f -o "$D/t.ndjson" --rearm $((RANDOM % 40 + 5))
 		kill_after "$RECORDER" $((RANDOM % 200))
 		kills=$((kills + 1))
 	done
-	end_of "$job" 60 || return
+	end_of "$TARGET" 60 || return
 	say "seed $seed, $kills kills"
 	[ "$STATUS" = 0 ] || wrong "exit status $STATUS: $(tail -n 2 "$D/target.out")" || return
 	[ "$(tail -n 1 "$D/target.out")" = "$want" ] || wrong "$(tail -n 1 "$D/target.out"), not $want" || return
