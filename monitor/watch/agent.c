@@ -18,15 +18,29 @@
 #include "compat/sys.h"
 #include "watch/agent-wire.h"
 
-/* What is answered at once takes a fraction of a millisecond; threads may be waiting. */
-#define ANSWER_MAX (250 * NSEC_PER_MSEC)
+/*
+ * What is answered at once takes a tenth of a millisecond where a processor is free; with
+ * a thousand forks a second on two of them one in a hundred took 4 to 14 ms, and one 112.
+ * Threads of the targets may wait for us meanwhile.
+ */
+#define ANSWER_MAX (250 * NSEC_PER_MSEC)	/* where no answer would make us do wrong */
+#define ABOUT_MAX (10 * NSEC_PER_MSEC)		/* where the trace would lack a name */
+#define OPEN_MAX (2 * NSEC_PER_MSEC)		/* where one can ask again */
+/* Nobody has been waited for in vain for so long: wait again. */
+#define SLOW_SPELL (20 * NSEC_PER_MSEC)
+/* Doors that were not waited for, at most; who does not fetch one needs it no more. */
+#define OPENINGS 32
+#define FETCH_MAX (100 * NSEC_PER_MSEC)
+#define COME_MAX NSEC_PER_SEC
 
+/* An answer that comes when it comes. */
 struct loan {
 	struct agent_request asked;	/* id 0: free */
 	struct agent_reply reply;
 	int fds[AGENT_FDS_MAX];
 	unsigned int nfds;
 	bool come;
+	uint64_t since;			/* of an opening: when it was asked for */
 };
 
 struct agent {
@@ -34,6 +48,8 @@ struct agent {
 	int sock;			/* -1: it has gone */
 	uint32_t next_id;
 	struct loan loans[AGENT_LOANS];
+	struct loan openings[OPENINGS];
+	uint64_t slow_until;		/* openings are not waited for */
 };
 
 int agent_new(struct agent **ret, const pid_t *targets, unsigned int n, void (*settle)(void))
@@ -77,6 +93,8 @@ struct agent *agent_free(struct agent *a)
 	close_fd(&a->sock);
 	for (int i = 0; i < AGENT_LOANS; i++)
 		close_all(a->loans[i].fds, &a->loans[i].nfds);
+	for (int i = 0; i < OPENINGS; i++)
+		close_all(a->openings[i].fds, &a->openings[i].nfds);
 	while (waitpid(a->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	free(a);
@@ -117,10 +135,21 @@ static void has_gone(struct agent *a)
 	for (int i = 0; i < AGENT_LOANS; i++)
 		if (a->loans[i].asked.id && !a->loans[i].come)
 			fail_loan(&a->loans[i], -EPIPE, "the agent process has gone");
+	for (int i = 0; i < OPENINGS; i++)
+		if (a->openings[i].asked.id && !a->openings[i].come)
+			fail_loan(&a->openings[i], -EPIPE, "");
+}
+
+static struct loan *opening_by_id(struct agent *a, uint32_t id)
+{
+	for (int i = 0; i < OPENINGS; i++)
+		if (a->openings[i].asked.id == id)
+			return &a->openings[i];
+	return NULL;
 }
 
 /*
- * One message.  A loan goes to its place; the answer to *want comes out, with 1.  What
+ * One message.  A loan or a door goes to its place; the answer to *want comes out, with 1.  What
  * nobody waits for any more is closed.
  */
 static int read_one(struct agent *a, const struct agent_request *want, struct agent_reply *reply,
@@ -138,6 +167,8 @@ static int read_one(struct agent *a, const struct agent_request *want, struct ag
 	if (want && agent_reply_valid(reply, (size_t)n, *nfds, want))
 		return 1;
 	l = n == sizeof(*reply) && reply->id ? loan_of(a, reply->id) : NULL;
+	if (!l && n == sizeof(*reply) && reply->id)
+		l = opening_by_id(a, reply->id);
 	if (l && !l->come && agent_reply_valid(reply, (size_t)n, *nfds, &l->asked)) {
 		l->reply = *reply;
 		memcpy(l->fds, fds, *nfds * sizeof(int));
@@ -147,6 +178,22 @@ static int read_one(struct agent *a, const struct agent_request *want, struct ag
 	}
 	close_all(fds, nfds);
 	return 0;
+}
+
+static void end_opening(struct loan *l)
+{
+	close_all(l->fds, &l->nfds);
+	l->asked.id = 0;
+}
+
+void agent_expire(struct agent *a, uint64_t now)
+{
+	for (int i = 0; a && i < OPENINGS; i++) {
+		struct loan *l = &a->openings[i];
+
+		if (l->asked.id && now - l->since > (l->come ? FETCH_MAX : COME_MAX))
+			end_opening(l);
+	}
 }
 
 int agent_read(struct agent *a)
@@ -187,11 +234,12 @@ static int send_request(struct agent *a, const struct agent_request *q, int fd)
 static int ask_with(struct agent *a, const struct agent_request *q, int fd,
 		    struct agent_reply *reply, int fds[AGENT_FDS_MAX], unsigned int *nfds)
 {
-	uint64_t until = clock_now() + ANSWER_MAX, now;
+	uint64_t now = clock_now(), until;
 	struct pollfd p = { .events = POLLIN };
 	int r = send_request(a, q, fd);
 
 	*nfds = 0;
+	until = now + (q->op == AGENT_ABOUT ? ABOUT_MAX : ANSWER_MAX);
 	while (!r) {
 		r = read_one(a, q, reply, fds, nfds);
 		if (r != -EAGAIN)
@@ -278,19 +326,75 @@ int agent_finish(struct agent *a, uint32_t id, struct agent_loan *ret,
 	return r;
 }
 
+static struct loan *opening_of(struct agent *a, pid_t pid)
+{
+	for (int i = 0; i < OPENINGS; i++)
+		if (a->openings[i].asked.id && a->openings[i].asked.pid == pid)
+			return &a->openings[i];
+	return NULL;
+}
+
+/* In vain: then the agent does not come to run, and the next ones are not waited for. */
+static void wait_for_opening(struct agent *a, const struct loan *l)
+{
+	uint64_t now = clock_now(), until = now + OPEN_MAX;
+	struct pollfd p = { .events = POLLIN };
+
+	if (now < a->slow_until)
+		return;
+	while (!agent_read(a) && !l->come && now < until) {
+		p.fd = a->sock;
+		poll(&p, 1, (int)((until - now) / NSEC_PER_MSEC) + 1);
+		now = clock_now();
+	}
+	if (!l->come)
+		a->slow_until = now + SLOW_SPELL;
+}
+
+/* -EAGAIN: there are too many already. */
+static int ask_to_open(struct agent *a, pid_t pid, struct loan **ret)
+{
+	struct agent_request q = request(a, AGENT_OPEN, pid);
+	uint64_t now = clock_now();
+	struct loan *l;
+	int r;
+
+	agent_expire(a, now);
+	l = opening_by_id(a, 0);
+	r = l ? send_request(a, &q, -1) : -EAGAIN;
+	if (r < 0)
+		return r;
+	l->asked = q;
+	l->come = false;
+	l->since = now;
+	*ret = l;
+	return 0;
+}
+
 int agent_open(struct agent *a, pid_t pid, struct door *ret)
 {
-	int r = door_open(ret, pid, -1), fds[AGENT_FDS_MAX];
-	struct agent_request q;
-	struct agent_reply p;
-	unsigned int nfds;
+	int r = door_open(ret, pid, -1);
+	struct loan *l;
 
 	if (r != -EACCES || !a)
 		return r;
-	q = request(a, AGENT_OPEN, pid);
-	r = ask(a, &q, &p, fds, &nfds);
-	if (!r)
-		take_door(ret, &p, fds, pid);
+	r = 0;
+	agent_read(a);
+	l = opening_of(a, pid);
+	if (!l)
+		r = ask_to_open(a, pid, &l);
+	if (r < 0)
+		return r;
+	if (!l->come)
+		wait_for_opening(a, l);
+	if (!l->come)
+		return -EAGAIN;
+	r = l->reply.result;
+	if (!r) {
+		take_door(ret, &l->reply, l->fds, pid);
+		l->nfds = 0;
+	}
+	end_opening(l);
 	return r;
 }
 

@@ -64,8 +64,13 @@ int agent_finish(struct agent *a, uint32_t id, struct agent_loan *ret,
 
 /* All of these take NULL: by our own right alone. */
 
-/* -ESRCH, -EACCES (no right, or no kin), -EPIPE, -ETIMEDOUT, -EMFILE. */
+/*
+ * -EAGAIN: asked for, and not come within 2 ms; the loop is woken when it has, and who
+ * asks for it again gets it.  -ESRCH, -EACCES (no right, or no kin), -EPIPE, -EMFILE.
+ */
 int agent_open(struct agent *a, pid_t pid, struct door *ret);
+/* Once a second or so: close doors that were asked for and never fetched.  NULL: nothing. */
+void agent_expire(struct agent *a, uint64_t now);
 /* As procinfo_of(), with what an unprivileged reader is not told (exe, exit code). */
 int agent_about(struct agent *a, pid_t pid, struct procinfo *ret);
 /* statfs(2) of the file that is mapped at r. */

@@ -61,11 +61,13 @@ static int protect_again(struct space *child, struct range page, uint64_t t0)
 /* It may be asked again, and again: the door stays open until another is looked at. */
 static int pagemap_of(struct space *child, pid_t pid)
 {
+	int r;
+
 	if (child->door.pid == pid)
 		return child->door.pagemap;
 	door_close(&child->door);
-	return agent_open(child->shared->agent, pid, &child->door) < 0 ? -1 :
-	       child->door.pagemap;
+	r = agent_open(child->shared->agent, pid, &child->door);
+	return r < 0 ? r : child->door.pagemap;
 }
 
 int family_match(struct space *child, pid_t pid)
@@ -79,7 +81,7 @@ int family_match(struct space *child, pid_t pid)
 		return 0;
 	pagemap = pagemap_of(child, pid);
 	if (pagemap < 0)
-		return 0;
+		return pagemap == -EAGAIN ? -EAGAIN : 0;
 	before = protected_in(pagemap, page, page_size);
 	if (before <= 0)
 		return 0;

@@ -266,8 +266,10 @@ static void name_child(struct session *s, struct space *sp, uint64_t now)
 		pid = owner_of(s, sp, pid);
 	if (!pid || session_space_of(s, pid))
 		return;
-	session_drop_hint(s, pid);
 	r = space_name(sp, pid);
+	if (r == -EAGAIN)
+		return;
+	session_drop_hint(s, pid);
 	if (r == -EMFILE || r == -ENFILE)
 		space_fail(sp, GAP_LIMIT);
 	else if (r < 0)

@@ -422,6 +422,7 @@ static void tick(struct session *s, uint64_t now)
 			s->next_tick = now + TICK;
 		session_witness_lost(s, false);
 		session_emit_stats(s, false);
+		agent_expire(s->opts.agent, now);
 		call_tick(s, false);
 	}
 	if (now >= s->ends)

@@ -145,6 +145,8 @@ int space_name(struct space *s, pid_t pid)
 	if (s->door.pid != pid) {
 		door_close(&s->door);
 		r = agent_open(s->shared->agent, pid, &s->door);
+		if (r == -EAGAIN)
+			return r;
 	}
 	if (!r)
 		r = go_in(s, &s->door);

@@ -135,7 +135,7 @@ int space_new(struct space **ret, struct space_shared *sh, struct door *door, in
 	      uint64_t features);
 /* The child of a fork event; layout and cover are the parent's at this instant. */
 int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now);
-/* A forked child gets its name, and a door.  -ESRCH. */
+/* A forked child gets its name, and a door.  -EAGAIN: ask again (agent_open()); -ESRCH. */
 int space_name(struct space *s, pid_t pid);
 /* Does the address space still exist?  Asked of the userfaultfd, without a pid. */
 bool space_alive(const struct space *s);
