@@ -219,6 +219,10 @@ static void name_parent(struct session *s, const struct space *parent)
 	for (struct space *sp = s->spaces; sp; sp = sp->next)
 		if (!sp->pid && !sp->parent && sp->parent_mm == parent->mm)
 			sp->parent = parent->pid;
+	/* Until now these were children of a child in the memory of its parent. */
+	for (unsigned int i = 0; i < s->nhints; i++)
+		if (s->hints[i].parent == parent->pid)
+			s->hints[i].mm = parent->mm;
 }
 
 static bool is_unnamed(const struct session *s, uint32_t mm)
