@@ -88,6 +88,8 @@ case_target_killed() {
 	load || return
 	record "$D/record.err" -p "$TARGET" -o "$D/t.ndjson" --rearm 50
 	wait_attached "$TARGET" || return
+	# One that is killed while it is attached to could not be attached to.
+	within 10 grep -q attached "$D/record.err" || return
 	runs_on "$D/count" || return
 	kill -KILL "$TARGET"
 	end_of "$RECORDER" 10 || return

@@ -278,7 +278,8 @@ case_hostile_environment_of_a_privileged_program() {
 case_real_time_threads() {
 	[ "$(cat /proc/sys/kernel/sched_rt_runtime_us)" -gt 0 ] && chrt -r 1 true 2>/dev/null ||
 		{ skip no-realtime 'no SCHED_RR, or it is not throttled'; return; }
-	start_target "$D/target.out" chrt -r 1 "$T/writer" -t "$(nproc)" -T 25 -c "$D/count" || return
+	# It must outlive the recording, which has its own limit.
+	start_target "$D/target.out" chrt -r 1 "$T/writer" -t "$(nproc)" -T 80 -c "$D/count" || return
 	local rc
 	timeout 60 "$PAGETAP" record -q -p "$TARGET" -o "$D/t.ndjson" -d 1 --rearm 100 2>"$D/record.err"
 	rc=$?
