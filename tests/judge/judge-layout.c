@@ -13,6 +13,10 @@
 
 #include "judge.h"
 
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+
 /* No act that is looked for lasts longer. */
 #define ACT_NS UINT64_C(1000000000)
 
@@ -46,7 +50,8 @@ static bool drops(const struct truth_entry *e)
 {
 	int advice = e->flags & ~TRUTH_UNCERTAIN;
 
-	return advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE;
+	return advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE ||
+	       advice == MADV_DONTNEED_LOCKED;
 }
 
 /* Which pages of the act the userfaultfd must tell of. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Random, layout: mappings that come, move, shrink, lose their pages and go. */
+/* Random, layout: mappings that come, move, shrink and go. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -21,13 +22,6 @@ static unsigned int count(const struct worker *w)
 	return n;
 }
 
-/* Its mapping may be cut and moved about: no brk, no stack. */
-static bool plain(const struct region *r)
-{
-	return r->kind == REGION_ANON || r->kind == REGION_SHARED || r->kind == REGION_MEMFD ||
-	       r->kind == REGION_COPY;
-}
-
 void layout_map(struct worker *w)
 {
 	static const enum region_kind kinds[] = {
@@ -41,60 +35,119 @@ void layout_map(struct worker *w)
 		region_make(w, r, kind, pages);
 }
 
-static bool unmap(struct worker *w, unsigned char *at, size_t pages)
+static void unmap_whole(struct worker *w, struct region *r)
 {
-	uint64_t t0 = now_ns();
-
-	if (munmap(at, pages * PAGE)) {
-		region_error(w, SYS_munmap, errno);
-		return false;
-	}
-	truth_note(w->truth, TRUTH_UNMAP, t0, at, pages * PAGE, 0, 0);
-	return true;
+	if (region_unmap(w, r->at, r->pages))
+		region_forget(r);
 }
 
-/* The whole, the end, or a middle that leaves two. */
-void layout_unmap(struct worker *w)
+static void unmap_end(struct worker *w, struct region *r)
 {
-	struct region *r = region_pick(w);
-	size_t cut;
+	size_t cut = 1 + random_below(w, r->pages / 2);
 
-	if (!plain(r) || count(w) <= FEW)
-		return;
-	if (random_below(w, 3) || r->pages < 8) {
-		if (unmap(w, r->at, r->pages))
-			region_forget(r);
-		return;
-	}
-	cut = 1 + random_below(w, r->pages / 2);
-	if (unmap(w, r->at + (r->pages - cut) * PAGE, cut))
+	if (region_unmap(w, r->at + (r->pages - cut) * PAGE, cut))
 		region_resize_shadow(r, r->pages - cut);
 }
 
-/* MAP_FIXED over a part: fresh zero pages, the same kind of mapping. */
-void layout_replace(struct worker *w)
+static void unmap_begin(struct worker *w, struct region *r)
 {
-	struct region *r = region_pick_kind(w, REGION_ANON);
-	size_t page, n;
-	uint64_t t0;
-	void *p;
+	size_t cut = 1 + random_below(w, r->pages / 2);
+
+	if (!region_unmap(w, r->at, cut))
+		return;
+	r->at += cut * PAGE;
+	r->from += cut;
+	memmove(r->shadow, r->shadow + cut * PAGE, (r->pages - cut) * PAGE);
+	region_resize_shadow(r, r->pages - cut);
+}
+
+static void *told_remap(struct worker *w, unsigned char *old, size_t old_pages, size_t pages,
+			int flags, void *to)
+{
+	uint64_t t0 = now_ns();
+	void *p = flags & MREMAP_FIXED ? mremap(old, old_pages * PAGE, pages * PAGE, flags, to) :
+		  mremap(old, old_pages * PAGE, pages * PAGE, flags);
+
+	if (p == MAP_FAILED) {
+		region_error(w, SYS_mremap, errno);
+		return NULL;
+	}
+	if (w->truth)
+		truth_tell(w->truth, (struct truth_entry){
+			.t0 = t0, .t1 = now_ns(), .addr = (uint64_t)(uintptr_t)old,
+			.len = old_pages * PAGE, .aux = (uint64_t)(uintptr_t)p,
+			.aux2 = pages * PAGE, .op = TRUTH_REMAP, .flags = (uint16_t)flags,
+			.who = (uint32_t)syscall(SYS_gettid),
+		});
+	return p;
+}
+
+/*
+ * What is behind the hole moves to the place of another region; where it cannot, the
+ * hole is filled again.
+ */
+static void unmap_middle(struct worker *w, struct region *r)
+{
+	struct region *to = r->patched ? NULL : region_free_slot(w);
+	size_t page = 1 + random_below(w, r->pages - 2);
+	size_t n = 1 + random_below(w, r->pages - page - 1), rest = r->pages - page - n;
 
 	/* What it is for a fork belongs to all of it. */
-	if (!r || r->no_fork || r->wipe_on_fork)
+	if ((!to && (r->no_fork || r->wipe_on_fork)) ||
+	    !region_unmap(w, r->at + page * PAGE, n))
 		return;
-	page = random_below(w, r->pages);
-	n = 1 + random_below(w, r->pages - page);
-	t0 = now_ns();
-	p = mmap(r->at + page * PAGE, n * PAGE, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-	if (p == MAP_FAILED) {
-		region_error(w, SYS_mmap, errno);
+	if (!to) {
+		region_map_part(w, r, page, n, false);
 		return;
 	}
-	truth_note(w->truth, TRUTH_REPLACE, t0, p, n * PAGE, PROT_READ | PROT_WRITE,
-		   TRUTH_KIND_ANON);
-	memset(r->shadow + page * PAGE, 0, n * PAGE);
-	r->patched = true;
+	if (!told_remap(w, r->at + (page + n) * PAGE, rest, rest, MREMAP_MAYMOVE | MREMAP_FIXED,
+			region_place(w, to)))
+		die("the rest of a mapping");
+	*to = (struct region){
+		.kind = r->kind, .at = region_place(w, to), .from = r->from + page + n,
+		.no_fork = r->no_fork, .wipe_on_fork = r->wipe_on_fork,
+		.fd = r->fd < 0 ? -1 : fcntl(r->fd, F_DUPFD_CLOEXEC, 0),
+	};
+	region_resize_shadow(to, rest);
+	memcpy(to->shadow, r->shadow + (page + n) * PAGE, rest * PAGE);
+	region_resize_shadow(r, page);
+}
+
+/* The whole, the end, the begin, or a middle that leaves two. */
+void layout_unmap(struct worker *w)
+{
+	static void (*const ways[])(struct worker *, struct region *) = {
+		unmap_whole, unmap_end, unmap_begin, unmap_middle, unmap_middle,
+	};
+	struct region *r = region_pick(w);
+	uint64_t way = random_below(w, 5);
+
+	if (!region_plain(r) || count(w) <= FEW)
+		return;
+	if (r->pages < 8)
+		way = 0;
+	ways[way](w, r);
+}
+
+/* MAP_FIXED over a part: the begin, the end, a middle or all. */
+void layout_replace(struct worker *w)
+{
+	struct region *r = region_pick(w);
+	size_t page = random_below(w, r->pages), n = 1 + random_below(w, r->pages - page);
+
+	if (!region_plain(r) || r->no_fork || r->wipe_on_fork)
+		return;
+	switch (random_below(w, 4)) {
+	case 0:
+		page = 0;
+		break;
+	case 1:
+		n = r->pages - page;
+		break;
+	default:
+		break;
+	}
+	region_map_part(w, r, page, n, true);
 }
 
 /* Gone, and at the same address something new at once. */
@@ -104,7 +157,7 @@ void layout_reuse(struct worker *w)
 	size_t pages = r->pages;
 	enum region_kind kind = random_below(w, 2) ? REGION_ANON : REGION_SHARED;
 
-	if (!plain(r) || r->at != region_place(w, r) || !unmap(w, r->at, pages))
+	if (!region_plain(r) || r->at != region_place(w, r) || !region_unmap(w, r->at, pages))
 		return;
 	region_forget(r);
 	region_make(w, r, kind, pages);
@@ -114,24 +167,11 @@ void layout_reuse(struct worker *w)
 
 static bool remap(struct worker *w, struct region *r, size_t pages, int flags, void *to)
 {
-	unsigned char *old = r->at;
-	uint64_t t0 = now_ns();
-	void *p = flags & MREMAP_FIXED ? mremap(old, r->pages * PAGE, pages * PAGE, flags, to) :
-		  mremap(old, r->pages * PAGE, pages * PAGE, flags);
+	void *p = told_remap(w, r->at, r->pages, pages, flags, to);
 
-	if (p == MAP_FAILED) {
-		region_error(w, SYS_mremap, errno);
-		return false;
-	}
-	if (w->truth)
-		truth_tell(w->truth, (struct truth_entry){
-			.t0 = t0, .t1 = now_ns(), .addr = (uint64_t)(uintptr_t)old,
-			.len = r->pages * PAGE, .aux = (uint64_t)(uintptr_t)p,
-			.aux2 = pages * PAGE, .op = TRUTH_REMAP, .flags = (uint16_t)flags,
-			.who = (uint32_t)syscall(SYS_gettid),
-		});
-	r->at = p;
-	return true;
+	if (p)
+		r->at = p;
+	return p;
 }
 
 /* Larger or smaller: there is room behind it, so that it stays where it is. */
@@ -154,10 +194,10 @@ void layout_move(struct worker *w)
 {
 	struct region *r = region_pick(w);
 	unsigned char *home = region_place(w, r);
-	unsigned char *to = r->at == home ? home + SLOT / 2 : home;
+	unsigned char *to = r->at < home + SLOT / 4 ? home + SLOT / 2 : home;
 	size_t pages = r->pages;
 
-	if (!plain(r) || r->patched)
+	if (!region_plain(r) || r->patched)
 		return;
 	if (r->kind == REGION_ANON && random_below(w, 3) == 0)
 		pages += random_below(w, 64);
@@ -185,74 +225,6 @@ void layout_leave(struct worker *w)
 	region_resize_shadow(r, pages);
 }
 
-#ifndef MADV_COLD
-#define MADV_COLD 20
-#define MADV_PAGEOUT 21
-#endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
-/* Advice that changes no byte; some of it may be refused. */
-void layout_advise(struct worker *w)
-{
-	static const int advice[] = {
-		MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_COLD,
-		MADV_PAGEOUT, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLLAPSE, MADV_MERGEABLE,
-		MADV_UNMERGEABLE, MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK, MADV_KEEPONFORK,
-	};
-	struct region *r = region_pick(w);
-	int a = advice[random_below(w, sizeof(advice) / sizeof(advice[0]))];
-	uint64_t t0 = now_ns();
-
-	if (!plain(r) || madvise(r->at, r->pages * PAGE, a))
-		return;
-	truth_note(w->truth, TRUTH_ADVISE, t0, r->at, r->pages * PAGE, 0, (unsigned int)a);
-	if (a == MADV_DONTFORK || a == MADV_DOFORK)
-		r->no_fork = a == MADV_DONTFORK;
-	if (a == MADV_WIPEONFORK || a == MADV_KEEPONFORK)
-		r->wipe_on_fork = a == MADV_WIPEONFORK;
-}
-
-static void write_over(struct worker *w, struct region *r, size_t page, size_t n)
-{
-	unsigned char value = (unsigned char)random_next(w);
-	uint64_t t0 = now_ns();
-
-	memset(r->at + page * PAGE, value, n * PAGE);
-	wrote(w, r->at + page * PAGE, n * PAGE, t0);
-	memset(r->shadow + page * PAGE, value, n * PAGE);
-}
-
-/* MADV_DONTNEED, MADV_FREE, MADV_REMOVE: pages that are lost. */
-void layout_drop(struct worker *w)
-{
-	struct region *r = region_pick(w);
-	size_t page = random_below(w, r->pages), n = 1 + random_below(w, 16);
-	int a = r->kind == REGION_MEMFD ? MADV_REMOVE :
-		r->kind == REGION_ANON && random_below(w, 3) == 0 ? MADV_FREE : MADV_DONTNEED;
-	uint64_t t0 = now_ns();
-
-	if (n > r->pages - page)
-		n = r->pages - page;
-	if (!plain(r) || r->kind == REGION_SHARED)
-		return;
-	if (madvise(r->at + page * PAGE, n * PAGE, a)) {
-		region_error(w, SYS_madvise, errno);
-		return;
-	}
-	truth_note(w->truth, TRUTH_ADVISE, t0, r->at + page * PAGE, n * PAGE, 0, (unsigned int)a);
-	if (a == MADV_FREE)		/* the old bytes or zeros, until it is written */
-		write_over(w, r, page, n);
-	else if (r->kind == REGION_COPY)
-		(void)!pread(w->data, r->shadow + page * PAGE, n * PAGE, (off_t)(page * PAGE));
-	else
-		memset(r->shadow + page * PAGE, 0, n * PAGE);
-	/* Written within microseconds: what is armed too early is lost. */
-	if (a == MADV_DONTNEED && random_below(w, 2))
-		write_over(w, r, page, 1);
-}
-
 static bool protect(struct worker *w, struct region *r, size_t page, size_t n, int prot)
 {
 	uint64_t t0 = now_ns();
@@ -270,7 +242,7 @@ void layout_protect(struct worker *w)
 	struct region *r = region_pick(w);
 	size_t page = random_below(w, r->pages), n = 1 + random_below(w, r->pages - page);
 
-	if (!plain(r))
+	if (!region_plain(r))
 		return;
 	if (protect(w, r, page, n, random_below(w, 4) ? PROT_READ : PROT_NONE))
 		protect(w, r, page, n, PROT_READ | PROT_WRITE);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Random, processes: forks, execs, threads, signals, and calls that sleep. */
+/* Random, processes: forks, execs, threads, and calls that sleep. */
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -38,15 +38,17 @@ static void become_child(struct worker *w, pid_t parent)
 	w->depth--;
 	w->mismatches = w->syscall_errors = w->canary_errors = w->eintr = 0;
 	w->writes = w->pages = w->children = 0;
+	region_stacks_of_others(w);
 	for (unsigned int i = 0; i < REGIONS; i++) {
 		struct region *r = &w->r[i];
 
 		if (r->kind == REGION_NONE)
 			continue;
+		if (r->twin && region_unmap(w, r->twin, r->pages))
+			r->twin = NULL;
 		if (r->kind == REGION_SHARED || r->kind == REGION_MEMFD) {
-			t0 = now_ns();
-			if (!r->no_fork && !munmap(r->at, r->pages * PAGE))
-				truth_note(w->truth, TRUTH_UNMAP, t0, r->at, r->pages * PAGE, 0, 0);
+			if (!r->no_fork)
+				region_unmap(w, r->at, r->pages);
 			region_forget(r);
 		} else if (r->no_fork) {
 			region_forget(r);
@@ -242,13 +244,16 @@ void process_exec(struct worker *w)
 void process_spawn(struct worker *w)
 {
 	static char *const argv[] = { "true", NULL };
+	uint64_t t0 = now_ns();
 	pid_t pid;
 	int r = posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ);
 
-	if (r)
+	if (r) {
 		region_error(w, SYS_vfork, r);
-	else
-		await(w, pid, 0);
+		return;
+	}
+	truth_note(w->truth, TRUTH_VFORK, t0, NULL, 0, (uint64_t)pid, 0);
+	await(w, pid, 0);
 }
 
 /* A thread that writes in our place while we wait for it. */
@@ -293,37 +298,6 @@ void process_thread(struct worker *w)
 		w->truth = mine;
 	}
 	munmap(h, (sizeof(*h) + PAGE - 1) / PAGE * PAGE);
-}
-
-/* A handler on a stack of its own stores into judged memory. */
-
-static __thread uint64_t *handler_at, handler_value;
-
-static void on_signal(int nr)
-{
-	(void)nr;
-	*(volatile uint64_t *)handler_at = handler_value;
-}
-
-void process_signal(struct worker *w)
-{
-	static __thread char stack[64 * 1024];
-	const stack_t alt = { .ss_sp = stack, .ss_size = sizeof(stack) };
-	const struct sigaction act = {
-		.sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_RESTART,
-	};
-	struct region *r = region_pick(w);
-	size_t off = random_below(w, r->pages * PAGE / 8) * 8;
-	uint64_t t0;
-
-	handler_at = (uint64_t *)(void *)(r->at + off);
-	handler_value = random_next(w);
-	if (sigaltstack(&alt, NULL) || sigaction(SIGUSR2, &act, NULL))
-		die("sigaction");
-	t0 = now_ns();
-	raise(SIGUSR2);
-	wrote(w, handler_at, 8, t0);
-	memcpy(r->shadow + off, &handler_value, 8);
 }
 
 /* Nothing wakes these early: an EINTR would be somebody else's doing. */

@@ -110,25 +110,25 @@ static enum truth_kind truth_kind(enum region_kind kind)
 		return TRUTH_KIND_BRK;
 	case REGION_DOWN:
 		return TRUTH_KIND_GROWSDOWN;
+	case REGION_HUGETLB:
+		return TRUTH_KIND_HUGE;
 	default:
 		return TRUTH_KIND_ANON;
 	}
 }
 
-static void *map_kind(struct worker *w, struct region *r, enum region_kind kind, size_t len)
+static void *map_kind(const struct worker *w, const struct region *r, enum region_kind kind,
+		      size_t page, size_t n, int flags)
 {
-	int flags = MAP_FIXED_NOREPLACE, fd = -1;
-	void *p;
+	unsigned char *at = r->at + page * PAGE;
+	int fd = -1;
 
 	switch (kind) {
 	case REGION_SHARED:
-	case REGION_COMMON:
 		flags |= MAP_SHARED | MAP_ANONYMOUS;
 		break;
 	case REGION_MEMFD:
-		fd = r->fd = memfd_create("random", MFD_CLOEXEC);
-		if (fd < 0 || ftruncate(fd, (off_t)len))
-			return MAP_FAILED;
+		fd = r->fd;
 		flags |= MAP_SHARED;
 		break;
 	case REGION_COPY:
@@ -138,12 +138,22 @@ static void *map_kind(struct worker *w, struct region *r, enum region_kind kind,
 	case REGION_DOWN:
 		flags |= MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN;
 		break;
+	case REGION_HUGETLB:
+		flags |= MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
+		break;
 	default:
 		flags |= MAP_PRIVATE | MAP_ANONYMOUS;
 		break;
 	}
-	p = mmap(region_place(w, r), len, PROT_READ | PROT_WRITE, flags, fd, 0);
-	return p;
+	return mmap(at, n * PAGE, PROT_READ | PROT_WRITE, flags, fd,
+		    fd < 0 ? 0 : (off_t)((r->from + page) * PAGE));
+}
+
+void region_reload(struct worker *w, struct region *r, size_t page, size_t n)
+{
+	if (pread(w->data, r->shadow + page * PAGE, n * PAGE,
+		  (off_t)((r->from + page) * PAGE)) != (ssize_t)(n * PAGE))
+		die("the data file");
 }
 
 bool region_make(struct worker *w, struct region *r, enum region_kind kind, size_t pages)
@@ -151,20 +161,105 @@ bool region_make(struct worker *w, struct region *r, enum region_kind kind, size
 	uint64_t t0 = now_ns();
 	void *p;
 
-	*r = (struct region){ .fd = -1 };
-	p = map_kind(w, r, kind, pages * PAGE);
+	*r = (struct region){ .fd = -1, .at = region_place(w, r) };
+	if (kind == REGION_MEMFD) {
+		r->fd = memfd_create("random", MFD_CLOEXEC);
+		if (r->fd < 0 || ftruncate(r->fd, (off_t)(pages * PAGE)))
+			die("a memfd");
+	}
+	p = map_kind(w, r, kind, 0, pages, MAP_FIXED_NOREPLACE);
 	if (p == MAP_FAILED) {
-		region_error(w, SYS_mmap, errno);
+		/* The pool of huge pages is everybody's. */
+		if (kind != REGION_HUGETLB)
+			region_error(w, SYS_mmap, errno);
 		return false;
 	}
 	truth_note(w->truth, TRUTH_AREA, t0, p, pages * PAGE, PROT_READ | PROT_WRITE,
 		   truth_kind(kind));
 	r->kind = kind;
-	r->at = p;
 	region_resize_shadow(r, pages);
-	if (kind == REGION_COPY && pread(w->data, r->shadow, pages * PAGE, 0) < 0)
-		die("the data file");
+	if (kind == REGION_COPY)
+		region_reload(w, r, 0, pages);
 	return true;
+}
+
+bool region_map_part(struct worker *w, struct region *r, size_t page, size_t n, bool over)
+{
+	uint64_t t0 = now_ns();
+	void *p = map_kind(w, r, r->kind, page, n, over ? MAP_FIXED : MAP_FIXED_NOREPLACE);
+
+	if (p == MAP_FAILED) {
+		region_error(w, SYS_mmap, errno);
+		return false;
+	}
+	truth_note(w->truth, over ? TRUTH_REPLACE : TRUTH_AREA, t0, p, n * PAGE,
+		   PROT_READ | PROT_WRITE, truth_kind(r->kind));
+	if (r->kind == REGION_COPY)
+		region_reload(w, r, page, n);
+	else if (r->kind != REGION_MEMFD)
+		memset(r->shadow + page * PAGE, 0, n * PAGE);
+	r->patched = true;
+	return true;
+}
+
+bool region_unmap(struct worker *w, unsigned char *at, size_t pages)
+{
+	uint64_t t0 = now_ns();
+
+	if (munmap(at, pages * PAGE)) {
+		region_error(w, SYS_munmap, errno);
+		return false;
+	}
+	truth_note(w->truth, TRUTH_UNMAP, t0, at, pages * PAGE, 0, 0);
+	return true;
+}
+
+void region_unjudge(struct worker *w, const void *at, size_t pages)
+{
+	truth_note(w->truth, TRUTH_UNMAP, now_ns(), at, pages * PAGE, 0, TRUTH_UNCERTAIN);
+}
+
+bool region_plain(const struct region *r)
+{
+	return (r->kind == REGION_ANON || r->kind == REGION_SHARED || r->kind == REGION_MEMFD ||
+		r->kind == REGION_COPY) && !r->twin;
+}
+
+/* Of all threads: a child of fork(2) has them too. */
+static unsigned char *stacks[THREADS_MAX];
+
+void region_stack_begin(struct worker *w, unsigned char *room)
+{
+	struct region *r = &w->r[REGIONS - 2];
+	uint64_t t0 = now_ns();
+
+	*r = (struct region){ .kind = REGION_STACK, .fd = -1 };
+	r->at = (unsigned char *)(((uintptr_t)room + PAGE - 1) / PAGE * PAGE);
+	stacks[w->nr] = r->at;
+	truth_note(w->truth, TRUTH_AREA, t0, r->at, STACK_PAGES * PAGE, PROT_READ | PROT_WRITE,
+		   TRUTH_KIND_STACK);
+	region_resize_shadow(r, STACK_PAGES);
+	t0 = now_ns();
+	memset(r->at, 0, STACK_PAGES * PAGE);
+	wrote(w, r->at, STACK_PAGES * PAGE, t0);
+}
+
+/* The frame is about to go, and what comes there next is not ours to tell. */
+void region_stack_end(struct worker *w)
+{
+	struct region *r = &w->r[REGIONS - 2];
+
+	w->children = mix(w->children, region_digest(r));
+	region_unjudge(w, r->at, r->pages);
+	stacks[w->nr] = NULL;
+	region_forget(r);
+}
+
+void region_stacks_of_others(struct worker *w)
+{
+	for (unsigned int i = 0; i < THREADS_MAX; i++)
+		if (stacks[i] && i != w->nr)
+			region_unjudge(w, stacks[i], STACK_PAGES);
 }
 
 void region_forget(struct region *r)

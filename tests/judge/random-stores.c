@@ -151,43 +151,6 @@ void store_vector(struct worker *w)
 	memcpy(r->shadow + off, v, sizeof(v));
 }
 
-/*
- * A store with known values in registers, vector registers and the red zone around
- * it: a thread that has waited for its page, or has been borrowed, has them still.
- */
-void store_canary(struct worker *w)
-{
-	struct region *r = region_pick(w);
-	size_t off = random_below(w, r->pages * PAGE / 8) * 8;
-	uint64_t v = random_next(w), t0 = now_ns(), wrong = 0;
-
-#ifdef __x86_64__
-	const uint64_t c = UINT64_C(0x5ca1ab1e0ddba11);
-
-	__asm__ volatile(
-		"mov %[c], %%r8; mov %[c], %%r9; mov %[c], %%r10; mov %[c], %%r11\n\t"
-		"mov %[c], %%r12; mov %[c], %%r13\n\t"
-		"mov %[c], -64(%%rsp); mov %[c], -128(%%rsp)\n\t"
-		"movq %[c], %%xmm3; movq %[c], %%xmm15\n\t"
-		"mov %[v], (%[at])\n\t"
-		"xor %[c], %%r8; or %%r8, %[wrong]; xor %[c], %%r9; or %%r9, %[wrong]\n\t"
-		"xor %[c], %%r10; or %%r10, %[wrong]; xor %[c], %%r11; or %%r11, %[wrong]\n\t"
-		"xor %[c], %%r12; or %%r12, %[wrong]; xor %[c], %%r13; or %%r13, %[wrong]\n\t"
-		"movq %%xmm3, %%r8; xor %[c], %%r8; or %%r8, %[wrong]\n\t"
-		"movq %%xmm15, %%r8; xor %[c], %%r8; or %%r8, %[wrong]\n\t"
-		"mov -64(%%rsp), %%r8; xor %[c], %%r8; or %%r8, %[wrong]\n\t"
-		"mov -128(%%rsp), %%r8; xor %[c], %%r8; or %%r8, %[wrong]"
-		: [wrong] "+r"(wrong)
-		: [c] "r"(c), [v] "r"(v), [at] "r"(r->at + off)
-		: "memory", "cc", "r8", "r9", "r10", "r11", "r12", "r13", "xmm3", "xmm15");
-#else
-	store(r->at + off, v, 8);
-#endif
-	wrote(w, r->at + off, 8, t0);
-	memcpy(r->shadow + off, &v, 8);
-	w->canary_errors += wrong != 0;
-}
-
 /* What all threads write: the value depends on the place alone. */
 void store_common(struct worker *w)
 {

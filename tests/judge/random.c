@@ -6,6 +6,7 @@
  *	       [--depth N] [--only OP,...] [--without OP,...] [--heavy] [--wait]
  *	       [--truth DIR] [--list]
  *
+ * --list names the acts that this machine can do; --only, --without choose among them.
  * Its last line sums up, and is the same for a seed and --ops however it is watched:
  *	seed=N ops=N writes=N pages=N mismatches=0 syscall_errors=0 canary_errors=0
  *	eintr=0 digest=HEX
@@ -28,14 +29,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define THREADS_MAX 64
 #define DATA_BYTES ((size_t)8 << 20)
 
 struct options opt = { .seed = 1, .ops = 2000, .threads = 4, .memory_mib = 8, .depth = 2 };
 struct region common = { .fd = -1 };
-volatile bool stopping;
 
 static uint64_t started;
+
+/* If there is a pool of huge pages. */
+#define HUGETLB "hugetlb"
 
 /* How often, in shares: usually, and with --heavy. */
 static struct act {
@@ -51,17 +53,21 @@ static struct act {
 	{ "pipe", kernel_pipe, 20, 10 }, { "socket", kernel_socket, 20, 10 },
 	{ "process_vm", kernel_process_vm, 15, 10 }, { "answers", kernel_answers, 30, 20 },
 	{ "populate", kernel_populate, 5, 10 },
+	{ "stack", memory_stack, 20, 10 }, { "alias", memory_alias, 20, 20 },
+	{ "huge", memory_huge, 4, 10 }, { HUGETLB, memory_hugetlb, 10, 10 },
+	{ "handover", memory_handover, 20, 30 },
 	{ "map", layout_map, 6, 60 }, { "unmap", layout_unmap, 5, 50 },
 	{ "replace", layout_replace, 3, 40 }, { "reuse", layout_reuse, 3, 40 },
 	{ "grow", layout_grow, 4, 40 }, { "move", layout_move, 4, 60 },
-	{ "leave", layout_leave, 2, 20 }, { "advise", layout_advise, 6, 40 },
-	{ "drop", layout_drop, 8, 60 }, { "protect", layout_protect, 6, 40 },
+	{ "leave", layout_leave, 2, 20 }, { "protect", layout_protect, 6, 40 },
 	{ "brk", layout_brk, 4, 40 }, { "down", layout_down, 2, 10 },
+	{ "advise", advice_any, 6, 40 }, { "drop", advice_drop, 8, 60 },
+	{ "guard", advice_guard, 2, 10 },
 	{ "fork", process_fork, 2, 4 }, { "kill", process_kill, 1, 2 },
 	{ "vfork", process_vfork, 2, 4 }, { "exec", process_exec, 1, 2 },
 	{ "spawn", process_spawn, 1, 2 }, { "thread", process_thread, 3, 6 },
-	{ "signal", process_signal, 5, 10 }, { "sleep", process_sleep, 5, 5 },
-	{ "verify", region_verify_all, 2, 4 },
+	{ "signal", signal_raised, 5, 10 }, { "timer", signal_timer, 2, 5 },
+	{ "sleep", process_sleep, 5, 5 }, { "verify", region_verify_all, 2, 4 },
 };
 #define ACTS (sizeof(acts) / sizeof(acts[0]))
 
@@ -128,6 +134,7 @@ void work(struct worker *w, uint64_t n)
 
 static void *worker_main(void *arg)
 {
+	unsigned char room[(STACK_PAGES + 1) * PAGE];
 	struct worker *w = arg;
 	uint64_t now;
 
@@ -141,8 +148,11 @@ static void *worker_main(void *arg)
 	if (pipe2(w->pipe, O_CLOEXEC) || socketpair(AF_UNIX, SOCK_DGRAM, 0, w->pair))
 		die("pipes");
 	regions_start(w);
+	region_stack_begin(w, room);
 	work(w, opt.seconds ? UINT64_MAX : opt.ops);
 	region_verify_all(w);
+	memory_verify(w);
+	region_stack_end(w);
 	now = now_ns();
 	truth_note(w->truth, w->nr ? TRUTH_THREAD_END : TRUTH_EXIT, now, NULL, 0, 0, 0);
 	truth_flush(w->truth);
@@ -229,6 +239,26 @@ static int sum_up(struct worker *const *w)
 	return s.mismatches || s.syscall_errors || s.canary_errors || s.eintr;
 }
 
+static bool there(const struct act *a)
+{
+	return a->share || a->heavy;
+}
+
+static void without_what_is_not_there(void)
+{
+	for (size_t i = 0; i < ACTS; i++)
+		if (!strcmp(acts[i].name, HUGETLB) && !memory_hugetlb_there())
+			acts[i].share = acts[i].heavy = 0;
+}
+
+static _Noreturn void list_acts(void)
+{
+	for (size_t i = 0; i < ACTS; i++)
+		if (there(&acts[i]))
+			puts(acts[i].name);
+	exit(0);
+}
+
 /* Shares of the acts named become, or alone stay, what they are. */
 static bool choose(const char *list, bool only)
 {
@@ -239,8 +269,10 @@ static bool choose(const char *list, bool only)
 
 		while (i < ACTS && (strlen(acts[i].name) != len || strncmp(acts[i].name, s, len)))
 			i++;
-		if (i == ACTS)
+		if (i == ACTS || !there(&acts[i])) {
+			fprintf(stderr, "random: no %.*s here\n", (int)len, s);
 			return false;
+		}
 		named[i] = true;
 	}
 	for (size_t i = 0; i < ACTS; i++)
@@ -258,6 +290,8 @@ static bool parse(int argc, char **argv)
 		{ "heavy", 0, NULL, 'h' }, { "wait", 0, NULL, 'W' }, { "truth", 1, NULL, 'T' },
 		{ "small", 0, NULL, 'x' }, { "list", 0, NULL, 'l' }, { 0 },
 	};
+	const char *only = NULL, *without = NULL;
+	bool list = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -279,19 +313,18 @@ static bool parse(int argc, char **argv)
 			opt.execs = 1;
 			opt.depth = 0;
 			break;
-		case 'o':
-		case 'w':
-			if (!choose(optarg, c == 'o'))
-				return false;
-			break;
-		case 'l':
-			for (size_t i = 0; i < ACTS; i++)
-				puts(acts[i].name);
-			exit(0);
+		case 'o': only = optarg; break;
+		case 'w': without = optarg; break;
+		case 'l': list = true; break;
 		default:
 			return false;
 		}
 	}
+	without_what_is_not_there();
+	if (list)
+		list_acts();
+	if ((only && !choose(only, true)) || (without && !choose(without, false)))
+		return false;
 	return optind == argc && opt.threads && opt.threads <= THREADS_MAX && opt.memory_mib;
 }
 

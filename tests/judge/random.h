@@ -6,9 +6,13 @@
  *	random-truth.c		the files for the judge
  *	random-region.c		judged memory and the shadow it is held against
  *	random-stores.c		stores of every width
+ *	random-canary.c		a store amidst registers that must stay as they are
  *	random-kernel.c		writes by the kernel, through read-like calls
- *	random-layout.c		mappings that come, move, shrink, lose pages and go
- *	random-process.c	fork, vfork, exec, spawn, threads, signals, sleeps
+ *	random-layout.c		mappings that come, move, shrink and go
+ *	random-advice.c		pages that are lost, and every advice that changes no byte
+ *	random-memory.c		huge pages, one memory at two addresses, threads' places
+ *	random-process.c	fork, vfork, exec, spawn, threads, sleeps
+ *	random-signal.c		handlers that write, at once and by a timer
  *
  * Knows nothing of who may be watching.  Each thread has a stream of numbers and
  * memory of its own, so that with --ops the digest depends on the seed alone.
@@ -28,7 +32,9 @@
 /* Thread i has [WINDOW + i * STRIDE, + STRIDE) for its mappings. */
 #define WINDOW UINT64_C(0x200000000000)
 #define STRIDE (UINT64_C(1) << 36)
-#define SLOT (UINT64_C(1) << 28)	/* a region's place; it never grows beyond half */
+#define SLOT (UINT64_C(1) << 28)	/* a region's place; it never grows beyond a quarter */
+#define STACK_PAGES 16
+#define THREADS_MAX 64
 
 enum region_kind {
 	REGION_NONE,
@@ -38,6 +44,8 @@ enum region_kind {
 	REGION_COPY,		/* of a file, private */
 	REGION_BRK,
 	REGION_DOWN,		/* MAP_GROWSDOWN */
+	REGION_STACK,		/* a piece of the thread's own */
+	REGION_HUGETLB,		/* private, of the pool */
 	REGION_COMMON,		/* written by all threads, never changed otherwise */
 };
 
@@ -47,6 +55,8 @@ struct region {
 	size_t pages;
 	unsigned char *shadow;	/* as many bytes */
 	size_t shadow_room;	/* bytes mapped for it */
+	size_t from;		/* where in its file it begins, pages */
+	unsigned char *twin;	/* REGION_MEMFD: mapped here as well */
 	int fd;			/* REGION_MEMFD, else -1 */
 	bool no_fork, wipe_on_fork;
 	bool patched;		/* perhaps more than one mapping: mremap() refuses */
@@ -71,11 +81,11 @@ struct worker {
 	struct truth *truth;
 	int data;			/* a file of known bytes */
 	int pipe[2], pair[2];
+	unsigned char *timed;		/* what handlers of timers write to; NULL: not yet */
 };
 
 extern struct options opt;
 extern struct region common;
-extern volatile bool stopping;
 
 /* random.c */
 
@@ -112,6 +122,24 @@ struct region *region_pick_kind(struct worker *w, enum region_kind kind);	/* or 
 struct region *region_free_slot(struct worker *w);	/* or NULL */
 unsigned char *region_place(struct worker *w, const struct region *r);
 bool region_make(struct worker *w, struct region *r, enum region_kind kind, size_t pages);
+/*
+ * Its pages [page, + n) once more, over what is there or into a hole: zeros, or what the
+ * file has.
+ */
+bool region_map_part(struct worker *w, struct region *r, size_t page, size_t n, bool over);
+/* The shadow of a private mapping of the data file, as the file is. */
+void region_reload(struct worker *w, struct region *r, size_t page, size_t n);
+/* Unmaps, and says so. */
+bool region_unmap(struct worker *w, unsigned char *at, size_t pages);
+/* Goes on being there, but is judged no more: others may write to it. */
+void region_unjudge(struct worker *w, const void *at, size_t pages);
+/* Its mapping may be cut and moved about: no brk, no stack, not mapped twice. */
+bool region_plain(const struct region *r);
+/* Both of them in the caller's frame, which stays: a piece of its stack. */
+void region_stack_begin(struct worker *w, unsigned char *room);
+void region_stack_end(struct worker *w);
+/* After a fork: the other threads' stacks may be anybody's. */
+void region_stacks_of_others(struct worker *w);
 /* Forgets it; the memory has gone already. */
 void region_forget(struct region *r);
 void region_resize_shadow(struct region *r, size_t pages);
@@ -151,11 +179,22 @@ void layout_reuse(struct worker *w);
 void layout_grow(struct worker *w);
 void layout_move(struct worker *w);
 void layout_leave(struct worker *w);
-void layout_advise(struct worker *w);
-void layout_drop(struct worker *w);
 void layout_protect(struct worker *w);
 void layout_brk(struct worker *w);
 void layout_down(struct worker *w);
+
+void advice_any(struct worker *w);
+void advice_drop(struct worker *w);
+void advice_guard(struct worker *w);
+
+bool memory_hugetlb_there(void);
+void memory_hugetlb(struct worker *w);
+void memory_huge(struct worker *w);
+void memory_alias(struct worker *w);
+void memory_stack(struct worker *w);
+void memory_handover(struct worker *w);
+/* The places that threads hand over to one another. */
+void memory_verify(struct worker *w);
 
 void process_fork(struct worker *w);
 void process_kill(struct worker *w);
@@ -163,7 +202,9 @@ void process_vfork(struct worker *w);
 void process_exec(struct worker *w);
 void process_spawn(struct worker *w);
 void process_thread(struct worker *w);
-void process_signal(struct worker *w);
 void process_sleep(struct worker *w);
+
+void signal_raised(struct worker *w);
+void signal_timer(struct worker *w);
 
 #endif

@@ -44,7 +44,7 @@ enum truth_op {
 	TRUTH_WRITE,		/* stores: every page was written at least once */
 	TRUTH_KWRITE,		/* the kernel wrote for us; len is what the call returned */
 	TRUTH_READ,		/* only read */
-	TRUTH_UNMAP,		/* munmap, or brk downwards */
+	TRUTH_UNMAP,		/* munmap, or brk downwards; uncertain: only no longer judged */
 	TRUTH_REMAP,		/* aux = new address, aux2 = new length; flags = MREMAP_* */
 	TRUTH_REPLACE,		/* MAP_FIXED over what was there: an unmap and an area */
 	TRUTH_ADVISE,		/* madvise; flags = MADV_* */
