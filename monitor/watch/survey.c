@@ -108,15 +108,15 @@ static void judge(struct space *s, struct region *g)
 	g->registered = clock_now();
 }
 
-/* Owe what is writable and unclaimed; new since the last reading means a gap. */
-static void owe_unclaimed(struct space *s, const struct region *g, bool changed)
+/* Owe what is writable and unclaimed; new since then means a gap. */
+static void owe_unclaimed(struct space *s, const struct region *g, bool changed, uint64_t since)
 {
 	struct range rest = g->r, run;
 	uint64_t now = clock_now();
 
 	while (cover_next_unclaimed(&s->cover, rest, &run)) {
 		if (s->snapshot)
-			emit_gap(&s->shared->emit, s->pid, s->mm, s->surveyed, now, run,
+			emit_gap(&s->shared->emit, s->pid, s->mm, since, now, run,
 				 changed ? GAP_PROTECTION : GAP_NEW_MAPPING);
 		space_owe(s, run, now, TODO_ARM, 0);
 		rest.lo = run.hi;
@@ -125,14 +125,15 @@ static void owe_unclaimed(struct space *s, const struct region *g, bool changed)
 
 struct survey_pass {
 	struct space *s;
+	uint64_t since;		/* what is new now was not there then */
 	int64_t differences;
 };
 
 /* Not watched, and not known of until now: what was written there nobody has told. */
-static void admit_unwatched(struct space *s, const struct region *g)
+static void admit_unwatched(struct space *s, const struct region *g, uint64_t since)
 {
 	if (s->snapshot && (g->prot & RECORD_PROT_WRITE) && g->why != WHY_FILTERED)
-		emit_gap(&s->shared->emit, s->pid, s->mm, s->surveyed, clock_now(), g->r,
+		emit_gap(&s->shared->emit, s->pid, s->mm, since, clock_now(), g->r,
 			 GAP_NEW_MAPPING);
 }
 
@@ -149,14 +150,14 @@ static void on_region(void *arg, enum vma_op op, struct region *g)
 		judge(s, g);
 	emit_vma(&s->shared->emit, s->pid, s->mm, clock_now(), op, g);
 	if (op != VMA_OP_GONE && !g->modes)
-		admit_unwatched(s, g);
+		admit_unwatched(s, g, p->since);
 	if (op == VMA_OP_GONE || !g->modes)
 		return;
 	if (g->modes & (WATCH_MODE_MISSING | WATCH_MODE_MINOR))
 		emit_arm(&s->shared->emit, s->pid, s->mm, before, clock_now(), g->r,
 			 g->modes & WATCH_MODE_MISSING ? ARM_MISSING : ARM_MINOR);
 	if (g->arm)
-		owe_unclaimed(s, g, op == VMA_OP_CHANGE && !was_armed);
+		owe_unclaimed(s, g, op == VMA_OP_CHANGE && !was_armed, p->since);
 }
 
 void survey_admit(struct space *s, struct range span, uint64_t since)
@@ -212,10 +213,23 @@ static void drop_holes(struct space *s, struct range within)
  */
 static const struct range user_half = { 0, UINT64_C(1) << 63 };
 
+/*
+ * The reading before may have found nothing where there was a mapping already, and where
+ * there is another one now: between the two of them.
+ */
+static uint64_t unknown_since(const struct space *s)
+{
+	uint64_t since = s->surveyed;
+
+	for (unsigned int i = 0; i < s->nfresh; i++)
+		since = s->fresh[i].first < since ? s->fresh[i].first : since;
+	return since;
+}
+
 /* s->maps is a reading of *w.  Returns the number of differences. */
 static int64_t apply_reading(struct space *s, struct range w)
 {
-	struct survey_pass p = { .s = s };
+	struct survey_pass p = { .s = s, .since = unknown_since(s) };
 	int r;
 
 	r = layout_reconcile_part(&s->layout, w, &s->maps, !s->snapshot, &s->shared->next_vma,
