@@ -137,7 +137,7 @@ static int failed(const char *what, int r)
 
 static int attach(struct demo *d, uint64_t features)
 {
-	static const char *const argv[] = { "demo", NULL };
+	static const char *const argv[] = { "pagetap", "demo", NULL };
 	struct session_opts o = {
 		.filter.modes = WATCH_MODE_WRITE | WATCH_MODE_MISSING,
 		.kinds = WATCH_KIND_ALL,

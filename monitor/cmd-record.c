@@ -135,7 +135,7 @@ static int check_args(struct run *run, int argc, char **argv, int operand)
 		return cmd_usage(&page, "--rearm needs --mode write");
 	if (operand < argc)
 		a->command = argv + operand;
-	a->argv = (const char *const *)argv;
+	a->argv = (const char *const *)argv - 1;	/* with the name of the program */
 	return EXIT_OK;
 }
 

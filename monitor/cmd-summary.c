@@ -100,9 +100,13 @@ void summary_numbers(const struct recording *rec)
 
 void summary_losses(const struct recording *rec, uint64_t slots)
 {
-	uint64_t lost = rec->summary.stats.lost;
+	uint64_t perf = rec->summary.lost_perf, lost = rec->summary.stats.lost;
 	struct words n;
 
+	lost -= perf < lost ? perf : lost;
+	if (perf)
+		log_warn("%s perf event%s lost by the kernel; first touches of new mappings may "
+			 "be missing", words_count(perf, &n), perf == 1 ? "" : "s");
 	if (!lost)
 		return;
 	log_warn("%s record%s lost (ring full); counts are still exact, the page list is not",

@@ -2,7 +2,8 @@
 /*
  * Cmd: the commands that main.c calls, and what all of them share.
  *
- * A command takes the arguments from its own word on (argv[0] is "record"), does
+ * A command takes the arguments from its own word on (argv[0] is "record", and
+ * argv[-1] the program), does
  * its work and returns an exit status of exit.h.  It never calls exit().
  */
 #ifndef MONITOR_CMD_H

@@ -52,6 +52,7 @@ int recording_start(struct recording *rec, const struct session_opts *opts, uint
 		return r;
 	}
 	rec->signal_fd = o.signal_fd;
+	o.guard_settle = sandbox_guard;
 	o.queue = rec->queue;
 	o.agent = rec->agent;
 	o.base_ns = rec->head.header.base_mono_ns;

@@ -29,6 +29,12 @@ void sandbox_agent(void)
 		  1u << CAPS_CHECKPOINT_RESTORE);
 }
 
+void sandbox_guard(void)
+{
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	caps_keep(1u << CAPS_SYS_PTRACE | 1u << CAPS_DAC_OVERRIDE | 1u << CAPS_KILL);
+}
+
 void sandbox_prepare(void)
 {
 	sandbox_filter_make();

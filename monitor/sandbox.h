@@ -34,6 +34,12 @@ void sandbox_begin(void);
 void sandbox_agent(void);
 
 /*
+ * For the watchdog, which frees targets when this process cannot: copies of descriptors
+ * (pidfd_getfd(2)), /proc of the targets and of a monitor that is not dumpable, a signal.
+ */
+void sandbox_guard(void);
+
+/*
  * Make ready what the two below take, in the process that calls them, while there is one
  * thread and nothing is attached: this allocates, they do not.  A child that is forked
  * later must call it anew, as the filters name their process.

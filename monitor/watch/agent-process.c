@@ -213,7 +213,7 @@ static void do_guard(struct serving *s, const struct agent_request *q, int fd)
 	struct agent_reply p = { .result = -EINVAL };
 
 	if (page && s->guard_pidfd < 0) {
-		s->guard_pidfd = guard_spawn(page, s->monitor, &s->guard);
+		s->guard_pidfd = guard_spawn(page, s->monitor, NULL, &s->guard);
 		p.result = s->guard_pidfd < 0 ? s->guard_pidfd : 0;
 		if (p.result)
 			s->guard_pidfd = -1;

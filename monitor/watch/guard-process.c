@@ -128,7 +128,7 @@ static void look(struct watch *w, uint64_t period)
 		round_of(w);
 }
 
-_Noreturn void guard_main(struct guard_page *page, int monitor)
+_Noreturn void guard_main(struct guard_page *page, int monitor, void (*settle)(void))
 {
 	struct watch w = { .page = page, .looked = clock_now() };
 	uint64_t period = page->limit_ns / LOOKS;
@@ -138,6 +138,8 @@ _Noreturn void guard_main(struct guard_page *page, int monitor)
 	/* Neither ^C nor a stop of the monitor's process group is for us. */
 	setsid();
 	setpriority(PRIO_PROCESS, 0, -10);
+	if (settle)
+		settle();
 	w.monitor = p.fd = keep_only(monitor);
 	if (period < LOOK_MIN)
 		period = LOOK_MIN;

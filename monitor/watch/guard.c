@@ -29,11 +29,12 @@ struct guard {
 	struct guard_page *page;
 	size_t len;
 	int fd;				/* of the page */
+	void (*settle)(void);
 	pid_t pid;
 	int pidfd;
 };
 
-int guard_new(struct guard **ret, uint64_t limit_ns, unsigned int slots)
+int guard_new(struct guard **ret, uint64_t limit_ns, unsigned int slots, void (*settle)(void))
 {
 	struct guard *g = calloc(1, sizeof(*g));
 	void *p;
@@ -42,6 +43,7 @@ int guard_new(struct guard **ret, uint64_t limit_ns, unsigned int slots)
 	if (!g)
 		return -ENOMEM;
 	g->pidfd = -1;
+	g->settle = settle;
 	g->len = sizeof(*g->page) + slots * sizeof(g->page->slots[0]);
 	g->fd = memfd_create("pagetap-guard", MFD_CLOEXEC);
 	if (g->fd < 0 || ftruncate(g->fd, (off_t)g->len) < 0 ||
@@ -70,7 +72,7 @@ int guard_new(struct guard **ret, uint64_t limit_ns, unsigned int slots)
  * who waits for a COMMAND, and none of the handlers that other threads' locks would
  * hang.  Every signal stays blocked in it.
  */
-int guard_spawn(struct guard_page *page, int monitor, pid_t *ret_pid)
+int guard_spawn(struct guard_page *page, int monitor, void (*settle)(void), pid_t *ret_pid)
 {
 	sigset_t all, before;
 	int pidfd = -1;
@@ -80,7 +82,7 @@ int guard_spawn(struct guard_page *page, int monitor, pid_t *ret_pid)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid = (pid_t)syscall(SYS_clone, CLONE_PIDFD, NULL, &pidfd, NULL, NULL);
 	if (!pid)
-		guard_main(page, monitor);
+		guard_main(page, monitor, settle);
 	if (pid < 0)
 		pid = -errno;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -101,7 +103,7 @@ int guard_start(struct guard *g)
 	self = sys_pidfd_open(getpid(), 0);
 	if (self < 0)
 		return self;
-	pidfd = guard_spawn(g->page, self, &pid);
+	pidfd = guard_spawn(g->page, self, g->settle, &pid);
 	if (pidfd < 0)
 		return pidfd;
 	guard_adopt(g, pid, pidfd);

@@ -59,16 +59,17 @@ struct guard_stall {
 /*
  * Map the page and start the process.  Call before anything is attached; the child
  * closes every descriptor it inherits.  slots: userfaultfds to be known by pid; more
- * are found all the same.  0 or -errno.
+ * are found all the same.  settle: called in the child to give up what it needs not, and
+ * like all of it may neither allocate nor take a lock; may be NULL.  0 or -errno.
  */
-int guard_new(struct guard **ret, uint64_t limit_ns, unsigned int slots);
+int guard_new(struct guard **ret, uint64_t limit_ns, unsigned int slots, void (*settle)(void));
 /* Start the process (again).  Harmless while one runs.  0 or -errno. */
 int guard_start(struct guard *g);
 /*
  * The bare process: a clone of the caller's that watches the process of a pidfd.  Its
  * pidfd, or -errno; it has no exit signal (wait with __WALL).
  */
-int guard_spawn(struct guard_page *page, int monitor, pid_t *ret_pid);
+int guard_spawn(struct guard_page *page, int monitor, void (*settle)(void), pid_t *ret_pid);
 /* The memfd that holds the page: from it another process can start one (agent.h). */
 int guard_page_fd(const struct guard *g);
 /* One that another process has started takes the place of the one that died. */
@@ -102,7 +103,7 @@ bool guard_released(const struct guard *g);
 int guard_settle(struct guard *g, struct guard_stall *ret);
 
 /* guard-process.c: all there is to the process.  monitor: its pidfd, inherited. */
-_Noreturn void guard_main(struct guard_page *page, int monitor);
+_Noreturn void guard_main(struct guard_page *page, int monitor, void (*settle)(void));
 
 /* guard-release.c */
 

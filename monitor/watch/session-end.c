@@ -64,6 +64,7 @@ void session_summary(const struct session *s, struct session_summary *ret)
 	*ret = s->summary;
 	ret->reason = s->reason;
 	ret->at_once = s->at_once;
+	ret->lost_perf = s->witness_lost;
 	if (last.final)
 		return;
 	session_fill_stats(s, &ret->stats, false);

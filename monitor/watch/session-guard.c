@@ -26,7 +26,8 @@ void session_guard_start(struct session *s)
 
 	if (!s->opts.watchdog_ns)
 		return;
-	r = guard_new(&s->guard, s->opts.watchdog_ns, s->shared.max_spaces + SLOTS_SPARE);
+	r = guard_new(&s->guard, s->opts.watchdog_ns, s->shared.max_spaces + SLOTS_SPARE,
+		      s->opts.guard_settle);
 	if (!r)
 		r = session_watch_guard(s);
 	if (r < 0)

@@ -34,6 +34,7 @@ struct session_opts {
 	uint64_t rearm_ns;		/* 0 = never */
 	uint64_t duration_ns;		/* 0 = no limit, from the last attach on */
 	uint64_t max_faults;		/* -n; 0 = no limit */
+	void (*guard_settle)(void);	/* guard_new(); may be NULL */
 	uint64_t watchdog_ns;		/* a stall longer than this frees the targets; 0 = never */
 	unsigned int max_processes;	/* watched at a time, forks beyond are not followed; 0 =
 					   SESSION_PROCESSES */
@@ -53,6 +54,7 @@ struct session_summary {
 	bool clean;			/* everything unregistered and drained */
 	bool at_once;			/* second Ctrl-C: do not drain the queue */
 	bool asked;			/* this tick answers a SIGUSR1 */
+	uint64_t lost_perf;		/* of stats.lost: by the rings of perf */
 	unsigned int processes;		/* watched in all */
 	uint64_t attach_ns, stop_ns;	/* of the first target */
 	uint64_t watched_bytes;		/* armed after the first attach */

@@ -149,14 +149,14 @@ struct watch_verdict watchable(const struct map_entry *m, const struct watch_fil
 	bool writable = m->prot & RECORD_PROT_WRITE;
 	uint32_t can, want = f->modes;
 
+	if (!wanted(m, f, kind))
+		return no(WHY_FILTERED);
 	if (kind == VMA_KIND_SPECIAL)
 		return no(WHY_SPECIAL_MAPPING);
 	if (!m->dev_major && (starts(m, "/secretmem") || starts(m, "secretmem")))
 		return no(WHY_SECRET);
 	if (!m->dev_major && starts(m, "/SYSV"))
 		return no(WHY_SYSV_SHM);
-	if (!wanted(m, f, kind))
-		return no(WHY_FILTERED);
 	if (kind == VMA_KIND_FILE)
 		return no(writable ? WHY_FILE_BACKED : WHY_NOT_WRITABLE);
 	can = possible(m, kind, features);

@@ -46,6 +46,8 @@ case_killed() {
 	end_of $! 20 || return
 	[ "$STATUS" = 139 ] || wrong "status $STATUS, not 139" || return
 	[ -z "$(find "$D" -name 'core*')" ] || wrong 'a core' || return
+	[ "$(head -n 1 "$D/t.ndjson" | jq -r '.argv[:3] | join(" ")')" = "$PAGETAP record -q" ] ||
+		wrong "called as $(head -n 1 "$D/t.ndjson" | jq -c .argv)" || return
 	[ "$(count "$D/t.ndjson" '.ev == "exit" and .signal == 11 and .code == null')" = 1 ] ||
 		wrong 'the trace says otherwise' || return
 	rc=$(jq -r 'select(.ev == "detach") | .reason' "$D/t.ndjson")

@@ -8,6 +8,7 @@
 
 # The agent's: PTRACE, ADMIN, NET_ADMIN, DAC_OVERRIDE, KILL, PERFMON, CHECKPOINT_RESTORE.
 AGENT_CAPS=$((1 << 19 | 1 << 21 | 1 << 12 | 1 << 1 | 1 << 5 | 1 << 38 | 1 << 40))
+GUARD_CAPS=$((1 << 19 | 1 << 1 | 1 << 5))
 CAP_KILL=$((1 << 5))
 
 [ "$(id -u)" = 0 ] || { echo "SKIP no-root: all: not root"; echo "0 passed, 0 failed, 1 skipped"; exit 0; }
@@ -42,7 +43,7 @@ settled() { within 10 grep -q 'privileges given up' "$1" || wrong "still privile
 
 # monitor_confined MONITOR CAPS: all its tasks; its agent.
 monitor_confined() {
-	local t a caps
+	local t a w caps
 	for t in "/proc/$1"/task/*; do
 		# The writer has none in any case.
 		case $(cat "$t/comm") in *writer) caps=0 ;; *) caps=$2 ;; esac
@@ -58,6 +59,10 @@ monitor_confined() {
 		wrong "agent: CapPrm is $(field "/proc/$a" CapPrm)" || return
 	[ "$(held "/proc/$a" CapBnd)" = 0 ] || wrong "agent: CapBnd" || return
 	[ "$(field "/proc/$a" NoNewPrivs)$(field "/proc/$a" Seccomp)" = 10 ] || wrong "agent: bits" || return
+	w=$(pgrep -P "$1" -x pagetap-guard)
+	[ "$(held "/proc/$w" CapPrm)" = $((GUARD_CAPS & HELD)) ] ||
+		wrong "watchdog $w: CapPrm is $(field "/proc/$w" CapPrm)" || return
+	[ "$(held "/proc/$w" CapBnd)$(field "/proc/$w" NoNewPrivs)" = 01 ] || wrong "watchdog: bits" || return
 	# A pipe of ours that it held would never come to its end.
 	within 5 holds_nothing "$a" || wrong "agent holds $(readlink "/proc/$a"/fd/*)"
 }

@@ -73,7 +73,7 @@ static int stand_still(bool told)
 	int fd;
 
 	alarm(20);
-	if (guard_new(&g, LIMIT, 4) < 0)
+	if (guard_new(&g, LIMIT, 4, NULL) < 0)
 		return 10;
 	fd = arm_own_page(&page);
 	if (fd < 0)
@@ -136,7 +136,7 @@ static void test_beats(void)
 	void *page;
 	int fd;
 
-	CU_ASSERT_EQUAL_FATAL(guard_new(&g, LIMIT, 2), 0);
+	CU_ASSERT_EQUAL_FATAL(guard_new(&g, LIMIT, 2, NULL), 0);
 	fd = arm_own_page(&page);
 	CU_ASSERT_TRUE_FATAL(fd >= 0);
 	CU_ASSERT_EQUAL(guard_tell(g, fd, getpid()), 0);
@@ -167,7 +167,7 @@ static void test_slots(void)
 {
 	struct guard *g = NULL;
 
-	CU_ASSERT_EQUAL_FATAL(guard_new(&g, NSEC_PER_SEC, 2), 0);
+	CU_ASSERT_EQUAL_FATAL(guard_new(&g, NSEC_PER_SEC, 2, NULL), 0);
 	CU_ASSERT_EQUAL(guard_tell(g, 7, 1), 0);
 	CU_ASSERT_EQUAL(guard_tell(g, 8, 0), 1);
 	CU_ASSERT_EQUAL(guard_tell(g, 9, 0), GUARD_NO_SLOT);
@@ -192,7 +192,7 @@ static void test_restart(void)
 	struct pollfd p = { .events = POLLIN };
 	int first;
 
-	CU_ASSERT_EQUAL_FATAL(guard_new(&g, NSEC_PER_SEC, 2), 0);
+	CU_ASSERT_EQUAL_FATAL(guard_new(&g, NSEC_PER_SEC, 2, NULL), 0);
 	p.fd = first = guard_fd(g);
 	CU_ASSERT_TRUE(first >= 0);
 	CU_ASSERT_EQUAL(poll(&p, 1, 50), 0);

@@ -107,10 +107,12 @@ static void test_filters(void)
 	const struct range low = { 0, 0x10001 }, high = { 0x20000, 0x30000 };
 	struct watch_filter f = { .modes = W, .globs = heap, .nr_globs = 1 };
 	struct map_entry h = entry("[heap]", RW, 0, 0), a = entry("", RW, 0, 0);
+	struct map_entry v = entry("[vdso]", RW, 0, 0);
 	struct map_entry l = entry("/usr/lib/x.so", RW, 5, 8), x = entry("/memfd:ab", RWS, 5, 0);
 
 	CU_ASSERT(watchable(&h, &f, ALL_FEATURES).arm);
 	CU_ASSERT_EQUAL(watchable(&a, &f, ALL_FEATURES).why, WHY_FILTERED);
+	CU_ASSERT_EQUAL(watchable(&v, &f, ALL_FEATURES).why, WHY_FILTERED);
 	f.globs = so;
 	CU_ASSERT_EQUAL(watchable(&l, &f, ALL_FEATURES).why, WHY_FILE_BACKED);
 	CU_ASSERT_EQUAL(watchable(&h, &f, ALL_FEATURES).why, WHY_FILTERED);
@@ -118,6 +120,7 @@ static void test_filters(void)
 	CU_ASSERT(watchable(&x, &f, ALL_FEATURES).arm);
 	f = (struct watch_filter){ .modes = W, .ranges = &low, .nr_ranges = 1 };
 	CU_ASSERT(watchable(&a, &f, ALL_FEATURES).arm);
+	CU_ASSERT_EQUAL(watchable(&v, &f, ALL_FEATURES).why, WHY_SPECIAL_MAPPING);
 	f.ranges = &high;
 	CU_ASSERT_EQUAL(watchable(&a, &f, ALL_FEATURES).why, WHY_FILTERED);
 }

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* Summary: what is said of losses, and whose they are. */
+
+#include "cmd-summary.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "suite.h"
+
+static char said[4096];
+
+/* Standard error into a file for the time of one call. */
+static const char *losses(uint64_t all, uint64_t perf)
+{
+	struct recording rec = { .summary = { .stats.lost = all, .lost_perf = perf } };
+	int fd = memfd_create("said", MFD_CLOEXEC), old = dup(STDERR_FILENO);
+	ssize_t n;
+
+	CU_ASSERT_FATAL(fd >= 0 && old >= 0);
+	log_setup(0, LOG_COLOR_NEVER);
+	dup2(fd, STDERR_FILENO);
+	summary_losses(&rec, 64);
+	dup2(old, STDERR_FILENO);
+	n = pread(fd, said, sizeof(said) - 1, 0);
+	said[n > 0 ? n : 0] = '\0';
+	close(fd);
+	close(old);
+	return said;
+}
+
+#define OF_PERF "lost by the kernel; first touches of new mappings may be missing\n"
+#define OF_RING "lost (ring full); counts are still exact, the page list is not\n" \
+		"hint: --ring 256, or -m heap to watch less\n"
+
+static void test_losses(void)
+{
+	CU_ASSERT_STRING_EQUAL(losses(0, 0), "");
+	CU_ASSERT_STRING_EQUAL(losses(2000, 0), "pagetap: 2,000 records " OF_RING);
+	CU_ASSERT_STRING_EQUAL(losses(1, 0), "pagetap: 1 record " OF_RING);
+	CU_ASSERT_STRING_EQUAL(losses(1, 1), "pagetap: 1 perf event " OF_PERF);
+	CU_ASSERT_STRING_EQUAL(losses(9, 7),
+			       "pagetap: 7 perf events " OF_PERF "pagetap: 2 records " OF_RING);
+}
+
+static const struct suite_test tests[] = {
+	{ "losses by whose they are", test_losses },
+};
+
+SUITE_MAIN("summary", tests)
