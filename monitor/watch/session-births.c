@@ -97,7 +97,12 @@ static uint32_t mm_of(struct session *s, pid_t parent, bool *ret_named)
 
 	/* What an unnamed parent's child is called, only its name will tell. */
 	*ret_named = !h || h->what != HINT_OPEN;
-	return sp ? sp->mm : a ? a->mm : h ? h->mm : 0;
+	if (sp || a || !h)
+		return sp ? sp->mm : a ? a->mm : 0;
+	/* But where there is one only, it will be that one's. */
+	if (!*ret_named && open_hints_of(s, h->parent) == 1 && unnamed_of(s, h->parent, &sp) == 1)
+		return sp->mm;
+	return h->mm;
 }
 
 /* It ends, and no address space was its own, or none that could be recognised. */
@@ -142,6 +147,7 @@ void session_on_fork(struct session *s, const struct procwatch_event *ev)
 	/* Before its children: the trace tells of it first. */
 	if (parent && parent->what == HINT_APART)
 		look_at_apart(s, parent, agent_shares(s->opts.agent, ev->tgid, parent->parent));
+	take_all_births(s);
 	h.mm = mm_of(s, ev->tgid, &named);
 	if (!h.mm)
 		return;
@@ -149,7 +155,6 @@ void session_on_fork(struct session *s, const struct procwatch_event *ev)
 		session_emit_fork(s, h.parent, h.mm, h.child, 0);
 		return;
 	}
-	take_all_births(s);
 	if (session_space_of(s, h.child))
 		return;
 	if (named && unnamed_of(s, h.parent, &sp) <= open_hints_of(s, h.parent))
