@@ -34,6 +34,7 @@ struct address_space {
 	bool introduced;	/* by attach, a fork or an exec */
 	bool refused;		/* a fork that is not followed: only a gap is told of it */
 	bool attached;
+	bool lent;		/* a child by vfork may fork, too */
 	bool over;		/* exited, or replaced by exec */
 	struct mapping_tree mappings;
 	struct spans covered;	/* pages whose next write must be reported */

@@ -62,7 +62,8 @@ int validate_space(struct validator *v, const struct record *r, struct address_s
 		validate_complain_about(v, "mm %u has ended before", r->mm);
 	} else if (!s->pid) {
 		s->pid = r->pid;
-	} else if (r->pid && r->pid != s->pid && r->kind != RECORD_ERROR && !v->blind) {
+	} else if (r->pid && r->pid != s->pid && r->kind != RECORD_ERROR && !v->blind &&
+		   !(r->kind == RECORD_FORK && s->lent)) {
 		validate_complain_about(v, "mm %u is that of process %d, not of %d", r->mm, s->pid,
 					r->pid);
 	}
@@ -92,6 +93,8 @@ int validate_fork(struct validator *v, const struct record *r)
 	int err = validate_space(v, r, &parent);
 
 	/* A child that is not followed, although children are, has a number for its gap. */
+	if (!err && !r->fork.child_mm)
+		parent->lent = true;
 	if (err || !r->fork.child_mm)
 		return err;
 	if (find(v, r->fork.child_mm)) {

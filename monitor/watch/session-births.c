@@ -37,8 +37,8 @@ void session_drop_hint(struct session *s, pid_t child)
 		*h = s->hints[--s->nhints];
 }
 
-void session_emit_fork(struct session *s, pid_t parent, uint32_t mm, pid_t child,
-		       uint32_t child_mm)
+static void emit_fork(struct session *s, pid_t parent, uint32_t mm, pid_t child,
+		      uint32_t child_mm)
 {
 	struct record r = {
 		.kind = RECORD_FORK,
@@ -50,6 +50,14 @@ void session_emit_fork(struct session *s, pid_t parent, uint32_t mm, pid_t child
 
 	if (s->opts.kinds & WATCH_KIND_FORK)
 		emit_push(&s->shared.emit, &r);
+}
+
+void session_tell_fork(struct session *s, struct session_hint *h, uint32_t child_mm)
+{
+	if (h->told)
+		return;
+	emit_fork(s, h->parent, h->mm, h->child, child_mm);
+	h->told = true;
 }
 
 /* The unnamed children of `parent`: their number, and the last one. */
@@ -109,12 +117,22 @@ static uint32_t mm_of(struct session *s, pid_t parent, bool *ret_named)
 void session_hint_ends(struct session *s, pid_t child)
 {
 	struct session_hint *h = session_hint_of(s, child);
+	struct space *sp;
 
 	if (!h)
 		return;
+	take_all_births(s);
+	sp = h->what == HINT_OPEN ? session_left_behind(s, h) : NULL;
 	if (h->what != HINT_OPEN)
-		session_emit_fork(s, h->parent, h->mm, h->child, 0);
+		session_tell_fork(s, h, 0);
 	session_drop_hint(s, child);
+	if (!sp)
+		return;
+	/* Too quick to be recognised, and now it is the only one that can have been. */
+	arm_confess(sp);
+	emit_named(&s->shared.emit, sp->mm, child);
+	sp->pid = child;
+	sp->gone = true;
 }
 
 /*
@@ -125,8 +143,8 @@ static void adopt_apart(struct session *s, struct session_hint h)
 {
 	uint32_t mm = s->shared.next_mm++;
 
+	session_tell_fork(s, &h, mm);
 	session_drop_hint(s, h.child);
-	session_emit_fork(s, h.parent, h.mm, h.child, mm);
 	session_adopt(s, h.child, mm, h.since, GAP_FORK);
 }
 
@@ -148,11 +166,14 @@ void session_on_fork(struct session *s, const struct procwatch_event *ev)
 	if (parent && parent->what == HINT_APART)
 		look_at_apart(s, parent, agent_shares(s->opts.agent, ev->tgid, parent->parent));
 	take_all_births(s);
+	parent = session_hint_of(s, ev->tgid);
+	if (parent && parent->what == HINT_SETTLED)
+		session_tell_fork(s, parent, 0);
 	h.mm = mm_of(s, ev->tgid, &named);
 	if (!h.mm)
 		return;
 	if (!s->opts.follow) {
-		session_emit_fork(s, h.parent, h.mm, h.child, 0);
+		emit_fork(s, h.parent, h.mm, h.child, 0);
 		return;
 	}
 	if (session_space_of(s, h.child))

@@ -63,14 +63,15 @@ static void exec_space(struct session *s, struct space *sp, uint64_t when)
 static void exec_hint(struct session *s, struct session_hint h, uint64_t when)
 {
 	struct space *sp = session_left_behind(s, &h);
-	uint32_t mm = sp ? sp->mm : h.mm, new_mm = s->shared.next_mm++;
+	uint32_t mm, new_mm = s->shared.next_mm++;
 
 	if (sp) {
 		arm_confess(sp);
 		emit_named(&s->shared.emit, sp->mm, h.child);
 	} else {
-		session_emit_fork(s, h.parent, h.mm, h.child, 0);
+		session_tell_fork(s, &h, 0);
 	}
+	mm = sp ? sp->mm : h.mm;
 	emit_exec(s, h.child, mm, new_mm);
 	if (sp)
 		session_drop_space(s, sp);
@@ -119,9 +120,10 @@ static void on_exec(struct session *s, const struct procwatch_event *ev)
 
 static void on_exit(struct session *s, const struct procwatch_event *ev)
 {
-	struct space *sp = session_space_of(s, ev->tgid);
+	struct space *sp;
 
 	session_hint_ends(s, ev->tgid);
+	sp = session_space_of(s, ev->tgid);
 	if (!sp)
 		return;
 	sp->exit_status = ev->exit_code;

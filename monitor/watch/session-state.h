@@ -27,6 +27,7 @@ struct session_hint {
 	pid_t parent, child;
 	uint32_t mm;		/* of the parent: a vfork child lives there until exec */
 	uint64_t since;
+	bool told;		/* its fork is in the trace */
 	enum {
 		HINT_OPEN,	/* an unnamed address space may be its own */
 		HINT_APART,	/* none can: by vfork, or unseen; it is to be asked which */
@@ -155,9 +156,8 @@ void session_hint_ends(struct session *s, pid_t child);
  * exec or exit: it has ended with that.  One that lives is another child's.
  */
 struct space *session_left_behind(struct session *s, const struct session_hint *h);
-/* A fork that is not followed; child_mm 0, or what its gap, and perhaps an attach, are of. */
-void session_emit_fork(struct session *s, pid_t parent, uint32_t mm, pid_t child,
-		       uint32_t child_mm);
+/* Once: it is not followed; child_mm 0, or what its gap, and perhaps an attach, are of. */
+void session_tell_fork(struct session *s, struct session_hint *h, uint32_t child_mm);
 /* Take over the children that fork events have brought to this space. */
 void session_take_births(struct session *s, struct space *sp);
 /* The same of every space, name them, and look for those that came without an event. */

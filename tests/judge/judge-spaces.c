@@ -86,23 +86,27 @@ static size_t acts_near(const struct process *p, uint64_t ts)
 	return p ? truth_act(p, ts > ACT_NS ? ts - ACT_NS : 0) : 0;
 }
 
-/* Whom did the process fork at that instant?  0: nobody, or several at once. */
-static uint32_t forked_at(const struct process *p, uint64_t ts)
+/* Whom did the process fork at that instant?  0: nobody, or one of several. */
+static uint32_t forked_at(struct process *p, uint64_t ts)
 {
-	uint32_t child = 0;
+	struct truth_act *of[8];
+	unsigned int n = 0;
 
-	for (size_t i = acts_near(p, ts); p && i < p->nacts; i++) {
+	for (size_t i = acts_near(p, ts); p && i < p->nacts && n < 8; i++) {
 		const struct truth_entry *e = &p->acts[i].e;
 
 		if (e->t0 > ts)
 			break;
-		if (e->op != TRUTH_FORK || !e->aux || e->t1 < ts)
-			continue;
-		if (child)
-			return 0;
-		child = (uint32_t)e->aux;
+		if (e->op == TRUTH_FORK && e->aux && e->t1 >= ts && !p->acts[i].checked)
+			of[n++] = &p->acts[i];
 	}
-	return child;
+	if (n == 1)
+		return (uint32_t)of[0]->e.aux;
+	for (unsigned int i = 0; i < n; i++)
+		of[i]->nameless = true;
+	if (n)
+		p->nameless++;
+	return 0;
 }
 
 /* The trace tells of it. */
@@ -200,6 +204,10 @@ static void check_birth(struct judge *j, struct mm *mm, const struct truth_act *
 		return;
 	if (a->checked)
 		return;
+	if (a->nameless && mm->process->nameless) {
+		mm->process->nameless--;
+		return;
+	}
 	if (e->op == TRUTH_FORK && e->aux)
 		miss(j, mm, E_FORK, e, "a fork is not in the trace");
 	/* Of a child without a name the trace tells no more than that it was there. */

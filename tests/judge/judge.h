@@ -65,6 +65,7 @@ struct slot {
 struct truth_act {
 	struct truth_entry e;
 	bool checked;
+	bool nameless;		/* a fork: one of several that a record without a child may be of */
 };
 
 struct truth_thread {
@@ -86,6 +87,7 @@ struct process {
 	size_t nthreads;
 	uint32_t **slots;	/* a chunk: CHUNK_PAGES slot numbers, or NULL */
 	struct mm *mm;		/* of the trace; NULL: not seen */
+	uint32_t nameless;	/* fork records that may be of several children */
 };
 
 struct truth {
