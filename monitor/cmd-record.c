@@ -234,7 +234,7 @@ static int start(struct run *run)
 		.output_fd = -1,
 		.limit_fd = -1,
 	};
-	bool output;
+	bool output = false;
 	int r;
 
 	r = signals_take(&run->signal_fd, &run->old_mask);
