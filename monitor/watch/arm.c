@@ -210,13 +210,38 @@ static int arm_chunk(struct space *s, struct space_todo *t, struct region *g, st
 }
 
 /* Pages that we claim and the kernel does not hold protected: declare, arm again. */
-static void disclaim(struct space *s, struct range r, uint64_t since)
+static void disclaim(struct space *s, struct range r, uint64_t since, enum gap_reason why)
 {
 	uint64_t now = clock_now();
 
 	cover_drop(&s->cover, r);
-	emit_gap(&s->shared->emit, s->pid, s->mm, since, now, r, GAP_REMOVE_RACE);
+	emit_gap(&s->shared->emit, s->pid, s->mm, since, now, r, why);
 	space_owe(s, r, now, TODO_ARM, 0);
+}
+
+static uint64_t top(const struct space *s)
+{
+	return align_down(UINT64_MAX, s->shared->page_size);
+}
+
+static bool is_doubt(const struct space *s, const struct space_todo *t)
+{
+	return t->what == TODO_CHECK && t->r.hi == top(s) && t->armed != s->born_at;
+}
+
+/*
+ * replace_page() in mm/ksm.c makes a new entry without bit 57, and tells nobody.  So
+ * whatever lacks it may have been written since the look before.
+ */
+void arm_doubt(struct space *s, uint64_t now)
+{
+	for (unsigned int i = s->todo_head; i < s->ntodo; i++)
+		if (is_doubt(s, &s->todo[i]))
+			return;
+	if (s->doubted < s->born_at)
+		s->doubted = s->born_at + 1;
+	space_owe(s, (struct range){ 0, top(s) }, now, TODO_CHECK, s->doubted);
+	s->doubted = now;
 }
 
 /*
@@ -227,6 +252,7 @@ static void disclaim(struct space *s, struct range r, uint64_t since)
 static int check_step(struct space *s, struct space_todo *t)
 {
 	uint64_t entry[CHECK_PAGES], page = s->shared->page_size, since = t->armed;
+	enum gap_reason why = is_doubt(s, t) ? GAP_KSM : GAP_REMOVE_RACE;
 	struct range run, bad;
 	ssize_t n;
 
@@ -247,7 +273,7 @@ static int check_step(struct space *s, struct space_todo *t)
 		while (i < n / 8 && !(entry[i] & PAGEMAP_UFFD_WP))
 			i++;
 		bad.hi = run.lo + (uint64_t)i * page;
-		disclaim(s, bad, since);
+		disclaim(s, bad, since, why);
 	}
 	return 1;
 }
@@ -260,13 +286,15 @@ void arm_confess(struct space *s)
 
 	if (!s->pid)
 		emit_gap(e, 0, s->mm, s->born_at, now, none, GAP_FORK);
+	else if (s->shared->merging)
+		arm_doubt(s, now);
 	for (unsigned int i = s->todo_head; s->pid && i < s->ntodo; i++) {
 		const struct space_todo *t = &s->todo[i];
-		bool fork = t->armed == s->born_at;
+		bool fork = t->armed == s->born_at, whole = fork || is_doubt(s, t);
 
 		if (t->what == TODO_CHECK && cover_next_armed(&s->cover, t->r, &run))
-			emit_gap(e, s->pid, s->mm, t->armed, now, fork ? none : t->r,
-				 fork ? GAP_FORK : GAP_REMOVE_RACE);
+			emit_gap(e, s->pid, s->mm, t->armed, now, whole ? none : t->r,
+				 fork ? GAP_FORK : whole ? GAP_KSM : GAP_REMOVE_RACE);
 	}
 }
 

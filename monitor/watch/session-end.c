@@ -92,6 +92,7 @@ void session_let_go(struct session *s)
 			if (!sp->dead && serve(sp, clock_now()) >= 0 && sp->npending)
 				serve_pending(sp);
 	s->summary.ran_ns = clock_now() - s->started;
+	session_doubt(s);
 	for (struct space *sp = s->spaces; sp; sp = sp->next)
 		arm_confess(sp);
 	session_witness_lost(s, true);
@@ -124,6 +125,7 @@ struct session *session_free(struct session *s)
 	s->guard = guard_free(s->guard);
 	close_fd(&s->epoll);
 	close_fd(&s->reserve);
+	close_fd(&s->ksm);
 	emit_done(&s->shared.emit);
 	maps_done(&s->shared.now);
 	resolve_source_close(&s->shared.source);

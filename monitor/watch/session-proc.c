@@ -47,6 +47,7 @@ static void exec_space(struct session *s, struct space *sp, uint64_t when)
 	pid_t pid = sp->pid;
 
 	session_guard_settle(s);
+	session_doubt(s);
 	arm_confess(sp);
 	emit_exec(s, pid, sp->mm, new_mm);
 	session_drop_space(s, sp);
@@ -213,6 +214,7 @@ void session_on_gone(struct session *s, struct space *sp)
 		sp->exit_status = (uint32_t)p.exit_code;
 		sp->exit_told = true;
 	}
+	session_doubt(s);
 	arm_confess(sp);
 	emit_exit(s, sp);
 	session_drop_space(s, sp);

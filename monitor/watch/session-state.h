@@ -8,6 +8,7 @@
  *	session-births.c	forks, and the names of children
  *	session-witness.c	what the perf rings tell: new mappings, and who touched them
  *	session-guard.c		the watchdog, and what it has let go
+ *	session-doubt.c		protection that goes without a word
  *	session-end.c		counters, summary, letting go
  */
 #ifndef WATCH_SESSION_STATE_H
@@ -66,6 +67,7 @@ struct session {
 	struct guard *guard;	/* NULL: none */
 	uint64_t guard_started;
 	int epoll;
+	int ksm;		/* /sys/kernel/mm/ksm/run; -1: no such thing here */
 	int reserve;		/* a descriptor to give up when there is no other */
 	struct session_hint hints[SESSION_HINTS];
 	unsigned int nhints;
@@ -110,6 +112,14 @@ void session_read_witness(struct session *s);
 /* When mappings that have been told of are due to be looked at; UINT64_MAX. */
 uint64_t session_witness_due(const struct session *s);
 void session_witness_lost(struct session *s, bool sure);
+
+/* session-doubt.c */
+
+void session_doubt_open(struct session *s);
+/* Has KSM run since the last look?  Before what is claimed is confessed (arm_confess). */
+void session_doubt(struct session *s);
+/* Once a second. */
+void session_doubt_all(struct session *s, uint64_t now);
 
 /* session-guard.c */
 

@@ -66,6 +66,7 @@ static int open_parts(struct session *s)
 	s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (s->reserve < 0)
 		return -errno;
+	session_doubt_open(s);
 	s->shared.page_size = page;
 	s->shared.huge_size = 2u << 20;
 	s->shared.memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * page;
@@ -107,7 +108,7 @@ int session_new(struct session **ret, const struct session_opts *opts)
 		return -ENOMEM;
 	s->opts = *opts;
 	s->filter = opts->filter;
-	s->epoll = s->reserve = -1;
+	s->epoll = s->reserve = s->ksm = -1;
 	s->summary.exit_code = s->summary.exit_signal = RECORD_UNKNOWN;
 	s->started = clock_now();
 	s->ends = UINT64_MAX;
@@ -421,6 +422,7 @@ static void tick(struct session *s, uint64_t now)
 		if (s->next_tick <= now)
 			s->next_tick = now + TICK;
 		session_witness_lost(s, false);
+		session_doubt_all(s, now);
 		session_emit_stats(s, false);
 		agent_expire(s->opts.agent, now);
 		call_tick(s, false);

@@ -48,6 +48,7 @@ struct space_shared {
 	unsigned int nspaces, max_spaces;
 	int max_fds;			/* RLIMIT_NOFILE */
 	bool full;			/* take no child now: there is no descriptor left */
+	bool merging;			/* KSM takes protections off without a word */
 	bool procwatch;			/* forks that are not followed are told by it */
 };
 
@@ -125,6 +126,7 @@ struct space {
 	bool resync;			/* follow failed: seed everything anew */
 	bool anew;			/* the guard has unregistered everything */
 	bool text_only;			/* no PROCMAP_QUERY in this kernel */
+	uint64_t doubted;		/* what was claimed then has been looked at, or will be */
 	uint64_t witnessed;		/* touches before that are not ours to tell */
 	struct space_fresh fresh[SPACE_FRESH_MAX];
 	unsigned int nfresh;
@@ -197,6 +199,8 @@ int survey_anew(struct space *s);
 int arm_step(struct space *s);
 /* When the next owed piece is due; UINT64_MAX if none. */
 uint64_t arm_due(const struct space *s);
+/* While KSM runs: hold everything that is claimed against pagemap, once. */
+void arm_doubt(struct space *s, uint64_t now);
 /* The end: declare what is claimed and has not been held against the kernel's word. */
 void arm_confess(struct space *s);
 /* Is something still owed that was due at `since`? */

@@ -195,7 +195,24 @@ case_merged_pages() {
 	same huge ksm
 	rc=$?
 	restore_files
-	return $rc
+	[ $rc = 0 ] && merged_pages_told
+}
+
+# Each of 64 merged pages that were written is in the trace, as a write or in a gap.
+merged_pages_told() {
+	local first
+	first=$(sed -n 's/^fact {"is":"quiet","page":\([0-9]*\),"n":192.*/\1/p' "$D/target.out")
+	[ -n "$first" ] || wrong "no fact of 192 pages: $(grep ^fact "$D/target.out")" || return
+	jq -rn --argjson first $((first - 64)) '
+		(reduce (inputs | select(.ev == "fault" or .ev == "gap")) as $r ({};
+			if $r.ev == "fault" then .[$r.page | tostring] = 1
+			else reduce range(64) as $i (.;
+				if $r.page == null or
+					($first + $i >= $r.page and $first + $i < $r.page + $r.npages)
+				then .[$first + $i | tostring] = 1 else . end) end)) as $told |
+		[range(64) | select($told[$first + . | tostring] | not)] | length' "$D/t.ndjson" >"$D/untold" ||
+		return
+	[ "$(cat "$D/untold")" = 0 ] || wrong "of $(cat "$D/untold") merged pages that were written nothing is told"
 }
 
 SWAP=
