@@ -30,4 +30,18 @@ int fault_at(enum pagetap_phase phase, pid_t caller)
 	return 0;
 }
 
+bool fault_late(enum pagetap_phase phase)
+{
+	const char *want = getenv("PAGETAP_FAULT"), *name = pagetap_phase_name(phase);
+	static enum pagetap_phase last;
+	static unsigned int calls;
+	size_t n = name ? strlen(name) : 0;
+
+	calls = phase == last ? calls + 1 : 1;
+	last = phase;
+	if (!want || !n || strncmp(want, name, n) || strncmp(want + n, ":late", 5))
+		return false;
+	return strtoul(want + n + 5, NULL, 10) == calls;
+}
+
 #endif

@@ -114,6 +114,38 @@ int handover_prepare(struct handover *h, struct pagetap_failure *failure, unsign
 	return 0;
 }
 
+static void pair_came(struct visit *v, bool made, int64_t result)
+{
+	int pair[2] = { -1, -1 };
+
+	if (made && !result && memory_read(&v->memory, net_holds(v, HANDOVER_NEAR), pair,
+					   sizeof(pair)) < 0)
+		pair[0] = pair[1] = -1;
+	net_hold(v, HANDOVER_NEAR, pair[0]);
+	net_hold(v, HANDOVER_FAR, pair[1]);
+}
+
+static void socket_came(struct visit *v, bool made, int64_t result)
+{
+	net_hold(v, HANDOVER_FAR, made && result >= 0 ? (int)result : -1);
+}
+
+static void device_came(struct visit *v, bool made, int64_t result)
+{
+	struct parcel p;
+	int fd;
+
+	if (made && result >= 0 && !memory_read(&v->memory, v->scratch.at, &p, sizeof(p)) &&
+	    !parcel_arrived(&p, &fd))
+		net_hold(v, HANDOVER_DEVICE, fd);
+	net_watch(v, HANDOVER_DEVICE, 0);
+}
+
+static void uffd_came(struct visit *v, bool made, int64_t result)
+{
+	net_hold(v, HANDOVER_UFFD, made && result >= 0 ? (int)result : -1);
+}
+
 /* The kernel writes both numbers where the net reads them, before they are in use. */
 static int make_pair(struct visit *v)
 {
@@ -121,6 +153,7 @@ static int make_pair(struct visit *v)
 	int pair[2], r;
 	long result;
 
+	v->outcome = pair_came;
 	r = remote_call(v, &result, SYS_socketpair, AF_UNIX, SOCKET_TYPE, 0, at, 0, 0);
 	if (r < 0)
 		return r;
@@ -189,6 +222,7 @@ static int make_abstract(struct handover *h, struct visit *v)
 	long result;
 	int r;
 
+	v->outcome = socket_came;
 	r = remote_call_open(v, &result, SYS_socket, AF_UNIX, SOCKET_TYPE | SOCK_NONBLOCK, 0);
 	if (r < 0)
 		return r;
@@ -243,6 +277,7 @@ static int lend_device(struct handover *h, struct visit *v)
 	r = memory_write(&v->memory, v->scratch.at, &p, sizeof(p));
 	if (!r)
 		r = net_watch(v, HANDOVER_DEVICE, v->scratch.at + parcel_fd_at);
+	v->outcome = device_came;
 	if (!r)
 		r = remote_call(v, &result, SYS_recvmsg, (uint64_t)v->fds[HANDOVER_FAR],
 				v->scratch.at, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, 0, 0, 0);
@@ -288,6 +323,7 @@ static int open_uffd(struct handover *h, struct visit *v)
 
 	if (v->flags & PAGETAP_USER_MODE_ONLY)
 		flags |= UFFD_USER_MODE_ONLY;
+	v->outcome = uffd_came;
 	if (h->lent)
 		r = remote_call_open(v, &result, SYS_ioctl, (uint64_t)v->fds[HANDOVER_DEVICE],
 				     USERFAULTFD_IOC_NEW, flags);
@@ -395,7 +431,8 @@ static int close_theirs(struct visit *v)
 						    HANDOVER_FAR };
 	int fault = progress_enter(v->progress, PAGETAP_PHASE_CLOSE), first = 0;
 
-	for (int i = 0; i < ARCH_NET_FDS; i++) {
+	/* One that has not come back from a call can make no other: visit_close() goes on. */
+	for (int i = 0; i < ARCH_NET_FDS && (v->tracee.stopped || !first); i++) {
 		int r = remote_close(v, order[i]);
 
 		first = first ? first : r;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <sys/syscall.h>
 
+#include "fault.h"
 #include "net.h"
 
 static int call(struct visit *v, long *ret, uint64_t sp, long nr, const uint64_t arg[6])
@@ -20,12 +21,15 @@ static int call(struct visit *v, long *ret, uint64_t sp, long nr, const uint64_t
 	r = tracee_put_regs(&v->tracee, &regs);
 	if (!r)
 		r = tracee_run_to_call(&v->tracee);
+	v->tracee.late = !r && fault_late((enum pagetap_phase)v->progress->phase);
 	if (!r)
 		r = tracee_run_to_call(&v->tracee);
+	v->tracee.late = false;
 	if (!r)
 		r = tracee_get_regs(&v->tracee, &regs);
 	if (r < 0)
 		return r;
+	v->outcome = NULL;
 	v->calls++;
 	*ret = arch_regs_result(&regs);
 	return 0;
@@ -48,6 +52,12 @@ int remote_call_open(struct visit *v, long *ret, long nr, uint64_t a0, uint64_t 
 	return call(v, ret, v->net.sp_result, nr, arg);
 }
 
+static void close_came(struct visit *v, bool made, int64_t result)
+{
+	(void)result;
+	net_hold(v, v->closing.slot, made ? -1 : v->closing.fd);
+}
+
 /*
  * If others share the table, the number must leave the net before it is free: closing
  * it once more could hit what another thread has opened under it since.
@@ -61,6 +71,9 @@ int remote_close(struct visit *v, unsigned int slot)
 		return 0;
 	if (!v->alone)
 		r = net_hold(v, slot, -1);
+	v->closing.slot = slot;
+	v->closing.fd = fd;
+	v->outcome = close_came;
 	if (!r)
 		r = remote_call(v, &result, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
 	if (r < 0)

@@ -195,6 +195,8 @@ int tracee_run_to_call(struct tracee *t)
 	for (;;) {
 		t->stopped = false;
 		r = request(PTRACE_SYSCALL, t->tid, 0, sig);
+		if (!r && t->late)
+			r = -ETIMEDOUT;
 		if (!r)
 			r = wait_stop(t, &status);
 		if (r < 0)
@@ -208,16 +210,23 @@ int tracee_run_to_call(struct tracee *t)
 	}
 }
 
-int tracee_rescue(struct tracee *t, const struct arch_regs *aside)
+int tracee_rescue(struct tracee *t, const struct arch_regs *aside, bool *ret_made,
+		  int64_t *ret_result)
 {
 	struct __ptrace_syscall_info info = { 0 };
 	int status, r;
 
+	*ret_made = false;
 	r = wait_stop(t, &status);
 	if (r < 0)
 		return r;
-	if (ptrace(PTRACE_GET_SYSCALL_INFO, t->tid, (void *)sizeof(info), &info) < 0 ||
-	    info.op != PTRACE_SYSCALL_INFO_ENTRY)
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, t->tid, (void *)sizeof(info), &info) < 0)
+		return 0;
+	if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
+		*ret_made = true;
+		*ret_result = info.exit.rval;
+	}
+	if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
 		return 0;
 	r = tracee_put_regs(t, aside);
 	return r < 0 ? r : tracee_run_to_call(t);

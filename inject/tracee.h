@@ -27,6 +27,7 @@ struct tracee {
 	struct arch_regs regs;		/* as found */
 	struct arch_xstate xstate;
 	uint64_t mask;			/* signals blocked, as found */
+	bool late;			/* test builds: do not wait for the next stop */
 };
 
 /*
@@ -54,9 +55,11 @@ int tracee_run_to_call(struct tracee *t);
 
 /*
  * After a time-out in tracee_run_to_call(): wait again, and if the call has not begun
- * let it not be made.  aside: registers that make no call.
+ * let it not be made.  aside: registers that make no call.  *ret_made: it was made, and
+ * gave *ret_result.
  */
-int tracee_rescue(struct tracee *t, const struct arch_regs *aside);
+int tracee_rescue(struct tracee *t, const struct arch_regs *aside, bool *ret_made,
+		  int64_t *ret_result);
 
 /*
  * Let go of one that has not stopped yet, by stopping it: PTRACE_DETACH wants that.  If

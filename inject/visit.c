@@ -53,6 +53,8 @@ int visit_prepare(struct visit *v, int procfd)
 	v->dispatch.mode = 0;
 	v->scratch.mapped = (struct range){ 0, 0 };
 	v->net = (struct arch_net){ 0 };
+	v->outcome = NULL;
+	v->tracee.late = false;
 	v->calls = 0;
 	v->stopped_at = 0;
 	r = memory_open(&v->memory, procfd);
@@ -261,6 +263,20 @@ static int close_rest(struct visit *v)
 	return first;
 }
 
+static int rescue(struct visit *v)
+{
+	int64_t result = 0;
+	bool made;
+	int r;
+
+	v->tracee.deadline = clock_now() + RESCUE_MAX;
+	r = tracee_rescue(&v->tracee, &v->bent, &made, &result);
+	if (!r && v->outcome)
+		v->outcome(v, made, result);
+	v->outcome = NULL;
+	return r;
+}
+
 int visit_close(struct visit *v, uint64_t *ret_ns)
 {
 	struct tracee *t = &v->tracee;
@@ -274,8 +290,7 @@ int visit_close(struct visit *v, uint64_t *ret_ns)
 			tracee_release(t, clock_now() + RELEASE_MAX);
 			return 0;
 		}
-		t->deadline = clock_now() + RESCUE_MAX;
-		first = tracee_rescue(t, &v->bent);
+		first = rescue(v);
 	}
 	if (!t->stopped)
 		return t->seized ? first : 0;

@@ -26,6 +26,13 @@
 
 #define VISIT_ARGS 1024			/* bytes for arguments, at scratch.at */
 
+struct visit;
+/*
+ * A call that makes or closes a descriptor was given up on before it ended: what became
+ * of it, so that the descriptor is known and can be closed.
+ */
+typedef void (*visit_outcome)(struct visit *v, bool made, int64_t result);
+
 struct visit {
 	/* set by the caller before visit_open() */
 	struct progress *progress;
@@ -48,6 +55,8 @@ struct visit {
 	bool was_bare;			/* some call was made without a net below it */
 	int seccomp;			/* mode of the thread */
 	int fds[ARCH_NET_FDS];		/* descriptors of ours in the target, -1 none */
+	visit_outcome outcome;		/* of the call under way; NULL: it opens nothing */
+	struct { unsigned int slot; int fd; } closing;
 	unsigned int calls;
 	unsigned int refusals;		/* of PTRACE_SEIZE, over all attempts */
 	uint64_t stopped_at;

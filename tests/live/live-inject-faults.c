@@ -18,6 +18,7 @@
 #include "../../inject/inject.c"
 #include "../../inject/injector.c"
 #include "../../inject/net.c"
+#include "../../inject/remote.c"
 #include "../../inject/visit.c"
 
 #include "inject/cases-faults.h"
@@ -37,6 +38,8 @@ static const struct live_case cases[] = {
 	{ "four threads, injector killed at random x300", case_random, 4 },
 	{ "one thread, caller killed at random x100", case_random_caller, 1 },
 	{ "four threads, caller killed at random x100", case_random_caller, 4 },
+	{ "a call is given up on before it ends", case_late, 0 },
+	{ "device lent, a call is given up on before it ends", case_late, 1 },
 	{ "the pid is another process meanwhile", case_recycled, 0 },
 	{ "the process is gone meanwhile", case_recycled, 1 },
 	{ "injector stopped for ever is not waited for for ever", case_stopped_injector, 0 },

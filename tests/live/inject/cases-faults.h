@@ -357,4 +357,41 @@ static inline const char *case_stopped_injector(long arg)
 	return w ? w : target_ends_well(t, 3000);
 }
 
+/* A call that is not over in time is given up on: what it opens must not stay open. */
+static inline const char *case_late(long nobody)
+{
+	static const char *const late[] = {
+		"socket:late1", "lend:late1", "open:late1", "open:late2", "return:late1",
+		"close:late1", "close:late2", "close:late3",
+	};
+	struct target *t = nobody ? target_start(shape_place, PLACE_NOBODY, 2) :
+				    target_start(shape_spin, 2, 2);
+	static struct snapshot before;
+	unsigned int given_up = 0;
+	const char *w = NULL;
+	struct attach a;
+
+	if (!t)
+		return "target not ready";
+	snapshot_take(t->pid, &before);
+	for (unsigned int i = 0; i < 5 * sizeof(late) / sizeof(late[0]) && !w; i++) {
+		const char *fault = late[i / 5];
+
+		setenv("PAGETAP_FAULT", fault, 1);
+		if (attach(t->pid, i % 2 && !nobody ? PAGETAP_NO_NET : 0, &a) < 0) {
+			given_up++;
+			w = a.failure.state == PAGETAP_TARGET_RESTORED ? NULL : say(&a);
+		}
+		if (!w)
+			w = settles(t, &before);
+		if (w)
+			w = why("%s: %s", fault, w);
+	}
+	unsetenv("PAGETAP_FAULT");
+	/* Not every phase has so many calls everywhere. */
+	if (!w && given_up < 20)
+		w = why("given up only %u times", given_up);
+	return w ? w : target_ends_well(t, 3000);
+}
+
 #endif
