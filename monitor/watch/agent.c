@@ -29,7 +29,7 @@
 /* Nobody has been waited for in vain for so long: wait again. */
 #define SLOW_SPELL (20 * NSEC_PER_MSEC)
 /* Doors that were not waited for, at most; who does not fetch one needs it no more. */
-#define OPENINGS 32
+#define OPENINGS 12
 #define FETCH_MAX (100 * NSEC_PER_MSEC)
 #define COME_MAX NSEC_PER_SEC
 
