@@ -10,6 +10,7 @@
  */
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "watch/family.h"
@@ -155,6 +156,19 @@ static void look_at_apart(struct session *s, struct session_hint *h, int shares)
 		adopt_apart(s, *h);
 }
 
+/* It is one that was let go, and told of without a name. */
+static bool takes_refused(struct session *s, struct session_hint *h)
+{
+	struct space *sp = session_space_of(s, h->parent);
+
+	if (!sp || !sp->nrefused)
+		return false;
+	h->mm = sp->refused[0];
+	h->told = true;
+	memmove(sp->refused, sp->refused + 1, --sp->nrefused * sizeof(sp->refused[0]));
+	return true;
+}
+
 void session_on_fork(struct session *s, const struct procwatch_event *ev)
 {
 	struct session_hint h = { .parent = ev->tgid, .child = ev->child_tgid, .since = ev->ts };
@@ -178,7 +192,9 @@ void session_on_fork(struct session *s, const struct procwatch_event *ev)
 	}
 	if (session_space_of(s, h.child))
 		return;
-	if (named && unnamed_of(s, h.parent, &sp) <= open_hints_of(s, h.parent))
+	if (takes_refused(s, &h))
+		h.what = HINT_SETTLED;
+	else if (named && unnamed_of(s, h.parent, &sp) <= open_hints_of(s, h.parent))
 		h.what = HINT_APART;
 	if (s->nhints == SESSION_HINTS)		/* the oldest is the least likely */
 		session_drop_hint(s, s->hints[0].child);

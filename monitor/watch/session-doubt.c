@@ -10,21 +10,18 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "watch/session-state.h"
 
 /* Documentation/admin-guide/mm/ksm.rst: 1 it merges; 0 and 2 it does not. */
 void session_doubt(struct session *s)
 {
+	/* Not kept open: descriptors may be few. */
+	_close_ int fd = open("/sys/kernel/mm/ksm/run", O_RDONLY | O_CLOEXEC);
 	char run = '0';
 
-	if (s->ksm >= 0 && pread(s->ksm, &run, 1, 0) == 1)
+	if (fd >= 0 && read(fd, &run, 1) == 1)
 		s->shared.merging |= run == '1';
-}
-
-void session_doubt_open(struct session *s)
-{
-	s->ksm = open("/sys/kernel/mm/ksm/run", O_RDONLY | O_CLOEXEC);
-	session_doubt(s);
 }
 
 void session_doubt_all(struct session *s, uint64_t now)

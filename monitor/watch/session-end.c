@@ -125,7 +125,6 @@ struct session *session_free(struct session *s)
 	s->guard = guard_free(s->guard);
 	close_fd(&s->epoll);
 	close_fd(&s->reserve);
-	close_fd(&s->ksm);
 	emit_done(&s->shared.emit);
 	maps_done(&s->shared.now);
 	resolve_source_close(&s->shared.source);

@@ -67,7 +67,6 @@ struct session {
 	struct guard *guard;	/* NULL: none */
 	uint64_t guard_started;
 	int epoll;
-	int ksm;		/* /sys/kernel/mm/ksm/run; -1: no such thing here */
 	int reserve;		/* a descriptor to give up when there is no other */
 	struct session_hint hints[SESSION_HINTS];
 	unsigned int nhints;
@@ -115,7 +114,6 @@ void session_witness_lost(struct session *s, bool sure);
 
 /* session-doubt.c */
 
-void session_doubt_open(struct session *s);
 /* Has KSM run since the last look?  Before what is claimed is confessed (arm_confess). */
 void session_doubt(struct session *s);
 /* Once a second. */

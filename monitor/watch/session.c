@@ -66,7 +66,7 @@ static int open_parts(struct session *s)
 	s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (s->reserve < 0)
 		return -errno;
-	session_doubt_open(s);
+	session_doubt(s);
 	s->shared.page_size = page;
 	s->shared.huge_size = 2u << 20;
 	s->shared.memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * page;
@@ -108,7 +108,7 @@ int session_new(struct session **ret, const struct session_opts *opts)
 		return -ENOMEM;
 	s->opts = *opts;
 	s->filter = opts->filter;
-	s->epoll = s->reserve = s->ksm = -1;
+	s->epoll = s->reserve = -1;
 	s->summary.exit_code = s->summary.exit_signal = RECORD_UNKNOWN;
 	s->started = clock_now();
 	s->ends = UINT64_MAX;

@@ -198,6 +198,8 @@ void space_refuse_child(struct space *s, uint64_t now, enum gap_reason reason)
 
 	emit_push(e, &r);
 	emit_gap(e, 0, child_mm, now, now, (struct range){ 0, 0 }, reason);
+	if (s->nrefused < SPACE_REFUSED_MAX)
+		s->refused[s->nrefused++] = child_mm;
 }
 
 void space_close(struct space *s)

@@ -71,6 +71,8 @@ struct space_pending {
 #define SPACE_PENDING_MIN 128	/* room from the beginning: most spaces have none */
 #define SPACE_PENDING_MAX 4096
 
+#define SPACE_REFUSED_MAX 16
+
 /* Something owed to a range, not before a time. */
 struct space_todo {
 	struct range r;
@@ -99,6 +101,8 @@ struct space {
 	struct space_todo *todo;
 	unsigned int todo_head, ntodo, todo_room;
 	uint64_t arm_after;		/* a layout change is under way: not before */
+	uint32_t refused[SPACE_REFUSED_MAX];	/* children let go, whose pids are to be told */
+	unsigned int nrefused;
 	struct space *born;		/* forked children, for the session to take over */
 	uint32_t born_ptid;		/* of an unnamed child: who faulted first */
 	uint64_t naming_due;		/* of an unnamed child: when to ask again */
@@ -143,7 +147,7 @@ int space_name(struct space *s, pid_t pid);
 bool space_alive(const struct space *s);
 /* Let it go at the end of this turn. */
 void space_fail(struct space *s, enum gap_reason reason);
-/* A fork that is not followed, and why: its child is free already. */
+/* A fork that is not followed, and why: its child is free already, and in s->refused. */
 void space_refuse_child(struct space *s, uint64_t now, enum gap_reason reason);
 /* Unregisters everything (by closing). */
 void space_close(struct space *s);

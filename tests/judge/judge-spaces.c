@@ -129,7 +129,10 @@ void take_fork(struct judge *j, const struct record *r, uint64_t ts)
 	uint32_t pid = r->fork.child == RECORD_UNKNOWN ? forked_at(parent->process, ts) :
 							 (uint32_t)r->fork.child;
 
-	tick_off(parent->process, TRUTH_FORK, pid, ts);
+	if (parent->process)
+		tick_off(parent->process, TRUTH_FORK, pid, ts);
+	else
+		parent->nameless++;
 	if (!r->fork.followed)
 		return;
 	child = mm_new(j, r->fork.child_mm, (int32_t)pid, ts);
@@ -204,6 +207,11 @@ static void check_birth(struct judge *j, struct mm *mm, const struct truth_act *
 		return;
 	if (a->checked)
 		return;
+	/* It forked before it had a name. */
+	if (e->op == TRUTH_FORK && mm->nameless) {
+		mm->nameless--;
+		return;
+	}
 	if (a->nameless && mm->process->nameless) {
 		mm->process->nameless--;
 		return;

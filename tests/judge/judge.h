@@ -170,6 +170,7 @@ struct mm {
 	bool exit_told, forked;
 	bool unnamed;		/* a child whose process id the trace does not know */
 	struct mm *next;
+	uint32_t nameless;	/* forks told of before it was known whose they are */
 };
 
 enum judge_error {
