@@ -94,6 +94,8 @@ static const struct field fault_fields[] = {
 	{ "stop_ns", .type = FIELD_U64, AT(fault.stop_ns), .nullable = true },
 	{ "ts0", .type = FIELD_U64, AT(ts0), .optional = true },
 	{ "ns_tid", .type = FIELD_PID, AT(fault.ns_tid), .optional = true },
+	{ "ip", .type = FIELD_HEX, AT(fault.ip), .optional = true },
+	{ "stack", .type = FIELD_U32, AT(fault.stack), .optional = true },
 	{ .key = NULL },
 };
 
@@ -163,6 +165,7 @@ static const struct field stats_fields[] = {
 	{ "lat_p99_ns", .type = FIELD_U32, AT(stats.lat_p99_ns) },
 	{ "stop_p99_ns", .type = FIELD_U32, AT(stats.stop_p99_ns) },
 	{ "dirty_pages", .type = FIELD_U64, AT(stats.dirty_pages) },
+	{ "unwitnessed", .type = FIELD_MAYBE, AT(stats.unwitnessed), .optional = true },
 	{ "rss_kb", .type = FIELD_U32, AT(stats.rss_kb) },
 	{ .key = NULL },
 };
@@ -170,6 +173,11 @@ static const struct field stats_fields[] = {
 static const struct field detach_fields[] = {
 	{ "reason", .type = FIELD_WORD, AT(detach.reason), .set = NAMES_DETACH_REASON },
 	{ "clean", .type = FIELD_BOOL, AT(detach.clean) },
+	{ .key = NULL },
+};
+
+static const struct field stack_fields[] = {
+	{ "id", .type = FIELD_U32, AT(stack.id) },
 	{ .key = NULL },
 };
 
@@ -182,6 +190,7 @@ static const struct field *const fields_of[RECORD_NR] = {
 	[RECORD_UNMAP] = span_fields, [RECORD_GAP] = gap_fields,
 	[RECORD_LOST] = lost_fields, [RECORD_ERROR] = error_fields,
 	[RECORD_STATS] = stats_fields, [RECORD_DETACH] = detach_fields,
+	[RECORD_STACK] = stack_fields,
 };
 
 /* An integer from lo to hi. */
@@ -344,6 +353,8 @@ static int check_meaning(const json_t *o, const struct record *r, struct reader_
 		return reader_complain(ret_error, "a mapping that is not watched has no \"why\"");
 	if (r->kind == RECORD_VMA && !r->vma.id)
 		return reader_complain(ret_error, "\"id\" is 0, which is no mapping");
+	if (r->kind == RECORD_STACK && !r->stack.id)
+		return reader_complain(ret_error, "\"id\" is 0, which is no stack");
 	if (r->kind == RECORD_LOST && (negative(r->lost.n) || negative(r->lost.faults)))
 		return reader_complain(ret_error, "a negative number of records was lost");
 	if (json_object_get(o, "ts0") && r->ts0 > r->ts)

@@ -76,10 +76,11 @@ static bool word(struct cursor *c, enum names_set set, uint8_t *ret)
 	return v >= 0;
 }
 
-static bool boolean(struct cursor *c, bool *ret)
+static bool is_write(struct cursor *c, struct record *r)
 {
-	*ret = skip(c, "true");
-	return *ret || skip(c, "false");
+	r->fault.write = skip(c, "true");
+	r->fault.unsure = !r->fault.write && skip(c, "null");
+	return r->fault.write || r->fault.unsure || skip(c, "false");
 }
 
 static bool common(struct cursor *c, struct reader_record *ret)
@@ -108,20 +109,37 @@ static bool place(struct cursor *c, uint32_t page_size, struct record *r)
 	       !__builtin_add_overflow(r->addr, bytes - 1, &hi);
 }
 
+/* Of one that nobody waited for no duration is known. */
+static bool duration(struct cursor *c, struct record *r)
+{
+	uint64_t lat;
+
+	if (skip(c, ",\"lat_ns\":null,\"stop_ns\":null"))
+		return !skip(c, ",\"ts0\":") ||
+		       (number(c, LINE_INT_MAX, &r->ts0) && r->ts0 <= r->ts);
+	if (!skip(c, ",\"lat_ns\":") || !number(c, UINT32_MAX, &lat) ||
+	    !skip(c, ",\"stop_ns\":") || !number(c, LINE_INT_MAX, &r->fault.stop_ns))
+		return false;
+	r->fault.lat_ns = (uint32_t)lat;
+	return true;
+}
+
 static bool outcome(struct cursor *c, struct record *r)
 {
-	uint64_t vma, lat, ns_tid = 0;
+	uint64_t vma, ns_tid = 0, stack = 0;
 
 	if (!skip(c, ",\"vma\":") || !number(c, UINT32_MAX, &vma) ||
 	    !skip(c, ",\"act\":") || !word(c, NAMES_FAULT_ACT, &r->fault.act) ||
 	    !skip(c, ",\"via\":") || !word(c, NAMES_FAULT_VIA, &r->fault.via) ||
-	    !skip(c, ",\"lat_ns\":") || !number(c, UINT32_MAX, &lat) ||
-	    !skip(c, ",\"stop_ns\":") || !number(c, LINE_INT_MAX, &r->fault.stop_ns))
+	    !duration(c, r))
 		return false;
 	if (skip(c, ",\"ns_tid\":") && !number(c, INT32_MAX, &ns_tid))
 		return false;
+	if ((skip(c, ",\"ip\":") && !hex(c, &r->fault.ip)) ||
+	    (skip(c, ",\"stack\":") && !number(c, UINT32_MAX, &stack)))
+		return false;
 	r->fault.vma = (uint32_t)vma;
-	r->fault.lat_ns = (uint32_t)lat;
+	r->fault.stack = (uint32_t)stack;
 	r->fault.ns_tid = (int32_t)ns_tid;
 	return skip(c, "}") && c->p == c->end;
 }
@@ -137,7 +155,7 @@ bool reader_short_cut(const char *line, size_t len, uint32_t page_size,
 	if (!common(&c, ret) ||
 	    !skip(&c, ",\"tid\":") || !number(&c, INT32_MAX, &tid) ||
 	    !skip(&c, ",\"kind\":") || !word(&c, NAMES_FAULT_KIND, &r->fault.kind) ||
-	    !skip(&c, ",\"write\":") || !boolean(&c, &r->fault.write) ||
+	    !skip(&c, ",\"write\":") || !is_write(&c, r) ||
 	    !place(&c, page_size, r) || !outcome(&c, r))
 		return false;
 	r->fault.tid = (int32_t)tid;

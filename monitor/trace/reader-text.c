@@ -103,12 +103,12 @@ static int read_two(const json_t *o, const char *const keys[4], struct record *r
 	_cleanup_(string_done) struct string b = { 0 };
 	int err = read_string(o, keys[0], keys[1], &a, ret_error);
 
-	if (!err && keys[2])
+	if (!err)
 		err = read_string(o, keys[2], keys[3], &b, ret_error);
 	if (err)
 		return err;
 	/* The writer has either all of a record's text or none of it. */
-	if (keys[2] && a.null != b.null)
+	if (a.null != b.null)
 		return reader_complain(ret_error, "only one of \"%s\" and \"%s\" is null", keys[0],
 				       keys[2]);
 	if (a.null)
@@ -117,10 +117,41 @@ static int read_two(const json_t *o, const char *const keys[4], struct record *r
 	return r->text ? 0 : -ENOMEM;
 }
 
+/* The name, and behind it the build id, where there is one. */
+static int read_mapping(const json_t *o, struct record *r, struct reader_error *ret_error)
+{
+	_cleanup_(string_done) struct string name = { 0 };
+	_cleanup_(string_done) struct string id = { 0 };
+	const json_t *j = json_object_get(o, "build_id");
+	int err = read_string(o, "name", "name_hex", &name, ret_error);
+
+	if (!err && j)
+		err = read_raw(j, "build_id", &id, ret_error);
+	if (err || name.null)
+		return err;
+	r->text = record_text_new(name.bytes, name.len, id.bytes, id.len);
+	return r->text ? 0 : -ENOMEM;
+}
+
+static int read_frames(const json_t *o, struct record *r, struct reader_error *ret_error)
+{
+	json_t *list = json_object_get(o, "frames");
+	uint64_t frames[RECORD_FRAMES_MAX];
+	size_t n = json_array_size(list);
+
+	if (!json_is_array(list) || n > RECORD_FRAMES_MAX)
+		return reader_complain(ret_error, "\"frames\" is no array of at most %d addresses",
+				       RECORD_FRAMES_MAX);
+	for (size_t i = 0; i < n; i++)
+		if (!reader_hex(json_array_get(list, i), &frames[i]))
+			return reader_complain(ret_error, "\"frames\" holds what is no address");
+	r->text = record_frames_new(frames, n);
+	return r->text ? 0 : -ENOMEM;
+}
+
 int reader_text(json_t *o, struct record *r, struct reader_error *ret_error)
 {
 	static const char *const names[] = { "comm", "comm_hex", "exe", "exe_hex" };
-	static const char *const name[] = { "name", "name_hex", NULL, NULL };
 	static const char *const error[] = { "what", "what_hex", "msg", "msg_hex" };
 
 	switch (r->kind) {
@@ -128,7 +159,9 @@ int reader_text(json_t *o, struct record *r, struct reader_error *ret_error)
 	case RECORD_EXEC:
 		return read_two(o, names, r, ret_error);
 	case RECORD_VMA:
-		return read_two(o, name, r, ret_error);
+		return read_mapping(o, r, ret_error);
+	case RECORD_STACK:
+		return read_frames(o, r, ret_error);
 	case RECORD_ERROR:
 		return read_two(o, error, r, ret_error);
 	default:

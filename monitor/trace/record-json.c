@@ -147,6 +147,11 @@ static void escape_controls(char *buf, size_t len, size_t growth)
 	}
 }
 
+int record_json_raw(json_t *o, const char *key, const char *bytes, size_t len)
+{
+	return json_object_set_new(o, key, raw_hex(bytes, len));
+}
+
 int64_t record_json_line(json_t *o, char *buf, size_t cap)
 {
 	size_t len = json_dumpb(o, buf, cap, JSON_COMPACT), growth = 0;

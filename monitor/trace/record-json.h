@@ -33,6 +33,8 @@ int record_json_text(json_t *o, const char *key, const char *key_hex, const char
 		     size_t len);
 /* The same for an array of strings: all of them raw if one of them needs it. */
 int record_json_texts(json_t *o, const char *key, const char *key_hex, const char *const *list);
+/* Bytes as pairs of hex digits. */
+int record_json_raw(json_t *o, const char *key, const char *bytes, size_t len);
 
 /*
  * One line with its newline.  Control bytes that JSON would let pass (DEL, C1) are

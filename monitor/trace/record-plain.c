@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <string.h>
 
 #include "trace/names.h"
 #include "trace/record-parts.h"
@@ -103,6 +104,14 @@ int record_put_fault(struct line *l, const struct record *r, uint64_t seq, uint3
 		line_key(l, "ns_tid");
 		line_i64(l, r->fault.ns_tid);
 	}
+	if (r->fault.ip) {
+		line_key(l, "ip");
+		line_hex(l, r->fault.ip);
+	}
+	if (r->fault.stack) {
+		line_key(l, "stack");
+		line_u64(l, r->fault.stack);
+	}
 	line_lit(l, "}\n");
 	return 0;
 }
@@ -127,6 +136,8 @@ static void put_stats(struct line *l, const struct record_stats *s)
 	line_u64(l, s->stop_p99_ns);
 	line_key(l, "dirty_pages");
 	line_u64(l, s->dirty_pages);
+	line_key(l, "unwitnessed");
+	put_maybe(l, s->unwitnessed);
 	line_key(l, "rss_kb");
 	line_u64(l, s->rss_kb);
 }
@@ -137,6 +148,24 @@ static void put_remap_target(struct line *l, const struct record *r, uint32_t pa
 	line_hex(l, r->remap.new_addr);
 	line_key(l, "new_page");
 	line_u64(l, page_of(r->remap.new_addr, page_size));
+}
+
+/* Without memory for them there are none. */
+static void put_stack(struct line *l, const struct record *r)
+{
+	size_t n = r->text ? r->text->len[0] / sizeof(uint64_t) : 0;
+	uint64_t frame;
+
+	line_key(l, "id");
+	line_u64(l, r->stack.id);
+	line_lit(l, ",\"frames\":[");
+	for (size_t i = 0; i < n && i < RECORD_FRAMES_MAX; i++) {
+		if (i)
+			line_lit(l, ",");
+		memcpy(&frame, r->text->bytes + i * sizeof(frame), sizeof(frame));
+		line_hex(l, frame);
+	}
+	line_lit(l, "]");
 }
 
 static void put_fork(struct line *l, const struct record *r)
@@ -214,6 +243,9 @@ static bool put_body(struct line *l, const struct record *r, uint32_t page_size)
 		return put_lost(l, r);
 	case RECORD_STATS:
 		put_stats(l, &r->stats);
+		return true;
+	case RECORD_STACK:
+		put_stack(l, r);
 		return true;
 	case RECORD_DETACH:
 		line_key(l, "reason");

@@ -69,7 +69,7 @@ static int put_vma(json_t *o, const struct record *r, uint32_t page_size)
 		prot & RECORD_PROT_SHARED ? 's' : 'p',
 		'\0',
 	};
-	struct text name = text_of(r, 0);
+	struct text name = text_of(r, 0), build_id = text_of(r, 1);
 	int err;
 
 	err = record_json_int(o, "id", r->vma.id) |
@@ -85,6 +85,8 @@ static int put_vma(json_t *o, const struct record *r, uint32_t page_size)
 	      json_object_set_new(o, "watch", json_boolean(r->vma.watch));
 	if (!r->vma.watch)
 		err |= record_json_word(o, "why", vma_why_name(r->vma.why));
+	if (build_id.len)
+		err |= record_json_raw(o, "build_id", build_id.bytes, build_id.len);
 	if (name.cut)
 		err |= json_object_set_new(o, "cut", json_true());
 	return err;

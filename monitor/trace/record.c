@@ -29,6 +29,12 @@ struct record_text *record_text_new(const char *a, size_t alen, const char *b, s
 	return t;
 }
 
+struct record_text *record_frames_new(const uint64_t *frames, size_t n)
+{
+	n = n < RECORD_FRAMES_MAX ? n : RECORD_FRAMES_MAX;
+	return record_text_new((const char *)frames, n * sizeof(*frames), NULL, 0);
+}
+
 void record_release(struct record *r)
 {
 	free(r->text);
@@ -38,7 +44,7 @@ void record_release(struct record *r)
 static int64_t format_plain(const struct record *r, uint64_t seq, uint32_t page_size, char *buf,
 			    size_t cap)
 {
-	char room[RECORD_LINE_MAX];
+	char room[RECORD_STACK_LINE_MAX];
 	bool direct = cap >= sizeof(room);
 	struct line l = { .p = direct ? buf : room };
 	char *start = l.p;

@@ -31,6 +31,7 @@ struct record_stats {
 	uint64_t lost;		/* records that never reach the file, all reasons */
 	uint64_t repeats;	/* messages that repeated a fault already reported */
 	uint64_t dirty_pages;	/* pages written since they were last armed */
+	int64_t unwitnessed;	/* of those found dirty, without a witness; or RECORD_UNKNOWN */
 	uint32_t lat_p50_ns, lat_p99_ns, stop_p99_ns;
 	uint32_t rss_kb;	/* of the monitor */
 	bool final;
@@ -47,8 +48,10 @@ struct record {
 	union {
 		struct {
 			uint64_t stop_ns;
+			uint64_t ip;		/* VIA_PERF: the instruction; 0 = unknown */
 			uint32_t lat_ns;
 			uint32_t vma;		/* vma id; 0 = unknown */
+			uint32_t stack;		/* VIA_PERF: id of its stack; 0 = none */
 			int32_t tid;
 			int32_t ns_tid;		/* 0 = same as tid, not written */
 			uint8_t kind, act, via;	/* enum fault_* */
@@ -61,7 +64,7 @@ struct record {
 			uint8_t op, kind, why;	/* enum vma_* */
 			uint8_t prot;		/* RECORD_PROT_* */
 			bool watch;
-		} vma;				/* text: name */
+		} vma;				/* text: name, build id (raw) */
 		struct {
 			uint64_t stop_ns;
 			int32_t ppid;
@@ -78,6 +81,7 @@ struct record {
 		struct { int32_t error; } error;	/* text: what, msg */
 		struct record_stats stats;
 		struct { uint8_t reason; bool clean; } detach;
+		struct { uint32_t id; } stack;	/* text: frames, 8 bytes each */
 	};
 	struct record_text *text;	/* owned; NULL: the kind has none, or no memory (null) */
 };
@@ -117,6 +121,13 @@ const char *detach_reason_name(unsigned int v);
 /* One heap block with one or two strings (b may be NULL); NULL when out of memory. */
 struct record_text *record_text_new(const char *a, size_t alen, const char *b, size_t blen);
 
+/*
+ * The text of a stack: n addresses, innermost first, RECORD_FRAMES_MAX at most (what
+ * is beyond is left out).  NULL when out of memory.
+ */
+#define RECORD_FRAMES_MAX 127
+struct record_text *record_frames_new(const uint64_t *frames, size_t n);
+
 /* Free what the record owns. */
 void record_release(struct record *r);
 
@@ -132,6 +143,8 @@ void record_release(struct record *r);
  * text), -ENOMEM, or -EINVAL for a record that breaks the format.
  */
 #define RECORD_LINE_MAX 1024
+#define RECORD_STACK_LINE_MAX \
+	(RECORD_LINE_MAX + RECORD_FRAMES_MAX * sizeof("\"0x0123456789abcdef\","))
 #define RECORD_TEXT_LINE_MAX (64 * 1024)
 int64_t record_format(const struct record *r, uint64_t seq, uint32_t page_size,
 		      char *buf, size_t cap);

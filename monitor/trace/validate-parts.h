@@ -59,6 +59,7 @@ struct validator {
 	struct address_space *recent;
 	struct mapping *mappings;	/* uthash by id */
 	struct spans used_ids;
+	struct spans stacks;	/* ids told */
 };
 
 void validate_complain_about(struct validator *v, const char *fmt, ...)
@@ -91,6 +92,10 @@ int validate_gap(struct validator *v, const struct record *r, struct address_spa
 int validate_remap(struct validator *v, const struct record *r, struct address_space *s);
 int validate_remove(struct validator *v, const struct record *r, struct address_space *s);
 int validate_coverage(struct validator *v, const struct record *r, struct address_space *s);
+
+/* validate-stack.c: ids are told once, before whoever names them.  -ENOMEM. */
+int validate_stack(struct validator *v, const struct record *r);
+void validate_names_stack(struct validator *v, const struct record *r);
 
 /* validate-sums.c: what is counted. */
 void validate_lost(struct validator *v, const struct record *r);

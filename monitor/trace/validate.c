@@ -59,6 +59,7 @@ int validate_new(struct validator **ret, const struct reader_header *h,
 	v->sees_fork = list_has(h->events, "fork");
 	v->sync = !strcmp(h->engine, "sync");
 	spans_init(&v->used_ids);
+	spans_init(&v->stacks);
 	*ret = v;
 	return 0;
 }
@@ -87,6 +88,7 @@ static void check_order(struct validator *v, const struct reader_record *r)
 static int check_fault(struct validator *v, const struct record *r, struct address_space *s)
 {
 	validate_place(v, r);
+	validate_names_stack(v, r);
 	return validate_coverage(v, r, s);
 }
 
@@ -135,6 +137,8 @@ static int check_kind(struct validator *v, const struct record *r)
 	case RECORD_LOST:
 		validate_lost(v, r);
 		return 0;
+	case RECORD_STACK:
+		return validate_stack(v, r);
 	case RECORD_STATS:
 		validate_stats(v, r);
 		return 0;
@@ -188,6 +192,7 @@ struct validator *validate_free(struct validator *v)
 		return NULL;
 	validate_spaces_done(v);
 	spans_done(&v->used_ids);
+	spans_done(&v->stacks);
 	free(v);
 	return NULL;
 }

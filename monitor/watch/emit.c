@@ -16,7 +16,8 @@ int emit_init(struct emit *e, struct queue *q, uint64_t base_ns, uint32_t page_s
 
 static void pass(struct emit *e, struct record *r)
 {
-	bool fault = r->kind == RECORD_FAULT;
+	/* A stack is lost with the faults that name it: no claim rests on it. */
+	bool fault = r->kind == RECORD_FAULT || r->kind == RECORD_STACK;
 
 	if (!queue_push(e->queue, r) && !fault)
 		e->dropped_layout = true;

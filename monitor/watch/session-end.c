@@ -36,6 +36,7 @@ void session_fill_stats(const struct session *s, struct record_stats *ret, bool 
 		.lat_p50_ns = (uint32_t)latency_quantile(&sh->lat, 500),
 		.lat_p99_ns = (uint32_t)latency_quantile(&sh->lat, 990),
 		.stop_p99_ns = (uint32_t)latency_quantile(&sh->stop, 990),
+		.unwitnessed = RECORD_UNKNOWN,
 		.rss_kb = own_rss_kb(sh->page_size),
 		.final = final,
 	};

@@ -112,7 +112,8 @@ static struct record random_fault(void)
 			.kind = (uint8_t)(random_bits() % FAULT_NR),
 			.act = (uint8_t)(random_bits() % ACT_NR),
 			.via = (uint8_t)(random_bits() % VIA_NR),
-			.write = random_bits() & 1,
+			.write = random_bits() & 1, .unsure = random_bits() & 1,
+			.ip = random_size(), .stack = (uint32_t)random_size(),
 		},
 	};
 }

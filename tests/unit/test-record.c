@@ -98,6 +98,52 @@ static void test_fault(void)
 	json_decref(o);
 }
 
+/* What the witness tells: where the write was made, and how the thread came there. */
+static void test_witnessed(void)
+{
+	json_t *o = parsed_sample(RECORD_FAULT, 4), *frames;
+
+	CU_ASSERT_STRING_EQUAL(string(o, "ip"), "0x401000");
+	CU_ASSERT_EQUAL(number(o, "stack"), 3);
+	CU_ASSERT_EQUAL(number(o, "ts0"), 123456780);
+	CU_ASSERT(json_is_null(json_object_get(o, "lat_ns")));
+	json_decref(o);
+	o = parsed_sample(RECORD_STACK, 0);
+	CU_ASSERT_EQUAL(number(o, "id"), 3);
+	frames = json_object_get(o, "frames");
+	CU_ASSERT_EQUAL(json_array_size(frames), 2);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(frames, 0)), "0x101010101401001");
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(frames, 1)), "0x101010101401002");
+	json_decref(o);
+	o = parsed_sample(RECORD_STACK, 1);
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(o, "frames")), 0);
+	json_decref(o);
+	o = parsed_sample(RECORD_VMA, 4);
+	CU_ASSERT_STRING_EQUAL(string(o, "build_id"), "0fa901ff");
+	CU_ASSERT_STRING_EQUAL(string(o, "name"), "/usr/bin/redis-server");
+	json_decref(o);
+	o = parsed_sample(RECORD_STATS, 0);
+	CU_ASSERT(json_is_null(json_object_get(o, "unwitnessed")));
+	json_decref(o);
+}
+
+/* The deepest stack with the longest addresses fits its line; what is beyond is left out. */
+static void test_deep_stack(void)
+{
+	uint64_t frames[RECORD_FRAMES_MAX + 3];
+	struct record r = { .kind = RECORD_STACK, .pid = INT32_MAX, .mm = UINT32_MAX,
+			    .ts = SAMPLE_INT_MAX, .stack.id = 1 };
+	json_t *o;
+
+	memset(frames, 0xff, sizeof(frames));
+	r.text = record_frames_new(frames, RECORD_FRAMES_MAX + 3);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r.text);
+	o = parsed(&r, SAMPLE_INT_MAX);
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(o, "frames")), RECORD_FRAMES_MAX);
+	json_decref(o);
+	record_release(&r);
+}
+
 static void test_vma(void)
 {
 	json_t *o = parsed_sample(RECORD_VMA, 0);
@@ -375,6 +421,8 @@ static const struct suite_test tests[] = {
 	{ "every kind, key order and key names", test_every_kind },
 	{ "fault", test_fault },
 	{ "vma", test_vma },
+	{ "what a witness tells", test_witnessed },
+	{ "a deep stack", test_deep_stack },
 	{ "attach, fork, exec, exit", test_processes },
 	{ "arm, remap, gap, dirty", test_memory },
 	{ "lost, stats, detach, error", test_account },
