@@ -60,6 +60,24 @@ static bool put_named(struct line *l, enum names_set set, unsigned int value)
 	return word;
 }
 
+/* The words of the hot record, in quotes, ready to be copied whole. */
+struct quoted {
+	char text[16];
+	unsigned int len;
+};
+
+#define QUOTED(n, w) { "\"" w "\"", sizeof(w) + 1 },
+
+static const struct quoted fault_kinds[] = { PAGETAP_FAULT_KINDS(QUOTED) };
+static const struct quoted fault_acts[] = { PAGETAP_FAULT_ACTS(QUOTED) };
+static const struct quoted fault_vias[] = { PAGETAP_FAULT_VIAS(QUOTED) };
+
+static inline void put_quoted(struct line *l, const struct quoted *q)
+{
+	memcpy(l->p, q->text, sizeof(q->text));
+	l->p += q->len;
+}
+
 static void put_maybe(struct line *l, int64_t v)
 {
 	if (v == RECORD_UNKNOWN)
@@ -70,13 +88,14 @@ static void put_maybe(struct line *l, int64_t v)
 
 int record_put_fault(struct line *l, const struct record *r, uint64_t seq, uint32_t page_size)
 {
+	if (r->fault.kind >= FAULT_NR || r->fault.act >= ACT_NR || r->fault.via >= VIA_NR)
+		return -EINVAL;
 	line_lit(l, "{\"ev\":\"fault\"");
 	put_common(l, r, seq);
 	line_key(l, "tid");
 	line_i64(l, r->fault.tid);
 	line_key(l, "kind");
-	if (!put_named(l, NAMES_FAULT_KIND, r->fault.kind))
-		return -EINVAL;
+	put_quoted(l, &fault_kinds[r->fault.kind]);
 	line_key(l, "write");
 	if (r->fault.unsure)
 		line_lit(l, "null");
@@ -86,11 +105,9 @@ int record_put_fault(struct line *l, const struct record *r, uint64_t seq, uint3
 	line_key(l, "vma");
 	line_u64(l, r->fault.vma);
 	line_key(l, "act");
-	if (!put_named(l, NAMES_FAULT_ACT, r->fault.act))
-		return -EINVAL;
+	put_quoted(l, &fault_acts[r->fault.act]);
 	line_key(l, "via");
-	if (!put_named(l, NAMES_FAULT_VIA, r->fault.via))
-		return -EINVAL;
+	put_quoted(l, &fault_vias[r->fault.via]);
 	if (r->fault.via == VIA_PERF) {
 		line_lit(l, ",\"lat_ns\":null,\"stop_ns\":null");
 		put_ts0(l, r);
