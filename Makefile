@@ -33,6 +33,8 @@ deps_tests = libcunit1-dev mandoc redis-server redis-tools sqlite3 jq python3 \
 	     libc6-dev-arm64-cross zstd bash-completion zsh fish shellcheck util-linux \
 	     procps libcap2-bin clang clang-tidy cppcheck libclang-rt-14-dev iproute2 xz-utils git \
 	     postgresql memcached default-jre-headless nodejs golang-go
+# What `make bench` holds us against; it goes without, and says so.
+deps_bench = linux-perf strace gdb redis-server redis-tools sqlite3 python3 zstd util-linux
 
 # ---- flags -----------------------------------------------------------------
 # CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS of the caller come last and so win.
@@ -253,8 +255,9 @@ kills: tests
 		PAGETAP_FAULTS_PROGRAM='$(abspath $(O))/pagetap-faults' \
 		KILLS='$(N)' PHASE_TIMES=20 bash tests/live/kill.sh
 
-bench: all $(call program,$(bench_c) $(target_c))
-	@O='$(O)' bash tests/bench/run.sh
+# `make bench B='first-write attach'` measures some of it; ROUNDS=1 is a quick look.
+bench: all $(call program,$(bench_c))
+	@O='$(O)' PYTHONDONTWRITEBYTECODE=1 python3 tests/bench/run.py $(B)
 
 lint: all
 	@O='$(O)' CC='$(CC)' sh tests/lint.sh --all
@@ -290,8 +293,10 @@ few_goals  = $(filter all demo install,$(MAKECMDGOALS))
 more_goals = $(filter-out deps all demo install uninstall dist clean help,$(MAKECMDGOALS))
 deps_wanted = $(deps_build) $(if $(more_goals),$(deps_tests),$(if $(few_goals),,$(deps_tests)))
 
+bench-deps: deps_wanted = $(deps_build) $(deps_bench)
+
 # A service that a package would start is not: the tests run their own instances.
-deps:
+deps bench-deps:
 	@missing=; for p in $(sort $(deps_wanted)); do \
 		dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || \
 			missing="$$missing $$p"; \
@@ -366,7 +371,8 @@ help:
 	@echo 'make sanitize-live  real recordings under ASan, UBSan and TSan'
 	@echo 'make sweep      every allocation, every system call fails once: hours'
 	@echo 'make soak       the same for SECONDS=3600 under one monitor, whose size is watched'
-	@echo 'make bench      what watching costs, against not watching'
+	@echo 'make bench      what watching costs, against not watching and other tools: 15 minutes'
+	@echo 'make bench-deps install what it measures against (perf, strace, gdb, redis, sqlite)'
 	@echo 'make fuzz       each fuzzer for fuzz_seconds=30'
 	@echo 'make lint       every checker, also the slow ones'
 	@echo 'make aarch64    compile the library for the other architecture'
@@ -378,4 +384,4 @@ help:
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 .DELETE_ON_ERROR:
-.PHONY: all tests unit check judge soak catalogue bench lint fuzz fresh demo deps install uninstall dist clean help aarch64
+.PHONY: all tests unit check judge soak catalogue bench lint fuzz fresh demo deps bench-deps install uninstall dist clean help aarch64
