@@ -29,7 +29,7 @@ void session_witness(struct session *s, struct space *sp)
 
 	if (!s->witness_tried) {
 		s->witness_tried = true;
-		r = witness_open(&s->witness, s->opts.follow, s->opts.agent);
+		r = witness_open(&s->witness, s->opts.follow, WITNESS_TOUCHES, s->opts.agent);
 		if (!r)
 			r = session_watch_witness(s);
 		if (r < 0) {

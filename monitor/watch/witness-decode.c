@@ -63,12 +63,51 @@ static void take_id(const struct bytes *b, struct witness_event *ret)
 	ret->time = id.time;
 }
 
+uint64_t witness_frame(const struct witness_event *ev, uint32_t i)
+{
+	uint64_t v;
+
+	memcpy(&v, (const char *)ev->touch.frames + i * sizeof(v), sizeof(v));
+	return v;
+}
+
+/* Markers are the highest addresses: enum perf_callchain_context. */
+static bool is_marker(uint64_t frame)
+{
+	return frame >= (uint64_t)PERF_CONTEXT_MAX;
+}
+
+/* What follows PERF_CONTEXT_USER; the count is all that says that there is a chain. */
+static bool decode_chain(const struct bytes *b, struct witness_event *ret)
+{
+	struct witness_event all = { .kind = WITNESS_TOUCH };
+	uint64_t n;
+	uint32_t i = 0;
+
+	if (!take(b, 0, &n, sizeof(n)))
+		return true;
+	if (n > (b->len - sizeof(n)) / sizeof(n))
+		return false;
+	all.touch.frames = b->p + sizeof(n);
+	while (i < n && witness_frame(&all, i) != (uint64_t)PERF_CONTEXT_USER)
+		i++;
+	if (i == n)
+		return true;
+	ret->touch.frames = b->p + sizeof(n) * (i + 2);
+	while (i + 1 + ret->touch.nframes < n &&
+	       !is_marker(witness_frame(ret, ret->touch.nframes)))
+		ret->touch.nframes++;
+	return true;
+}
+
 static bool decode_sample(const struct bytes *b, uint16_t misc, struct witness_event *ret)
 {
 	struct body_sample s;
+	struct bytes rest;
 
 	if (!take(b, 0, &s, sizeof(s)))
 		return false;
+	rest = (struct bytes){ b->p + sizeof(s), b->len - sizeof(s) };
 	*ret = (struct witness_event){
 		.kind = WITNESS_TOUCH, .pid = (pid_t)s.pid, .tid = (pid_t)s.tid, .time = s.time,
 		.touch = {
@@ -76,7 +115,7 @@ static bool decode_sample(const struct bytes *b, uint16_t misc, struct witness_e
 			.kernel = (misc & PERF_RECORD_MISC_CPUMODE_MASK) == PERF_RECORD_MISC_KERNEL,
 		},
 	};
-	return true;
+	return decode_chain(&rest, ret);
 }
 
 static bool decode_mmap2(const struct bytes *b, struct witness_event *ret)

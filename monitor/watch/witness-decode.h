@@ -2,8 +2,9 @@
 /*
  * Witness, decoding: a record of a perf ring, perf_event_open(2), as a struct.
  *
- * Pure.  Knows the two layouts that witness.c asks the kernel for: samples with
- * WITNESS_SAMPLE, and everything else with the same fields of sample_id behind it.
+ * Pure.  Knows the layouts that witness.c asks the kernel for: samples with
+ * WITNESS_SAMPLE, perhaps with a call chain behind it, and everything else with the same
+ * fields of sample_id behind it.
  */
 #ifndef WATCH_WITNESS_DECODE_H
 #define WATCH_WITNESS_DECODE_H
@@ -34,12 +35,21 @@ struct witness_event {
 	pid_t pid, tid;		/* as this process sees them; 0 outside its namespace */
 	uint64_t time;		/* CLOCK_MONOTONIC, ns */
 	union {
-		struct { uint64_t addr, ip; bool kernel; } touch;
+		struct {
+			uint64_t addr, ip;	/* ip: of the kernel, if `kernel` */
+			const void *frames;	/* of the user's call chain, 8 bytes each; innermost
+						 * first; in the record that was decoded */
+			uint32_t nframes;
+			bool kernel;
+		} touch;
 		struct { struct range span; bool writable; } map;
 		pid_t parent;
 		uint64_t n;
 	};
 };
+
+/* Frame i of a touch, which has so many. */
+uint64_t witness_frame(const struct witness_event *ev, uint32_t i);
 
 /* len: as the record's header says.  -EBADMSG: too short for what it claims to be. */
 int witness_decode(const void *record, size_t len, struct witness_event *ret);

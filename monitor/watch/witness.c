@@ -19,6 +19,12 @@
 #define CPUS_MAX 4096
 #define MAPS_RING (64u << 10)
 #define TOUCHES_RING (256u << 10)
+/*
+ * With chains of 16 frames a sample is 190 bytes, and 300,000 a second fill 4 MiB in
+ * 70 ms: long enough for a monitor that shares the CPU with its target.
+ */
+#define CHAINS_RING (4u << 20)
+#define CHAINS_ALL (32u << 20)	/* of all CPUs together */
 #define PASSES_MAX 16
 /* So many events of threads that have gone may be kept, or as many as there are others. */
 #define PRUNE_ALWAYS 2048
@@ -32,7 +38,7 @@ struct cpu {
 
 struct event_pair {
 	pid_t tid;
-	int maps, touches;	/* descriptors */
+	int maps, touches;	/* descriptors; touches may be -1 */
 };
 
 struct witness {
@@ -42,6 +48,7 @@ struct witness {
 	size_t nevents, room, prune_at;
 	struct agent *agent;		/* borrowed; may be NULL */
 	int epoll;
+	enum witness_touches what;
 	bool follow, full;
 	uint64_t lost_maps, lost_touches;	/* told so far */
 	uint64_t gone_maps, gone_touches;	/* lost by events that were closed */
@@ -74,14 +81,27 @@ static unsigned int online_cpus(int *ret, unsigned int max)
 	return n;
 }
 
+static size_t touches_ring(const struct witness *w)
+{
+	size_t bytes = CHAINS_RING;
+
+	if (w->what != WITNESS_CHAINS)
+		return TOUCHES_RING;
+	while (bytes > TOUCHES_RING && bytes * w->ncpus > CHAINS_ALL)
+		bytes /= 2;
+	return bytes;
+}
+
 static int open_cpu(struct witness *w, struct cpu *c)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
+	size_t bytes = touches_ring(w);
 	int r;
 
 	r = perf_ring_open(&c->maps, c->nr, MAPS_RING, 1);
 	if (!r)
-		r = perf_ring_open(&c->touches, c->nr, TOUCHES_RING, TOUCHES_RING / 2);
+		r = perf_ring_open(&c->touches, c->nr, bytes,
+				   (uint32_t)(w->what == WITNESS_CHAINS ? bytes / 4 : bytes / 2));
 	if (!r && epoll_ctl(w->epoll, EPOLL_CTL_ADD, c->maps.fd, &ev) < 0)
 		r = -errno;
 	if (!r && epoll_ctl(w->epoll, EPOLL_CTL_ADD, c->touches.fd, &ev) < 0)
@@ -89,7 +109,8 @@ static int open_cpu(struct witness *w, struct cpu *c)
 	return r;
 }
 
-int witness_open(struct witness **ret, bool follow, struct agent *agent)
+int witness_open(struct witness **ret, bool follow, enum witness_touches touches,
+		 struct agent *agent)
 {
 	struct witness *w = calloc(1, sizeof(*w));
 	int *nrs = calloc(CPUS_MAX, sizeof(*nrs)), r = -ENOMEM;
@@ -97,6 +118,7 @@ int witness_open(struct witness **ret, bool follow, struct agent *agent)
 	if (!w || !nrs)
 		goto out;
 	w->follow = follow;
+	w->what = touches;
 	w->prune_at = PRUNE_MIN;
 	w->agent = agent;
 	w->ncpus = online_cpus(nrs, CPUS_MAX);
@@ -127,7 +149,7 @@ struct witness *witness_close(struct witness *w)
 		return NULL;
 	for (size_t i = 0; i < w->nevents; i++) {
 		close(w->events[i].maps);
-		close(w->events[i].touches);
+		close_fd(&w->events[i].touches);
 	}
 	for (unsigned int i = 0; w->cpus && i < w->ncpus; i++) {
 		perf_ring_close(&w->cpus[i].maps);
@@ -148,12 +170,16 @@ int witness_fd(const struct witness *w)
 
 static struct perf_event_attr attr_of(const struct witness *w, bool touches)
 {
+	bool chains = touches && w->what == WITNESS_CHAINS;
+
 	return (struct perf_event_attr){
 		.type = PERF_TYPE_SOFTWARE,
 		.size = sizeof(struct perf_event_attr),
 		.config = touches ? PERF_COUNT_SW_PAGE_FAULTS : PERF_COUNT_SW_DUMMY,
 		.sample_period = 1,
-		.sample_type = WITNESS_SAMPLE,
+		.sample_type = WITNESS_SAMPLE | (chains ? PERF_SAMPLE_CALLCHAIN : 0),
+		.exclude_callchain_kernel = chains,
+		.sample_max_stack = chains ? WITNESS_FRAMES : 0,
 		.read_format = PERF_FORMAT_LOST,
 		.inherit = 1,
 		/* Linux 5.13: threads inherit, children do not. */
@@ -229,8 +255,8 @@ static int add_pair(struct witness *w, pid_t tid, const struct cpu *c)
 	p.maps = event_for(w, false, tid, c);
 	if (p.maps < 0)
 		return p.maps;
-	p.touches = event_for(w, true, tid, c);
-	if (p.touches < 0) {
+	p.touches = w->what == WITNESS_NO_TOUCHES ? -1 : event_for(w, true, tid, c);
+	if (p.touches < 0 && w->what != WITNESS_NO_TOUCHES) {
 		close(p.maps);
 		return p.touches;
 	}
@@ -307,7 +333,7 @@ int witness_add(struct witness *w, int taskfd)
 /* Its thread has exited, and none that inherited it is left: nothing comes any more. */
 static bool is_over(const struct pollfd *p)
 {
-	return p[0].revents & POLLHUP && p[1].revents & POLLHUP;
+	return p[0].revents & POLLHUP && (p[1].fd < 0 || p[1].revents & POLLHUP);
 }
 
 /* Those of [from, from + n) that are not over move to *to. */
@@ -331,7 +357,7 @@ static int prune_some(struct witness *w, size_t from, size_t n, size_t *to)
 		w->gone_maps += perf_event_lost(e->maps);
 		w->gone_touches += perf_event_lost(e->touches);
 		close(e->maps);
-		close(e->touches);
+		close_fd(&e->touches);
 	}
 	return 0;
 }

@@ -20,14 +20,25 @@
 #include "watch/agent.h"
 #include "watch/witness-decode.h"
 
+/* Frames of a chain. */
+#define WITNESS_FRAMES 32
+
 struct witness;
+
+/* What of page faults is told. */
+enum witness_touches {
+	WITNESS_NO_TOUCHES,		/* nothing, and so they cost nothing */
+	WITNESS_TOUCHES,
+	WITNESS_CHAINS,			/* with the user's call chain, of all pages: large rings */
+};
 
 /*
  * follow: children are witnessed too.  agent: opens what we may not; may be NULL.
  * -EACCES or -EPERM where perf is not allowed (kernel.perf_event_paranoid, CAP_PERFMON),
  * -ENOSYS, -EMFILE, -ENOMEM.
  */
-int witness_open(struct witness **ret, bool follow, struct agent *agent);
+int witness_open(struct witness **ret, bool follow, enum witness_touches touches,
+		 struct agent *agent);
 struct witness *witness_close(struct witness *w);
 /* Readable when something has come. */
 int witness_fd(const struct witness *w);

@@ -49,6 +49,39 @@ static void test_sample(void)
 	CU_ASSERT_FALSE(ev.touch.kernel);
 }
 
+/* Of the chain those frames that are of the user. */
+static void test_chain(void)
+{
+	uint64_t w[] = {
+		0xffffffff81000000, 7 | UINT64_C(8) << 32, 1234, 0x7f0000001008, 6,
+		(uint64_t)PERF_CONTEXT_KERNEL, 0xffffffff81000000, (uint64_t)PERF_CONTEXT_USER,
+		0x401000, 0x402000, (uint64_t)PERF_CONTEXT_GUEST,
+	};
+	struct witness_event ev;
+	size_t n = put(PERF_RECORD_SAMPLE, PERF_RECORD_MISC_KERNEL, w, 11, false);
+
+	CU_ASSERT_EQUAL_FATAL(witness_decode(bytes, n, &ev), 0);
+	CU_ASSERT_EQUAL_FATAL(ev.touch.nframes, 2);
+	CU_ASSERT(witness_frame(&ev, 0) == 0x401000 && witness_frame(&ev, 1) == 0x402000);
+	/* No user frame; none at all; more than there are. */
+	w[7] = 0x400000;
+	n = put(PERF_RECORD_SAMPLE, 0, w, 11, false);
+	CU_ASSERT(!witness_decode(bytes, n, &ev) && !ev.touch.nframes);
+	w[4] = 0;
+	n = put(PERF_RECORD_SAMPLE, 0, w, 5, false);
+	CU_ASSERT(!witness_decode(bytes, n, &ev) && !ev.touch.nframes);
+	w[4] = 7;
+	n = put(PERF_RECORD_SAMPLE, 0, w, 11, false);
+	CU_ASSERT_EQUAL(witness_decode(bytes, n, &ev), -EBADMSG);
+	w[4] = UINT64_MAX;
+	n = put(PERF_RECORD_SAMPLE, 0, w, 11, false);
+	CU_ASSERT_EQUAL(witness_decode(bytes, n, &ev), -EBADMSG);
+	w[4] = 1;
+	w[5] = (uint64_t)PERF_CONTEXT_USER;
+	n = put(PERF_RECORD_SAMPLE, 0, w, 6, false);
+	CU_ASSERT(!witness_decode(bytes, n, &ev) && !ev.touch.nframes);
+}
+
 static void test_map(void)
 {
 	uint64_t w[9] = { 70 | UINT64_C(80) << 32, 0x7f0000000000, 0x4000, 0, 0, 0, 0,
@@ -120,6 +153,8 @@ static void test_short(void)
 
 struct seen {
 	pid_t pid, touch_tid;
+	uint32_t frames;
+	bool chain_begins_there;	/* with the instruction that touched */
 	uint64_t lo, touch_time, map_time;
 	unsigned int maps, touches, forks;
 };
@@ -138,6 +173,8 @@ static void take(void *arg, const struct witness_event *ev)
 	} else if (ev->kind == WITNESS_TOUCH && ev->touch.addr == s->lo + 24) {
 		s->touches++;
 		s->touch_tid = ev->tid;
+		s->frames = ev->touch.nframes;
+		s->chain_begins_there = s->frames && witness_frame(ev, 0) == ev->touch.ip;
 		s->touch_time = ev->time;
 	}
 }
@@ -176,7 +213,7 @@ static pid_t start_child(int *ret_go, void *at)
 	return pid;
 }
 
-static void test_a_child(void)
+static void see_a_child(enum witness_touches what)
 {
 	void *at = mmap(NULL, 64 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct seen s = { .lo = (uint64_t)(uintptr_t)at };
@@ -185,7 +222,7 @@ static void test_a_child(void)
 	struct pollfd p = { .events = POLLIN };
 	char path[32];
 	int go, task, status;
-	int r = witness_open(&w, true, NULL);
+	int r = witness_open(&w, true, what, NULL);
 
 	if (r == -EACCES || r == -EPERM || r == -ENOSYS) {
 		printf("\nSKIP no-perf: perf events are not allowed here\n");
@@ -207,16 +244,26 @@ static void test_a_child(void)
 	witness_read(w, take, &s);
 	witness_read_touches(w, take, &s);
 	CU_ASSERT(s.maps >= 1);
-	CU_ASSERT_EQUAL(s.touches, 1);
+	CU_ASSERT_EQUAL(s.touches, what != WITNESS_NO_TOUCHES);
 	CU_ASSERT(s.forks >= 1);
-	CU_ASSERT(s.touch_tid > 0 && s.touch_tid != s.pid);
-	CU_ASSERT(s.map_time > before && s.touch_time > s.map_time &&
-		  s.touch_time < clock_now());
+	CU_ASSERT(s.map_time > before);
+	if (what != WITNESS_NO_TOUCHES) {
+		CU_ASSERT(s.touch_tid > 0 && s.touch_tid != s.pid);
+		CU_ASSERT(s.touch_time > s.map_time && s.touch_time < clock_now());
+	}
+	CU_ASSERT_EQUAL(s.chain_begins_there, what == WITNESS_CHAINS);
 	CU_ASSERT_EQUAL(witness_lost(w, true, &maps), 0);
 	CU_ASSERT_EQUAL(maps, 0);
 	witness_close(w);
 	close(go);
 	munmap(at, 64 * 4096);
+}
+
+static void test_a_child(void)
+{
+	see_a_child(WITNESS_TOUCHES);
+	see_a_child(WITNESS_NO_TOUCHES);
+	see_a_child(WITNESS_CHAINS);
 }
 
 /* More touches than a ring holds, and nobody reads: the kernel's count comes out. */
@@ -226,7 +273,7 @@ static void test_lost(void)
 	struct witness *w;
 	struct seen s = { 0 };
 	uint64_t maps, lost;
-	int task, status, r = witness_open(&w, true, NULL);
+	int task, status, r = witness_open(&w, true, WITNESS_TOUCHES, NULL);
 	char path[32], c = 0;
 	int go[2];
 	pid_t pid;
@@ -308,7 +355,7 @@ static void test_prune(void)
 	struct seen s = { .lo = (uint64_t)(uintptr_t)at };
 	struct witness *w;
 	unsigned int before, after;
-	int r = witness_open(&w, true, NULL), go[2], stay, status;
+	int r = witness_open(&w, true, WITNESS_TOUCHES, NULL), go[2], stay, status;
 	pid_t pid;
 
 	if (r == -EACCES || r == -EPERM || r == -ENOSYS) {
@@ -345,6 +392,7 @@ static void test_prune(void)
 
 static const struct suite_test tests[] = {
 	{ "a touch", test_sample },
+	{ "a call chain", test_chain },
 	{ "a mapping", test_map },
 	{ "fork, exec, loss, and what is new to us", test_others },
 	{ "short records", test_short },

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who: which thread wrote a page that the census has found dirty.
+ *
+ * Pure: no fd, no clock, no log.  The witness sees every page fault of the target, with
+ * thread, address and call chain, but not whether it was a write; the census sees which
+ * pages were written, but not by whom.  Together they tell:
+ *
+ *	touches of a page	A ──── B ─ C                  (perf, in time)
+ *	census			dirty between t0 and t1
+ *
+ * With WP_ASYNC the first write of a page since the last pass is its last fault: from
+ * then on it is there and not protected.  So of a dirty page the last touch is the
+ * write, and those before it were reads, or repeated by a signal.  Only a thread that
+ * was still in its fault when the last one began may have written as well: a thread's
+ * fault is over, for sure, when it has the next one.  Where that is not known, all of
+ * them are told, with write:null.  The same where touches are known to be lost later
+ * than a touch: then it may have been a read.
+ *
+ * What the kernel writes without a fault of the process (process_vm_writev, O_DIRECT,
+ * MADV_POPULATE_WRITE) has no witness.
+ */
+#ifndef WATCH_WHO_H
+#define WATCH_WHO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/range.h"
+#include "watch/emit.h"
+#include "watch/witness-decode.h"
+
+#define WHO_TOUCHES (1u << 18)
+#define WHO_CHAINS (1u << 16)
+#define WHO_FRAMES (1u << 20)
+
+struct who;
+
+/* Pages that the census has found dirty. */
+struct who_run {
+	pid_t pid;
+	uint32_t mm;
+	uint32_t vma;
+	uint32_t page_size;	/* of the mapping: huge pages are written as one */
+	struct range run;
+	uint64_t t0, t1;	/* written between them */
+};
+
+/* touches: a power of two.  base_page: bytes.  -ENOMEM. */
+int who_new(struct who **ret, uint32_t touches, uint32_t base_page);
+struct who *who_free(struct who *w);
+
+/* A page fault of a process that is watched; if there is no room the oldest one goes. */
+void who_touch(struct who *w, uint32_t mm, const struct witness_event *ev);
+/* Touches have been lost, the last of them before that. */
+void who_lost(struct who *w, uint64_t time);
+/*
+ * Tell who wrote these pages: faults via perf, and stacks before them; every touch until
+ * t1 has been taken before.  now: when it is known.
+ */
+void who_dirty(struct who *w, struct emit *e, const struct who_run *r, uint64_t now);
+/* Every pass that may ask of touches before that is over. */
+void who_passed(struct who *w, uint64_t before);
+
+/* Is most of the room taken by touches that a pass has not asked for yet? */
+bool who_crowded(const struct who *w);
+/* Pages that were dirty without a touch. */
+uint64_t who_unwitnessed(const struct who *w);
+
+#endif
