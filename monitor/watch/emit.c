@@ -134,7 +134,8 @@ void emit_vma(struct emit *e, pid_t pid, uint32_t mm, uint64_t now, enum vma_op 
 	r.vma.watch = g->modes && g->why == WHY_NONE;
 	r.vma.off = g->off;
 	r.vma.ino = g->ino;
-	r.text = record_text_new(g->name ? g->name : "", g->name_len, NULL, 0);
+	r.text = record_text_new(g->name ? g->name : "", g->name_len,
+				 (const char *)g->build_id, g->build_id_len);
 	emit_push(e, &r);
 }
 

@@ -43,6 +43,8 @@ struct region {
 	bool again;		/* it may have been replaced by its like: judge it anew */
 	uint32_t name_len;
 	char *name;		/* owned, not NUL-terminated; NULL if empty */
+	uint8_t build_id_len;	/* 0: it has none, or nobody has looked; set by survey.c */
+	unsigned char build_id[MAPS_BUILD_ID_MAX];
 };
 
 RB_HEAD(region_tree, region);

@@ -287,6 +287,20 @@ int maps_query(int mapsfd, struct range within, size_t max, struct maps *m)
 	return 0;
 }
 
+size_t maps_build_id(int mapsfd, uint64_t addr, unsigned char ret[MAPS_BUILD_ID_MAX])
+{
+	struct procmap_query q = {
+		.size = sizeof(q),
+		.query_addr = addr,
+		.build_id_size = MAPS_BUILD_ID_MAX,
+		.build_id_addr = (uint64_t)(uintptr_t)ret,
+	};
+
+	if (mapsfd < 0 || ioctl(mapsfd, PROCMAP_QUERY, &q) < 0)
+		return 0;
+	return q.build_id_size <= MAPS_BUILD_ID_MAX ? q.build_id_size : 0;
+}
+
 void maps_done(struct maps *m)
 {
 	free(m->v);

@@ -14,6 +14,9 @@
 
 #include "base/range.h"
 
+/* BUILD_ID_SIZE_MAX of the kernel: a SHA-1. */
+#define MAPS_BUILD_ID_MAX 20
+
 struct map_entry {
 	uint64_t lo, hi;	/* bytes, page aligned */
 	uint64_t off;		/* bytes */
@@ -47,6 +50,11 @@ int maps_reread(int mapsfd, struct maps *m);
  * -ENOMEM.
  */
 int maps_query(int mapsfd, struct range within, size_t max, struct maps *m);
+/*
+ * The build id of the ELF file behind the mapping at addr, by the same call.  Returns its
+ * length; 0: none, or an older kernel.
+ */
+size_t maps_build_id(int mapsfd, uint64_t addr, unsigned char ret[MAPS_BUILD_ID_MAX]);
 /* The same on bytes in memory; takes a copy of the names.  -EBADMSG names a bad line. */
 int maps_parse(const char *buf, size_t len, struct maps *m);
 void maps_done(struct maps *m);

@@ -137,6 +137,14 @@ static void admit_unwatched(struct space *s, const struct region *g, uint64_t si
 			 GAP_NEW_MAPPING);
 }
 
+/* Once a mapping: by it symbols are found when the process, or its file, is gone. */
+static void look_at_code(const struct space *s, struct region *g, enum vma_op op)
+{
+	if (op == VMA_OP_GONE || !g->ino || !(g->prot & RECORD_PROT_EXEC) || g->build_id_len)
+		return;
+	g->build_id_len = (uint8_t)maps_build_id(s->mapsfd, g->r.lo, g->build_id);
+}
+
 static void on_region(void *arg, enum vma_op op, struct region *g)
 {
 	struct survey_pass *p = arg;
@@ -148,6 +156,7 @@ static void on_region(void *arg, enum vma_op op, struct region *g)
 	guard_beat(s->shared->guard);
 	if (op != VMA_OP_GONE)
 		judge(s, g);
+	look_at_code(s, g, op);
 	emit_vma(&s->shared->emit, s->pid, s->mm, clock_now(), op, g);
 	if (op != VMA_OP_GONE && !g->modes)
 		admit_unwatched(s, g, p->since);
