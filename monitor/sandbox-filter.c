@@ -94,7 +94,7 @@ static const struct rule events[] = {
 	ANY(epoll_wait), ANY(epoll_pwait), ANY(epoll_pwait2), ANY(epoll_ctl),
 	ANY(pread64), ANY(recvmsg), ANY(recvfrom), ANY(sendmsg), ANY(getdents64),
 	ANY(readlink), ANY(readlinkat), ANY(statfs), ANY(fstatfs), ANY(eventfd2), ANY(uname),
-	ANY(sysinfo), ANY(sched_getaffinity), ANY(getrusage), ANY(getuid), ANY(geteuid),
+	ANY(sysinfo), ANY(sched_getaffinity), WHERE(sched_setaffinity, EQUAL(0, 0)), ANY(getrusage), ANY(getuid), ANY(geteuid),
 	ANY(wait4), ANY(waitid),
 	/* Reading, and no more: nothing is made, cut or written to. */
 	WHERE(openat, BITS(2, FORBIDDEN_OPEN, O_RDONLY)),

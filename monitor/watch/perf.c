@@ -64,6 +64,13 @@ int perf_event_to_ring(int event, const struct perf_ring *out)
 	return ioctl(event, PERF_EVENT_IOC_SET_OUTPUT, out->fd) < 0 ? -errno : 0;
 }
 
+uint64_t perf_ring_head(const struct perf_ring *r)
+{
+	const struct perf_event_mmap_page *p = r->map;
+
+	return __atomic_load_n(&p->data_head, __ATOMIC_RELAXED);
+}
+
 /* A record may wrap around the end of the ring: then it is put together in `room`. */
 static const void *record_at(const struct perf_ring *r, uint64_t at, size_t len, void *room)
 {

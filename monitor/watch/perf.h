@@ -25,6 +25,8 @@ struct perf_ring {
 
 /* bytes: a power of two, at least a page.  -EACCES, -EPERM: perf_event_paranoid. */
 int perf_ring_open(struct perf_ring *ret, int cpu, size_t bytes, uint32_t watermark);
+/* Bytes that were ever put into it.  Costs nothing. */
+uint64_t perf_ring_head(const struct perf_ring *r);
 void perf_ring_close(struct perf_ring *r);
 
 /* An event on thread tid and one CPU: a descriptor or -errno. */

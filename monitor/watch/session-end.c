@@ -87,6 +87,7 @@ void session_let_go(struct session *s)
 
 	if (s->summary.stats.final)
 		return;
+	session_wait_end(s);
 	s->nadoptions = 0;
 	for (int i = 0; i < LAST_TURNS; i++)
 		for (struct space *sp = s->spaces; sp; sp = sp->next)

@@ -9,12 +9,16 @@
  *	session-witness.c	what the perf rings tell: new mappings, and who touched them
  *	session-guard.c		the watchdog, and what it has let go
  *	session-doubt.c		protection that goes without a word
+ *	session-wait.c		waiting, where the answer is quickest
  *	session-end.c		counters, summary, letting go
  */
 #ifndef WATCH_SESSION_STATE_H
 #define WATCH_SESSION_STATE_H
 
+#include <sched.h>
+
 #include "watch/guard.h"
+#include "watch/pace.h"
 #include "watch/procwatch.h"
 #include "watch/session.h"
 #include "watch/space.h"
@@ -67,6 +71,9 @@ struct session {
 	struct guard *guard;	/* NULL: none */
 	uint64_t guard_started;
 	int epoll;
+	struct pace pace;
+	cpu_set_t home;		/* where we may run */
+	unsigned int served;	/* messages answered in this turn */
 	int reserve;		/* a descriptor to give up when there is no other */
 	struct session_hint hints[SESSION_HINTS];
 	unsigned int nhints;
@@ -172,6 +179,18 @@ void session_take_births(struct session *s, struct space *sp);
 void session_on_births(struct session *s);
 /* When there is one to be looked at; UINT64_MAX. */
 uint64_t session_births_due(const struct session *s);
+
+/* session-wait.c */
+
+struct epoll_event;
+/* By the thread that will wait. */
+void session_wait_begin(struct session *s);
+/* Until something has come, or `due`.  As epoll_wait(2), errors negative. */
+int session_wait(struct session *s, uint64_t due, struct epoll_event *ev, int max);
+/* n messages have been answered, and written down. */
+void session_wait_served(struct session *s, unsigned int n);
+/* Back to where the user has put us. */
+void session_wait_end(struct session *s);
 
 /* session-end.c */
 

@@ -119,6 +119,7 @@ int session_new(struct session **ret, const struct session_opts *opts)
 		session_free(s);
 		return r;
 	}
+	session_wait_begin(s);
 	session_guard_start(s);
 	*ret = s;
 	return 0;
@@ -262,6 +263,7 @@ static void serve_space(struct session *s, struct space *sp, uint64_t woke)
 
 	if ((n == -EMFILE || n == -ENFILE) && s->reserve >= 0)
 		n = serve_on_reserve(s, sp, woke);
+	s->served += n > 0 ? (unsigned int)n : 0;
 	if (n == -ESRCH) {
 		sp->dead = true;
 	} else if (n < 0) {
@@ -464,23 +466,16 @@ static void turn_housekeeping(struct session *s)
 int session_turn(struct session *s, uint64_t until)
 {
 	struct epoll_event ev[EVENTS_A_TURN];
-	uint64_t now = clock_now(), due = next_due(s, now, until);
-	struct timespec wait = { 0, 0 };
-	int n;
+	int n = session_wait(s, next_due(s, clock_now(), until), ev, EVENTS_A_TURN);
 
-	if (due > now) {
-		wait.tv_sec = (time_t)((due - now) / NSEC_PER_SEC);
-		wait.tv_nsec = (long)((due - now) % NSEC_PER_SEC);
-	}
-	n = epoll_pwait2(s->epoll, ev, EVENTS_A_TURN, &wait, NULL);
-	if (n < 0 && errno == ENOSYS)
-		n = epoll_wait(s->epoll, ev, EVENTS_A_TURN, (int)((due - now) / NSEC_PER_MSEC));
-	if (n < 0 && errno != EINTR)
-		return -errno;
+	if (n < 0 && n != -EINTR)
+		return n;
 	session_guard_turn(s);
+	s->served = 0;
 	if (n > 0)
 		dispatch(s, ev, n, clock_now());
 	turn_housekeeping(s);
+	session_wait_served(s, s->served);
 	return 0;
 }
 

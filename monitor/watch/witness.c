@@ -34,6 +34,7 @@
 struct cpu {
 	int nr;
 	struct perf_ring maps, touches;
+	uint64_t seen;		/* head of touches, when witness_busiest() was asked last */
 };
 
 struct event_pair {
@@ -129,7 +130,7 @@ int witness_open(struct witness **ret, bool follow, enum witness_touches touches
 		goto out;
 	}
 	for (unsigned int i = 0; i < w->ncpus; i++)
-		w->cpus[i] = (struct cpu){ nrs[i], PERF_RING_NULL, PERF_RING_NULL };
+		w->cpus[i] = (struct cpu){ nrs[i], PERF_RING_NULL, PERF_RING_NULL, 0 };
 	r = 0;
 	for (unsigned int i = 0; i < w->ncpus && !r; i++)
 		r = open_cpu(w, &w->cpus[i]);
@@ -417,6 +418,25 @@ void witness_read_touches(struct witness *w,
 
 	for (unsigned int i = 0; i < w->ncpus; i++)
 		read_ring(w, &w->cpus[i].touches, &t);
+}
+
+int witness_busiest(struct witness *w)
+{
+	uint64_t all = 0, most = 0;
+	int nr = -1;
+
+	for (unsigned int i = 0; i < w->ncpus; i++) {
+		struct cpu *c = &w->cpus[i];
+		uint64_t head = perf_ring_head(&c->touches), bytes = head - c->seen;
+
+		c->seen = head;
+		all += bytes;
+		if (bytes > most) {
+			most = bytes;
+			nr = c->nr;
+		}
+	}
+	return most > all - most ? nr : -1;
 }
 
 uint64_t witness_lost(struct witness *w, bool sure, uint64_t *ret_maps)

@@ -65,6 +65,12 @@ void witness_read_touches(struct witness *w,
 			  void (*take)(void *arg, const struct witness_event *ev), void *arg);
 
 /*
+ * The CPU on which most of the touches happened since this was last asked; -1: none
+ * did, or they were here and there.
+ */
+int witness_busiest(struct witness *w);
+
+/*
  * Touches (and records of mappings, in *ret_maps) that did not fit into a ring, since
  * this was last asked.  Costs a system call an event, so it asks only if a ring has
  * been nearly full, or if `sure`.

@@ -135,6 +135,7 @@ static void forbidden_processes(void)
 	DENIED(unshare(CLONE_NEWUSER));
 	DENIED(setns(0, 0));
 	DENIED(setpriority(PRIO_PROCESS, 0, 0));
+	DENIED(syscall(SYS_sched_setaffinity, parent, sizeof(io), &io));
 	WANT(syscall(SYS_prlimit64, parent, RLIMIT_CORE, NULL, NULL) < 0 && errno == EPERM);
 }
 
