@@ -22,7 +22,7 @@ class Bench:
 
     def __init__(self, out, work):
         self.out, self.work = out, work
-        self.pagetap = os.path.join(out, "pagetap")
+        self.pagetap = os.environ.get("PAGETAP") or os.path.join(out, "pagetap")
         self.rows, self.bars, self.broken = [], [], []
         text = subprocess.run([self.pagetap, "record", "--help"], capture_output=True,
                               text=True, check=True).stdout
@@ -148,7 +148,7 @@ class Talker:
         self.process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, bufsize=0)
         self.pid = self.process.pid
-        self.words = self.answer(60)
+        self.words = self.answer(200)
 
     def answer(self, seconds):
         line = b""
@@ -211,7 +211,7 @@ class Pages(Talker):
         while (left := self.number("armed")) > 0:
             if time.monotonic() > until:
                 raise Broken(f"{left} of {self.npages} pages not protected after {seconds} s")
-            time.sleep(0.005)
+            time.sleep(0.005 + self.npages / 2 ** 24)
 
 
 class Bare(Talker):

@@ -20,12 +20,18 @@ import traceback
 import apps
 import attach
 import first_write
+import lines
+import scale
 from harness import Bench, Broken
 
 GROUPS = {
     "first-write": first_write.run,
     "attach": attach.run,
     "apps": apps.run,
+    "lines": lines.run,
+    "census": scale.run_census,
+    "growth": scale.run_growth,
+    "storm": scale.storm,
 }
 
 
