@@ -49,9 +49,9 @@ _pagetap_value() {
 	-e | --events) _pagetap_list 'missing wp minor fork exit map' "$cur" ;;
 	-m | --mapping) _pagetap_words 'heap stack anon shmem hugetlb file' "$cur" ;;
 	--mode) _pagetap_list 'write missing minor' "$cur" ;;
-	--engine) _pagetap_words 'sync' "$cur" ;;
+	--engine) _pagetap_words 'auto async sync' "$cur" ;;
 	--color) _pagetap_words 'auto always never' "$cur" ;;
-	-a | --address | -d | --duration | -n | --count | --max-size | --rearm | --ring | --max-processes | --watchdog) ;;
+	-a | --address | -d | --duration | -n | --count | --max-size | --epoch | --rearm | --ring | --max-processes | --watchdog) ;;
 	*) return 1 ;;
 	esac
 }
@@ -83,8 +83,8 @@ _pagetap() {
 	case $command in
 	record)
 		_pagetap_words "-p --pid -o --output -f --follow -e --events -m --mapping
-			-a --address -d --duration -n --count --max-size --engine --mode --rearm
-			--ring --max-processes --watchdog --strict $common --" "$cur"
+			-a --address -d --duration -n --count --max-size --engine --epoch --mode
+			--rearm --ring --max-processes --watchdog --strict $common --" "$cur"
 		;;
 	map)
 		_pagetap_words "-p --pid -m --mapping -a --address --mode -J --json

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "cmd-engine.h"
 #include "cmd-summary.h"
 #include "exit.h"
 #include "filter-args.h"
@@ -36,6 +37,9 @@ struct record_args {
 	const char *output;
 	uint64_t duration_ns, max_faults, max_bytes, rearm_ms, ring, watchdog_ns, max_processes;
 	bool follow, strict;
+	enum engine engine;
+	uint64_t epoch_ms;
+	bool async;			/* what the engine came to */
 	char **command;			/* NULL: -p */
 	const char *const *argv;
 };
@@ -52,13 +56,6 @@ struct run {
 	uint64_t features;
 	bool attached;
 };
-
-static int parse_engine(void *member, const char *word, struct options_error *e)
-{
-	(void)member;
-	return strcmp(word, "sync") ?
-	       options_wrong(e, "'%s': the only engine of this version is sync", word) : 0;
-}
 
 /* Shorter ones would take the ordinary waits of a busy machine for a stall. */
 static int parse_watchdog(void *member, const char *word, struct options_error *e)
@@ -91,8 +88,10 @@ static const struct option_spec options[] = {
 	  .min = 1 },
 	{ 0, "max-size", "SIZE", "stop when the output is so large (10M, 2G)", OPTION_SIZE,
 	  AT(max_bytes), .min = WRITER_LIMIT_MIN },
-	{ 0, "engine", "ENGINE", "sync: each fault waits for its answer", OPTION_PARSE,
-	  .parse = parse_engine },
+	{ 0, "engine", "ENGINE", "sync: each fault waits; async: nobody does; auto",
+	  OPTION_PARSE, AT(engine), .parse = engine_parse },
+	{ 0, "epoch", "MS", "async: written pages each so many ms (1000)", OPTION_NUMBER,
+	  AT(epoch_ms), .min = 1, .max = 3600000 },
 	{ 0, "mode", "MODE,...", "write, missing, minor (default: write)", OPTION_PARSE,
 	  AT(filter), .parse = filter_args_modes },
 	{ 0, "rearm", "MS", "protect written pages again each so many ms", OPTION_NUMBER,
@@ -123,6 +122,18 @@ static const struct option_page page = {
 	.examples = examples,
 };
 
+/* What only faults that wait can give; NULL: nothing of the kind is asked for. */
+static const char *wants_sync(const struct record_args *a)
+{
+	if (a->rearm_ms)
+		return "--rearm";
+	if (a->max_faults)
+		return "--count";
+	if (filter_args_filter(&a->filter).modes != WATCH_MODE_WRITE)
+		return "--mode missing or minor";
+	return NULL;
+}
+
 static int check_args(struct run *run, int argc, char **argv, int operand)
 {
 	struct record_args *a = &run->a;
@@ -133,6 +144,10 @@ static int check_args(struct run *run, int argc, char **argv, int operand)
 		return cmd_usage(&page, "no process: -p PID, or -- COMMAND");
 	if (a->rearm_ms && !(filter_args_filter(&a->filter).modes & WATCH_MODE_WRITE))
 		return cmd_usage(&page, "--rearm needs --mode write");
+	if (a->engine == ENGINE_ASYNC && wants_sync(a))
+		return cmd_usage(&page, "%s needs --engine sync", wants_sync(a));
+	if (a->engine == ENGINE_SYNC && a->epoch_ms)
+		return cmd_usage(&page, "--epoch needs --engine async");
 	if (operand < argc)
 		a->command = argv + operand;
 	a->argv = (const char *const *)argv - 1;	/* with the name of the program */
@@ -225,6 +240,8 @@ static int start(struct run *run)
 	struct session_opts o = {
 		.filter = filter_args_filter(&a->filter),
 		.kinds = a->filter.kinds ? a->filter.kinds : WATCH_KIND_ALL,
+		.async = a->async,
+		.epoch_ns = a->epoch_ms * NSEC_PER_MSEC,
 		.follow = a->follow,
 		.rearm_ns = a->rearm_ms * NSEC_PER_MSEC,
 		.duration_ns = a->duration_ns,
@@ -432,6 +449,9 @@ static int run_all(struct run *run)
 	int status;
 
 	status = cmd_probe(filter_args_filter(&run->a.filter).modes, &run->features);
+	if (!status)
+		status = engine_choose(run->a.engine, wants_sync(&run->a), run->features,
+				       &run->a.async);
 	if (status)
 		return command ? EXIT_COMMAND_FAILED : status;
 	status = command ? prepare_command(run) : look(run);

@@ -24,7 +24,7 @@ const struct feature feature_table[] = {
 	{ "wp-shmem-hugetlb", UFFD_FEATURE_WP_HUGETLBFS_SHMEM, "5.19", true },
 	{ "wp-unpopulated", UFFD_FEATURE_WP_UNPOPULATED, "6.4", true },
 	{ "poison", UFFD_FEATURE_POISON, "6.6", false },
-	{ "wp-async", UFFD_FEATURE_WP_ASYNC, "6.7", false },
+	{ "wp-async", UFFD_FEATURE_WP_ASYNC, "6.7", true },
 	{ "move", UFFD_FEATURE_MOVE, "6.8", false },
 	{ NULL, 0, NULL, false },
 };

@@ -44,7 +44,7 @@ int recording_start(struct recording *rec, const struct session_opts *opts, uint
 	if (r < 0)
 		return r;
 	sandbox_prepare();
-	head_fill(&rec->head, o.filter.modes, o.kinds, features, argv);
+	head_fill(&rec->head, o.async, o.filter.modes, o.kinds, features, argv);
 	r = writer_start(&rec->writer, rec->queue, rec->sink, &rec->head.header,
 			 sandbox_writer);
 	if (r < 0) {

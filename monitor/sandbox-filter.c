@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "compat/pagemap.h"
 #include "compat/procmap.h"
 #include "compat/uffd.h"
 
@@ -90,11 +91,12 @@ static const struct rule common[] = {
 
 static const struct rule events[] = {
 	REQUESTS(USERFAULTFD_IOC), REQUESTS('$'),	/* userfaultfd(2), perf_event_open(2) */
-	REQUEST(PROCMAP_QUERY), REQUEST(TCGETS), REQUEST(TIOCGWINSZ),
+	REQUEST(PROCMAP_QUERY), REQUEST(PAGEMAP_SCAN), REQUEST(TCGETS), REQUEST(TIOCGWINSZ),
 	ANY(epoll_wait), ANY(epoll_pwait), ANY(epoll_pwait2), ANY(epoll_ctl),
 	ANY(pread64), ANY(recvmsg), ANY(recvfrom), ANY(sendmsg), ANY(getdents64),
 	ANY(readlink), ANY(readlinkat), ANY(statfs), ANY(fstatfs), ANY(eventfd2), ANY(uname),
-	ANY(sysinfo), ANY(sched_getaffinity), WHERE(sched_setaffinity, EQUAL(0, 0)), ANY(getrusage), ANY(getuid), ANY(geteuid),
+	ANY(sysinfo), ANY(sched_getaffinity), WHERE(sched_setaffinity, EQUAL(0, 0)),
+	ANY(getrusage), ANY(getuid), ANY(geteuid),
 	ANY(wait4), ANY(waitid),
 	/* Reading, and no more: nothing is made, cut or written to. */
 	WHERE(openat, BITS(2, FORBIDDEN_OPEN, O_RDONLY)),

@@ -55,8 +55,8 @@
 	X(NEW_MAPPING, "new-mapping") X(PROTECTION, "protection-changed")              \
 	X(REMOVE_RACE, "remove-race") X(REARM_RACE, "rearm-race") X(RESYNC, "resync")  \
 	X(RING, "ring") X(FORK, "fork") X(EXEC, "exec") X(REGISTER, "register-failed") \
-	X(STALL, "stall") X(THREAD_AREA, "thread-area") X(LIMIT, "limit") \
-	X(KSM, "ksm")
+	X(STALL, "stall") X(THREAD_AREA, "thread-area") X(LIMIT, "limit")            \
+	X(KSM, "ksm") X(EPOCH, "epoch")
 
 /* `reason` of a lost. */
 #define PAGETAP_LOST_REASONS(X)                                                        \

@@ -17,7 +17,7 @@
 /* Records of the layout may be missing: then nothing can be held against a fault. */
 static bool is_checked(const struct validator *v)
 {
-	return v->sync && v->sees_map && !v->blind;
+	return v->sees_map && !v->blind;
 }
 
 int validate_arm(struct validator *v, const struct record *r, struct address_space *s)
@@ -25,7 +25,7 @@ int validate_arm(struct validator *v, const struct record *r, struct address_spa
 	uint64_t lo = validate_first(v, r), hi = validate_last(v, r);
 	int err;
 
-	if (r->arm.mode != ARM_WP || !is_checked(v))
+	if ((r->arm.mode != ARM_WP && r->arm.mode != ARM_ASYNC) || !is_checked(v))
 		return 0;
 	err = spans_remove(&s->declared, lo, hi);
 	return err ? err : spans_add(&s->covered, lo, hi);
@@ -72,7 +72,7 @@ int validate_coverage(struct validator *v, const struct record *r, struct addres
 {
 	uint64_t page = r->addr / v->page_size, lo, hi;
 
-	if (!is_checked(v) || r->fault.via != VIA_UFFD || !r->fault.write)
+	if (!v->sync || !is_checked(v) || r->fault.via != VIA_UFFD || !r->fault.write)
 		return 0;
 	lo = page - page % r->npages;
 	hi = lo + r->npages;
@@ -81,4 +81,24 @@ int validate_coverage(struct validator *v, const struct record *r, struct addres
 		validate_complain_about(v, "page %" PRIu64 " is not covered: its write has been "
 					"reported since its last arm, or it was never armed", page);
 	return spans_remove(&s->covered, lo, hi);
+}
+
+/* Collected and armed anew at once: it stays covered.  Of what is in doubt, some is told. */
+void validate_dirty(struct validator *v, const struct record *r, struct address_space *s)
+{
+	uint64_t lo = validate_first(v, r), hi = validate_last(v, r);
+
+	v->totals.dirty_pages += r->npages;
+	if (r->dirty.epoch < s->epoch)
+		validate_complain_about(v, "epoch %" PRIu64 " after epoch %" PRIu64, r->dirty.epoch,
+					s->epoch);
+	s->epoch = r->dirty.epoch;
+	if (!is_checked(v) || spans_all(&s->covered, lo, hi))
+		return;
+	for (uint64_t page = lo; page < hi; page++)
+		if (!spans_has(&s->covered, page) && !spans_has(&s->declared, page)) {
+			validate_complain_about(v, "page %" PRIu64 " is not covered: it was never "
+						"armed, or is there no more", page);
+			return;
+		}
 }

@@ -36,6 +36,7 @@ struct address_space {
 	bool attached;
 	bool lent;		/* a child by vfork may fork, too */
 	bool over;		/* exited, or replaced by exec */
+	uint64_t epoch;		/* of its last dirty record */
 	struct mapping_tree mappings;
 	struct spans covered;	/* pages whose next write must be reported */
 	struct spans declared;	/* pages of which nothing is promised: gap */
@@ -47,7 +48,7 @@ struct validator {
 	struct validate_totals totals;
 	uint64_t line;
 	uint32_t page_size;
-	bool sees_map, sees_fork, sync;	/* what the header says is in the trace */
+	bool sees_map, sees_fork, sync, async;	/* what the header says is in the trace */
 	bool blind;		/* records of the layout were lost */
 	bool processes_blind;	/* records of processes were lost */
 	bool ended, final;
@@ -91,6 +92,7 @@ int validate_arm(struct validator *v, const struct record *r, struct address_spa
 int validate_gap(struct validator *v, const struct record *r, struct address_space *s);
 int validate_remap(struct validator *v, const struct record *r, struct address_space *s);
 int validate_remove(struct validator *v, const struct record *r, struct address_space *s);
+void validate_dirty(struct validator *v, const struct record *r, struct address_space *s);
 int validate_coverage(struct validator *v, const struct record *r, struct address_space *s);
 
 /* validate-stack.c: ids are told once, before whoever names them.  -ENOMEM. */

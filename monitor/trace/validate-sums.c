@@ -58,5 +58,7 @@ void validate_stats(struct validator *v, const struct record *r)
 	/* Whether a lost fault was a write is lost with it. */
 	compare(v, "writes", s->writes, t->writes,
 		v->lost_faults_unknown ? UINT64_MAX : t->writes + v->lost_faults);
+	if (v->async && !v->blind)
+		compare(v, "dirty_pages", s->dirty_pages, t->dirty_pages, t->dirty_pages);
 	compare(v, "lost", s->lost, t->lost, t->lost);
 }

@@ -58,6 +58,7 @@ int validate_new(struct validator **ret, const struct reader_header *h,
 	v->sees_map = list_has(h->events, "map");
 	v->sees_fork = list_has(h->events, "fork");
 	v->sync = !strcmp(h->engine, "sync");
+	v->async = !strcmp(h->engine, "async");
 	spans_init(&v->used_ids);
 	spans_init(&v->stacks);
 	*ret = v;
@@ -113,6 +114,7 @@ static int check_memory(struct validator *v, const struct record *r)
 		return check_fault(v, r, s);
 	case RECORD_DIRTY:
 		validate_place(v, r);
+		validate_dirty(v, r, s);
 		return 0;
 	case RECORD_GAP:
 		return validate_gap(v, r, s);

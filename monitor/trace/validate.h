@@ -23,6 +23,7 @@ typedef void (*validate_complain)(void *arg, uint64_t line, const char *words);
 struct validate_totals {
 	uint64_t records;		/* header not counted */
 	uint64_t faults, writes;	/* fault records; of those, writes */
+	uint64_t dirty_pages;		/* of all dirty records */
 	uint64_t lost;			/* said to be lost, where counted */
 	uint64_t gaps;
 	uint64_t unknown;		/* records of an unknown kind */

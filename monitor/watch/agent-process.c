@@ -274,7 +274,9 @@ static void borrowed(struct serving *s, struct job *j)
 	p.result = pagetap_borrow_finish(j->borrowing, &loan, &p.borrow.failure);
 	j->borrowing = NULL;
 	if (!p.result) {
-		p.result = uffd_handshake(loan.uffd, UFFD_WANTED, &p.borrow.features);
+		p.result = uffd_handshake(loan.uffd, j->asked.async ? UFFD_WANTED_ASYNC :
+								      UFFD_WANTED,
+					  &p.borrow.features);
 		if (p.result < 0)
 			fail(&p.borrow.failure, p.result, "userfaultfd handshake");
 	}

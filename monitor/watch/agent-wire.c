@@ -45,6 +45,8 @@ bool agent_request_valid(const void *bytes, size_t len, unsigned int nfds)
 	if (q.magic != AGENT_MAGIC || !q.op || q.op >= AGENT_OP_NR || !q.id || q.pid <= 0 ||
 	    nfds != (q.op == AGENT_GUARD))
 		return false;
+	if (q.async > (q.op == AGENT_BORROW) || q.unused)
+		return false;
 	perf = q.op == AGENT_PERF;
 	if (perf ? q.cpu < 0 || !harmless(&q.attr) : q.cpu || !is_zero(&q.attr, sizeof(q.attr)))
 		return false;

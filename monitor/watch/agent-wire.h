@@ -40,6 +40,8 @@ struct agent_request {
 	uint64_t lo, hi;	/* FILESYSTEM: the mapping, as the maps have it */
 	uint32_t timeout_ms;	/* BORROW: for the target to stop; 0 the default */
 	int32_t cpu;		/* PERF */
+	uint32_t async;		/* BORROW: for the engine whose faults wait for nobody */
+	uint32_t unused;	/* 0 */
 	struct perf_event_attr attr;	/* PERF */
 };
 

@@ -260,7 +260,8 @@ static int ask(struct agent *a, const struct agent_request *q, struct agent_repl
 	return ask_with(a, q, -1, reply, fds, nfds);
 }
 
-int agent_borrow(struct agent *a, pid_t pid, unsigned int timeout_ms, uint32_t *ret_id)
+int agent_borrow(struct agent *a, pid_t pid, bool async, unsigned int timeout_ms,
+		 uint32_t *ret_id)
 {
 	struct loan *l = loan_of(a, 0);
 	int r;
@@ -271,6 +272,7 @@ int agent_borrow(struct agent *a, pid_t pid, unsigned int timeout_ms, uint32_t *
 		return -EBUSY;
 	l->asked = request(a, AGENT_BORROW, pid);
 	l->asked.timeout_ms = timeout_ms;
+	l->asked.async = async;
 	l->come = false;
 	r = send_request(a, &l->asked, -1);
 	if (r < 0) {

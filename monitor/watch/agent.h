@@ -55,7 +55,8 @@ int agent_read(struct agent *a);
  * -EPIPE: there is no agent; -EBUSY, -EPERM as in libpagetap.
  */
 #define AGENT_LOANS 4
-int agent_borrow(struct agent *a, pid_t pid, unsigned int timeout_ms, uint32_t *ret_id);
+int agent_borrow(struct agent *a, pid_t pid, bool async, unsigned int timeout_ms,
+		 uint32_t *ret_id);
 /* Has it come, or failed? */
 bool agent_finished(const struct agent *a, uint32_t id);
 /* Ends it: 0 and the caller's descriptors, or -errno and the words. */

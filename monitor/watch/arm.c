@@ -21,7 +21,6 @@
 #define CHECK_PAGES 2048
 #define CHECK_DELAY (20 * NSEC_PER_MSEC)
 #define REREAD_DELAY (2 * NSEC_PER_MSEC)
-#define LOOK_AHEAD 16
 #define SKIPS_A_STEP 256
 /* A layout change is over when its thread has run: it shall have the processor. */
 #define CHANGE_DELAY (200 * NSEC_PER_USEC)
@@ -29,56 +28,21 @@
 /* Bit 57 of a pagemap entry: write-protected by userfaultfd (proc_pid_pagemap(5)). */
 #define PAGEMAP_UFFD_WP (UINT64_C(1) << 57)
 
-/* A due entry is moved to the head; entries come almost in the order of their time. */
-static struct space_todo *due_todo(struct space *s, uint64_t now)
-{
-	unsigned int n = s->ntodo - s->todo_head;
-
-	for (unsigned int i = 0; i < n && i < LOOK_AHEAD; i++) {
-		struct space_todo *t = &s->todo[s->todo_head + i], *head = &s->todo[s->todo_head];
-
-		if (t->when <= now) {
-			struct space_todo due = *t;
-
-			*t = *head;
-			*head = due;
-			return head;
-		}
-	}
-	return NULL;
-}
-
-static void done_todo(struct space *s)
-{
-	if (++s->todo_head == s->ntodo)
-		s->todo_head = s->ntodo = 0;
-}
-
-static uint64_t first_due(const struct space *s)
-{
-	unsigned int n = s->ntodo - s->todo_head;
-	uint64_t due = UINT64_MAX;
-
-	for (unsigned int i = 0; i < n && i < LOOK_AHEAD; i++)
-		if (s->todo[s->todo_head + i].when < due)
-			due = s->todo[s->todo_head + i].when;
-	return due;
-}
-
 uint64_t arm_due(const struct space *s)
 {
-	uint64_t due = first_due(s);
+	uint64_t due = space_todo_first(s);
 
+	if (s->async)
+		return census_due(s);
 	return due < s->arm_after ? s->arm_after : due;
 }
 
 bool arm_owes(const struct space *s, uint64_t since)
 {
-	return first_due(s) <= since;
+	return space_todo_first(s) <= since;
 }
 
-/* What of `r` the user's ranges allow, from its beginning. */
-static struct range allowed_part(const struct space *s, struct range r)
+struct range arm_allowed(const struct space *s, struct range r)
 {
 	const struct watch_filter *f = s->shared->filter;
 	struct range best = { r.hi, r.hi };
@@ -138,7 +102,7 @@ static bool next_chunk(struct space *s, struct space_todo *t, struct range *ret,
 			t->r.lo = part.hi;
 			continue;
 		}
-		part = allowed_part(s, part);
+		part = arm_allowed(s, part);
 		if (!cover_next_unclaimed(&s->cover, part, &run)) {
 			t->r.lo = range_empty(part) ? range_common(t->r, g->r).hi : part.hi;
 			continue;
@@ -257,7 +221,7 @@ static int check_step(struct space *s, struct space_todo *t)
 	ssize_t n;
 
 	if (s->pagemap < 0 || !cover_next_armed(&s->cover, t->r, &run)) {
-		done_todo(s);
+		space_todo_done(s);
 		return 1;
 	}
 	if (range_len(run) > CHECK_PAGES * page)
@@ -284,6 +248,10 @@ void arm_confess(struct space *s)
 	struct range none = { 0, 0 }, run;
 	uint64_t now = clock_now();
 
+	if (s->async) {
+		census_confess(s);
+		return;
+	}
 	if (!s->pid)
 		emit_gap(e, 0, s->mm, s->born_at, now, none, GAP_FORK);
 	else if (s->shared->merging)
@@ -306,10 +274,12 @@ int arm_step(struct space *s)
 	uint64_t now = clock_now();
 	int r;
 
+	if (s->async)
+		return census_step(s);
 	/* An answer still owed could land after a new arming, and undo it unseen. */
 	if (s->npending || now < s->arm_after)
 		return -EAGAIN;
-	t = due_todo(s, now);
+	t = space_todo_due(s, now);
 	if (!t)
 		return 0;
 	if (t->what == TODO_CHECK)
@@ -318,11 +288,11 @@ int arm_step(struct space *s)
 	if (r < 0)
 		return r == -ENOMEM ? 0 : r;
 	/* It may have been moved, for more is owed now. */
-	t = due_todo(s, now);
+	t = space_todo_due(s, now);
 	if (!t)
 		return 0;
 	if (!next_chunk(s, t, &chunk, &g)) {
-		done_todo(s);
+		space_todo_done(s);
 		return 1;
 	}
 	return g ? arm_chunk(s, t, g, chunk) : 1;
@@ -359,6 +329,8 @@ int arm_prove(struct space *s)
 	unsigned int tries = 0;
 	int r;
 
+	if (s->async)
+		return census_prove(s);
 	if (s->pagemap < 0)
 		return 0;
 	r = spare_learn(s, clock_now());
@@ -369,7 +341,7 @@ int arm_prove(struct space *s)
 		struct range p = { g->r.lo, g->r.lo + g->page_size };
 		uint64_t entry = 0;
 
-		if (!(g->modes & WATCH_MODE_WRITE) || range_empty(allowed_part(s, p)) ||
+		if (!(g->modes & WATCH_MODE_WRITE) || range_empty(arm_allowed(s, p)) ||
 		    spare_first(s, g, p) < p.hi)
 			continue;
 		r = uffd_protect(s->uffd, p);

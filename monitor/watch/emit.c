@@ -150,6 +150,18 @@ void emit_arm(struct emit *e, pid_t pid, uint32_t mm, uint64_t t0, uint64_t now,
 	emit_push(e, &r);
 }
 
+void emit_dirty(struct emit *e, pid_t pid, uint32_t mm, uint64_t t0, uint64_t now,
+		struct range span, uint32_t vma, uint64_t epoch)
+{
+	struct record r = blank(e, RECORD_DIRTY, pid, mm, now);
+
+	put_span(e, &r, span);
+	r.ts0 = emit_ts(e, t0);
+	r.dirty.vma = vma;
+	r.dirty.epoch = epoch;
+	emit_push(e, &r);
+}
+
 void emit_gap(struct emit *e, pid_t pid, uint32_t mm, uint64_t t0, uint64_t now,
 	      struct range span, enum gap_reason reason)
 {

@@ -12,12 +12,29 @@
 
 #define PAGEMAP_UFFD_WP (UINT64_C(1) << 57)
 
+/* Whether it is protected now is not known, and does not matter. */
+static bool async_page(const struct space *child, struct range *ret)
+{
+	for (const struct region *g = layout_from(&child->layout, 0); g;
+	     g = layout_next(&child->layout, g)) {
+		struct range part = range_common(g->armed, g->r);
+
+		if (!g->modes || g->kind == VMA_KIND_HUGETLB || range_empty(part))
+			continue;
+		*ret = (struct range){ part.lo, part.lo + child->shared->page_size };
+		return true;
+	}
+	return false;
+}
+
 /* A page of the child to ask with: one that it holds protected, as far as we know. */
 static bool probe_page(const struct space *child, struct range *ret)
 {
 	struct range all = { 0, align_down(UINT64_MAX, child->shared->page_size) };
 	const struct region *g;
 
+	if (child->async)
+		return async_page(child, ret);
 	while (cover_next_armed(&child->cover, all, ret)) {
 		g = layout_find(&child->layout, ret->lo);
 		if (g && g->kind != VMA_KIND_HUGETLB && (g->modes & WATCH_MODE_WRITE)) {
@@ -42,13 +59,24 @@ static int protected_in(int pagemap, struct range page, uint32_t page_size)
 static int protect_again(struct space *child, struct range page, uint64_t t0)
 {
 	struct emit *e = &child->shared->emit;
-	uint64_t t1;
+	uint64_t t1, since = t0;
 	int r;
 
+	/* Whether it had been written since the last pass is not known any more. */
+	if (child->async)
+		since = child->census.before;
 	cover_drop(&child->cover, page);
-	emit_gap(e, child->pid, child->mm, t0, clock_now(), page, GAP_FORK);
+	emit_gap(e, child->pid, child->mm, since, clock_now(), page, GAP_FORK);
 	r = uffd_protect(child->uffd, page);
 	t1 = clock_now();
+	if (r < 0 && child->async) {
+		child->resync = true;
+		return r == -ESRCH ? r : -EAGAIN;
+	}
+	if (child->async) {
+		emit_arm(e, child->pid, child->mm, t0, t1, page, ARM_ASYNC);
+		return 0;
+	}
 	if (r < 0) {
 		space_owe(child, page, t1, TODO_ARM, 0);
 		return r == -ESRCH ? r : -EAGAIN;
@@ -83,7 +111,7 @@ int family_match(struct space *child, pid_t pid)
 	if (pagemap < 0)
 		return pagemap == -EAGAIN ? -EAGAIN : 0;
 	before = protected_in(pagemap, page, page_size);
-	if (before <= 0)
+	if (before < 0 || (!before && !child->async))
 		return 0;
 	r = uffd_unprotect(child->uffd, page);
 	if (r < 0)

@@ -77,6 +77,7 @@ struct region *region_copy(const struct region *from, struct range r)
 	if (!c)
 		return NULL;
 	*c = *from;
+	c->armed = range_common(from->armed, r);
 	c->name = NULL;
 	if (from->name_len) {
 		c->name = malloc(from->name_len);
@@ -118,6 +119,7 @@ static void cut_middle(struct layout *l, struct region *g, struct region *upper,
 {
 	upper->id = (*next_id)++;
 	region_resize(g, (struct range){ g->r.lo, r.lo });
+	g->armed = range_common(g->armed, g->r);
 	notify(arg, VMA_OP_CHANGE, g);
 	layout_link(l, upper);
 	notify(arg, VMA_OP_ADD, upper);
@@ -148,6 +150,7 @@ int layout_cut(struct layout *l, struct range r, uint32_t *next_id, layout_notif
 		} else if (range_overlaps(r, g->r)) {
 			region_resize(g, g->r.lo < r.lo ? (struct range){ g->r.lo, r.lo } :
 							  (struct range){ r.hi, g->r.hi });
+			g->armed = range_common(g->armed, g->r);
 			notify(arg, VMA_OP_CHANGE, g);
 		}
 	}
@@ -183,6 +186,10 @@ static int copy_moved(const struct layout *l, struct range from, uint64_t to,
 		c = region_copy(g, part);
 		if (!c)
 			goto no_memory;
+		if (!range_empty(c->armed)) {
+			c->armed.lo += to - from.lo;
+			c->armed.hi += to - from.lo;
+		}
 		c->r = (struct range){ to + (part.lo - from.lo), to + (part.hi - from.lo) };
 		v[n++] = c;
 	}

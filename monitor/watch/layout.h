@@ -37,6 +37,9 @@ struct region {
 	uint64_t registered;	/* when that was, CLOCK_MONOTONIC ns; set by survey.c */
 	uint64_t told;		/* when the kernel made it what it is, if that was told */
 	uint32_t page_size;	/* of its pages; 0 = the base page; set by survey.c */
+	struct range armed;	/* census.c: this part of it is; moves along */
+	uint64_t armed_at;	/* begin of its first arming */
+	uint64_t seen;		/* it was moved: the last pass that is sure to have seen it */
 	uint8_t kind;		/* enum vma_kind */
 	uint8_t why;		/* enum vma_why; set by whoever judges */
 	bool arm;		/* write-protect it */

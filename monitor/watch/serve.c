@@ -183,13 +183,17 @@ static void on_layout(struct space *s, const struct event *ev, uint64_t now)
 	if (s->snapshot && ev->kind != EVENT_REMOVE)
 		survey_admit(s, ev->kind == EVENT_REMAP ? ev->remap.from : ev->span,
 			     UINT64_MAX);
+	if (s->async)
+		census_before_event(s, ev, now);
 	r = follow_apply(&s->layout, &s->cover, ev, &s->shared->next_vma, follow_notify, s,
 			 &change);
 	if (r < 0)
 		s->resync = true;
+	if (s->async)
+		census_after_event(s, ev);
 	if (change.reread)
 		space_reread(s, now, REREAD_DELAY);
-	if (change.rearm)
+	if (change.rearm && !s->async)
 		space_owe(s, change.span, now + REMOVE_DELAY, TODO_REARM_AFTER_REMOVE, now);
 }
 

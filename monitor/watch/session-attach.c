@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "watch/pagescan.h"
 #include "watch/procinfo.h"
 #include "watch/session-state.h"
 #include "watch/turnstile.h"
@@ -188,7 +189,8 @@ static void note_first(struct session *s, struct space *sp, uint64_t t0,
 {
 	struct session_summary *m = &s->summary;
 
-	m->watched_bytes += sp->cover.claimed * s->shared.page_size;
+	m->watched_bytes += sp->async ? census_armed(sp) :
+					sp->cover.claimed * s->shared.page_size;
 	for (struct region *g = layout_from(&sp->layout, 0); g; g = layout_next(&sp->layout, g)) {
 		m->vmas++;
 		m->vmas_watched += g->modes && g->why == WHY_NONE;
@@ -220,7 +222,8 @@ static int borrow(struct session *s, pid_t pid, struct agent_loan *ret,
 	r = pagetap_borrow_finish(b, &ret->loan, ret_failure);
 	if (r < 0)
 		return r;
-	r = uffd_handshake(ret->loan.uffd, UFFD_WANTED, &ret->features);
+	r = uffd_handshake(ret->loan.uffd, s->opts.async ? UFFD_WANTED_ASYNC : UFFD_WANTED,
+			   &ret->features);
 	if (r < 0) {
 		close(ret->loan.uffd);
 		close(ret->loan.pidfd);
@@ -342,7 +345,8 @@ void session_adoptions_step(struct session *s)
 	if (!s->nadoptions)
 		return;
 	if (!a->loan) {
-		r = agent_borrow(s->opts.agent, a->pid, s->opts.inject_timeout_ms, &a->loan);
+		r = agent_borrow(s->opts.agent, a->pid, s->opts.async, s->opts.inject_timeout_ms,
+				 &a->loan);
 		if (r < 0) {
 			emit_error(&s->shared.emit, a->pid, a->mm, clock_now(), -r, "follow",
 				   "the agent process cannot be asked");
@@ -362,6 +366,14 @@ void session_adoptions_step(struct session *s)
 	finish_adoption(s, &done);
 	/* Whom it was for may have gone meanwhile. */
 	session_check_empty(s, DETACH_EXIT);
+}
+
+bool session_can_async(uint64_t features)
+{
+	const uint64_t needs = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_ASYNC |
+			       UFFD_FEATURE_WP_UNPOPULATED;
+
+	return (features & needs) == needs && pagescan_probe().scan;
 }
 
 int session_probe_features(uint64_t *ret_features)

@@ -9,6 +9,8 @@
 #include "watch/session-state.h"
 
 #define LAST_TURNS 4
+/* What a last pass does not reach in this time is a gap. */
+#define LAST_PASS_MAX (2 * NSEC_PER_SEC)
 
 /* Resident pages are the second field of statm, proc_pid_statm(5). */
 static uint32_t own_rss_kb(uint32_t page_size)
@@ -40,7 +42,8 @@ void session_fill_stats(const struct session *s, struct record_stats *ret, bool 
 		.rss_kb = own_rss_kb(sh->page_size),
 		.final = final,
 	};
-	for (const struct space *sp = s->spaces; sp; sp = sp->next)
+	ret->dirty_pages = s->dirty_pages;
+	for (const struct space *sp = s->spaces; sp && !s->opts.async; sp = sp->next)
 		ret->dirty_pages += sp->cover.claimed - sp->cover.armed;
 }
 
@@ -93,6 +96,9 @@ void session_let_go(struct session *s)
 		for (struct space *sp = s->spaces; sp; sp = sp->next)
 			if (!sp->dead && serve(sp, clock_now()) >= 0 && sp->npending)
 				serve_pending(sp);
+	for (struct space *sp = s->spaces; sp; sp = sp->next)
+		if (sp->async && !sp->gone && !s->at_once && !s->mute)
+			census_finish(sp, clock_now() + LAST_PASS_MAX);
 	s->summary.ran_ns = clock_now() - s->started;
 	session_doubt(s);
 	for (struct space *sp = s->spaces; sp; sp = sp->next)

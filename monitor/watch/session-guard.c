@@ -75,6 +75,9 @@ static void declare(struct session *s, struct space *sp, uint64_t since, uint64_
 {
 	unsigned int children = guard_children(s->guard, sp->slot);
 
+	/* Protection has gone, and with it the word of what was written since the last pass. */
+	if (sp->async && sp->census.before < since)
+		since = sp->census.before;
 	emit_gap(&s->shared.emit, sp->pid, sp->mm, since, now, (struct range){ 0, 0 }, GAP_STALL);
 	/* Who waited for an answer was woken, and asks again if it still wants one. */
 	sp->npending = 0;

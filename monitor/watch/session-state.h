@@ -7,6 +7,7 @@
  *	session-proc.c		execs and exits
  *	session-births.c	forks, and the names of children
  *	session-witness.c	what the perf rings tell: new mappings, and who touched them
+ *	session-census.c	what the passes of the async engine find
  *	session-guard.c		the watchdog, and what it has let go
  *	session-doubt.c		protection that goes without a word
  *	session-wait.c		waiting, where the answer is quickest
@@ -82,6 +83,7 @@ struct session {
 	pid_t first_pid;
 	uint64_t started, ends, next_tick, next_epoch;
 	uint64_t netlink_lost;
+	uint64_t dirty_pages;		/* in dirty records, all epochs together */
 	struct session_summary summary;
 	bool stop, any_attached, at_once;
 	bool mute;		/* the queue is full: nothing is claimed until it has room */
@@ -125,6 +127,11 @@ void session_witness_lost(struct session *s, bool sure);
 void session_doubt(struct session *s);
 /* Once a second. */
 void session_doubt_all(struct session *s, uint64_t now);
+
+/* session-census.c */
+
+/* Whom the census of each space tells. */
+void session_census(struct session *s);
 
 /* session-guard.c */
 

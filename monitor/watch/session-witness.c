@@ -135,7 +135,8 @@ static void on_touch(void *arg, const struct witness_event *ev)
 	struct range page, run;
 	struct record r = { .kind = RECORD_FAULT };
 
-	if (ev->kind != WITNESS_TOUCH || !sp || !sp->snapshot || ev->time < sp->witnessed)
+	if (ev->kind != WITNESS_TOUCH || !sp || sp->async || !sp->snapshot ||
+	    ev->time < sp->witnessed)
 		return;
 	g = layout_find(&sp->layout, ev->touch.addr);
 	if (!g || !g->modes || !g->told || ev->time < g->told || ev->time >= g->registered)

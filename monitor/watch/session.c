@@ -73,6 +73,7 @@ static int open_parts(struct session *s)
 	s->shared.max_mappings = enrol_limit();
 	s->shared.filter = &s->filter;
 	s->shared.kinds = s->opts.kinds;
+	session_census(s);
 	s->shared.agent = s->opts.agent;
 	s->shared.next_vma = s->shared.next_mm = 1;
 	s->shared.max_spaces = s->opts.max_processes ? s->opts.max_processes : SESSION_PROCESSES;

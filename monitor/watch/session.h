@@ -23,6 +23,7 @@
 #include "watch/watchable.h"	/* struct watch_filter, WATCH_KIND_* */
 
 #define SESSION_WATCHDOG_NS UINT64_C(1000000000)
+#define SESSION_EPOCH_NS UINT64_C(1000000000)
 #define SESSION_PROCESSES 512u
 
 struct session;
@@ -30,6 +31,8 @@ struct session;
 struct session_opts {
 	struct watch_filter filter;
 	uint32_t kinds;			/* WATCH_KIND_* */
+	bool async;			/* --engine async */
+	uint64_t epoch_ns;		/* async: from one pass to the next; 0 = SESSION_EPOCH_NS */
 	bool follow;			/* -f */
 	uint64_t rearm_ns;		/* 0 = never */
 	uint64_t duration_ns;		/* 0 = no limit, from the last attach on */
@@ -77,6 +80,8 @@ void session_on_tick(struct session *s, void (*tick)(void *arg, const struct ses
 void session_summary(const struct session *s, struct session_summary *ret);
 struct session *session_free(struct session *s);
 
+/* Has this kernel what the async engine needs?  features: as session_probe_features(). */
+bool session_can_async(uint64_t features);
 /* UFFD_FEATURE_* that this kernel offers, from a throw-away fd; -errno if none. */
 int session_probe_features(uint64_t *ret_features);
 

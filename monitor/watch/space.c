@@ -30,10 +30,12 @@ static struct space *blank(struct space_shared *sh, int uffd, uint64_t features)
 	s->mm = sh->next_mm++;
 	s->uffd = uffd;
 	s->features = features;
+	s->async = features & UFFD_FEATURE_WP_ASYNC;
 	s->pidfd = s->procfd = s->pagemap = s->mapsfd = s->memfd = -1;
 	s->door = (struct door)DOOR_NULL;
 	s->reread_due = UINT64_MAX;
 	s->born_at = s->drained = s->surveyed = clock_now();
+	census_init(&s->census, s->born_at);
 	layout_init(&s->layout, SPACE_LAYOUT_LIMIT);
 	cover_init(&s->cover, sh->page_size);
 	return s;
@@ -121,6 +123,7 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now)
 	s->surveyed = now;
 	fork.fork.child_mm = s->mm;
 	emit_hold(&s->shared->emit, &fork, now);
+	census_clone(&s->census, &parent->census, now);
 	r = cover_clone(&s->cover, &parent->cover);
 	if (!r)
 		r = layout_clone(&s->layout, &parent->layout, &s->shared->next_vma, notify_child,
@@ -154,6 +157,8 @@ int space_name(struct space *s, pid_t pid)
 	if (r < 0)
 		return r;
 	s->survey_due = clock_now();
+	if (s->async)
+		return 0;
 	/* Memory that fork() wipes in the child (MADV_WIPEONFORK) is not armed there. */
 	space_owe(s, (struct range){ 0, align_down(UINT64_MAX, s->shared->page_size) },
 		  s->survey_due, TODO_CHECK, s->born_at);
@@ -164,6 +169,7 @@ void space_disclaim(struct space *s)
 {
 	cover_done(&s->cover);
 	s->todo_head = s->ntodo = 0;
+	census_forget(s);
 }
 
 /*
@@ -291,4 +297,42 @@ int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t
 		.r = r, .when = when, .what = what, .armed = armed,
 	};
 	return 0;
+}
+
+/* Entries come almost in the order of their time: the due ones are not far. */
+#define LOOK_AHEAD 16
+
+struct space_todo *space_todo_due(struct space *s, uint64_t now)
+{
+	unsigned int n = s->ntodo - s->todo_head;
+
+	for (unsigned int i = 0; i < n && i < LOOK_AHEAD; i++) {
+		struct space_todo *t = &s->todo[s->todo_head + i], *head = &s->todo[s->todo_head];
+
+		if (t->when <= now) {
+			struct space_todo due = *t;
+
+			*t = *head;
+			*head = due;
+			return head;
+		}
+	}
+	return NULL;
+}
+
+void space_todo_done(struct space *s)
+{
+	if (++s->todo_head == s->ntodo)
+		s->todo_head = s->ntodo = 0;
+}
+
+uint64_t space_todo_first(const struct space *s)
+{
+	unsigned int n = s->ntodo - s->todo_head;
+	uint64_t due = UINT64_MAX;
+
+	for (unsigned int i = 0; i < n && i < LOOK_AHEAD; i++)
+		if (s->todo[s->todo_head + i].when < due)
+			due = s->todo[s->todo_head + i].when;
+	return due;
 }

@@ -8,6 +8,7 @@
  *
  *	survey.c	reads the maps, registers, asks for arming
  *	arm.c		arms what is owed, chunk by chunk, between events
+ *	census.c	the same, and the passes, where nobody waits for an answer
  *	serve.c		reads messages, resolves, follows, emits
  */
 #ifndef WATCH_SPACE_H
@@ -18,6 +19,7 @@
 #include <sys/types.h>
 
 #include "watch/agent.h"
+#include "watch/census.h"
 #include "watch/cover.h"
 #include "watch/door.h"
 #include "watch/emit.h"
@@ -45,6 +47,11 @@ struct space_shared {
 	uint32_t kinds;			/* WATCH_KIND_*: which records are kept */
 	struct agent *agent;		/* what our own right does not open; may be NULL */
 	struct guard *guard;		/* borrowed; NULL: none */
+	uint64_t epoch_ns;		/* from one pass of the census to the next */
+	bool guard_pages;		/* PAGEMAP_SCAN tells them */
+	census_dirty dirty;		/* whom the census tells, on the event thread */
+	census_passed passed;		/* may be NULL */
+	void *census_arg;
 	unsigned int nspaces, max_spaces;
 	int max_fds;			/* RLIMIT_NOFILE */
 	bool full;			/* take no child now: there is no descriptor left */
@@ -77,7 +84,8 @@ struct space_pending {
 struct space_todo {
 	struct range r;
 	uint64_t when;
-	uint64_t armed;			/* CHECK: since when it is claimed */
+	uint64_t armed;			/* CHECK: since when it is claimed; census: how far back
+					 * the arming under way reaches without a hole */
 	enum { TODO_ARM, TODO_REARM_AFTER_REMOVE, TODO_CHECK } what;
 };
 
@@ -92,7 +100,9 @@ struct space {
 	int uffd, pidfd, procfd, pagemap, mapsfd, memfd;
 	struct door door;		/* of an unnamed child: the candidate looked at last */
 	struct layout layout;
-	struct cover cover;
+	struct cover cover;		/* stays empty where async */
+	struct census census;
+	bool async;			/* faults wait for nobody: the census tells of writes */
 	struct spares spares;
 	struct maps maps;
 	struct tids *tids;
@@ -156,6 +166,13 @@ struct space *space_free(struct space *s);
 
 int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t armed);
 
+/* What is owed and due, moved to the head of the list; or NULL. */
+struct space_todo *space_todo_due(struct space *s, uint64_t now);
+/* The head of the list is done. */
+void space_todo_done(struct space *s);
+/* When the first is due; UINT64_MAX. */
+uint64_t space_todo_first(const struct space *s);
+
 /* Ask for a reading of the maps, `delay` after now, or as soon as one is due again. */
 void space_reread(struct space *s, uint64_t now, uint64_t delay);
 
@@ -201,6 +218,8 @@ int survey_anew(struct space *s);
  * done, 0: nothing is due, -EAGAIN: read events first, -ESRCH: dead.
  */
 int arm_step(struct space *s);
+/* What of `r` the user's ranges (-a) allow, from its beginning. */
+struct range arm_allowed(const struct space *s, struct range r);
 /* When the next owed piece is due; UINT64_MAX if none. */
 uint64_t arm_due(const struct space *s);
 /* While KSM runs: hold everything that is claimed against pagemap, once. */

@@ -74,7 +74,7 @@ static void judge(struct space *s, struct region *g)
 	int r;
 
 	look_at_file(s, g);
-	if (g->kind == VMA_KIND_FILE && v.modes)
+	if (g->kind == VMA_KIND_FILE && v.modes && !s->async)
 		v = (struct watch_verdict){ .why = WHY_FILE_BACKED };
 	if (g->page_size > s->shared->source.len)
 		v.modes &= ~(uint32_t)WATCH_MODE_MISSING;
@@ -85,7 +85,8 @@ static void judge(struct space *s, struct region *g)
 	 * Arming an empty page takes a page table entry: terabytes of shadow memory, say
 	 * of a sanitizer, would cost gigabytes of tables.
 	 */
-	if (v.modes && range_len(g->r) > s->shared->memory && !s->shared->filter->nr_ranges) {
+	if (v.modes && range_len(g->r) > s->shared->memory && !s->shared->filter->nr_ranges &&
+	    !(s->async && census_is_lazy(g))) {
 		v.modes = 0;
 		g->why = WHY_TOO_LARGE;
 	}
@@ -160,6 +161,10 @@ static void on_region(void *arg, enum vma_op op, struct region *g)
 	emit_vma(&s->shared->emit, s->pid, s->mm, clock_now(), op, g);
 	if (op != VMA_OP_GONE && !g->modes)
 		admit_unwatched(s, g, p->since);
+	if (s->async) {
+		census_on_region(s, g, op == VMA_OP_GONE);
+		return;
+	}
 	if (op == VMA_OP_GONE || !g->modes)
 		return;
 	if (g->modes & (WATCH_MODE_MISSING | WATCH_MODE_MINOR))
@@ -426,7 +431,12 @@ int survey_anew(struct space *s)
 
 int survey_resync(struct space *s, enum gap_reason reason)
 {
-	emit_gap(&s->shared->emit, s->pid, s->mm, s->surveyed, clock_now(), (struct range){ 0, 0 },
+	uint64_t since = s->surveyed;
+
+	/* Records of the last pass may be among those that are lost. */
+	if (s->async && s->census.older < since)
+		since = s->census.older;
+	emit_gap(&s->shared->emit, s->pid, s->mm, since, clock_now(), (struct range){ 0, 0 },
 		 reason);
 	return survey_anew(s);
 }

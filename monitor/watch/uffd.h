@@ -29,6 +29,15 @@
 	 UFFD_FEATURE_MINOR_HUGETLBFS | UFFD_FEATURE_MINOR_SHMEM |                       \
 	 UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_WP_UNPOPULATED)
 
+/*
+ * What the async engine needs: faults wait for nobody, empty pages can be told, and the
+ * layout is followed as ever.
+ */
+#define UFFD_WANTED_ASYNC                                                                \
+	(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_EVENT_FORK | \
+	 UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP | \
+	 UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_WP_UNPOPULATED)
+
 /* A userfaultfd on our own address space, before its handshake. */
 int uffd_open_own(void);
 

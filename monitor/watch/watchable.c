@@ -136,6 +136,20 @@ static uint32_t possible(const struct map_entry *m, enum vma_kind kind, uint64_t
 	return modes;
 }
 
+/*
+ * UFFD_FEATURE_WP_ASYNC takes whatever is a VMA (vma_can_userfault()), for then a fault
+ * needs no answer that the file system would have to give; the kernel refuses the rest.
+ * Not only what is writable: a debugger writes to text, and mprotect(2) comes unseen.
+ */
+static struct watch_verdict watchable_async(const struct watch_filter *f)
+{
+	return (struct watch_verdict){
+		.modes = f->modes & WATCH_MODE_WRITE,
+		.arm = f->modes & WATCH_MODE_WRITE,
+		.why = f->modes & WATCH_MODE_WRITE ? WHY_NONE : WHY_MODE,
+	};
+}
+
 static struct watch_verdict no(enum vma_why why)
 {
 	return (struct watch_verdict){ .why = why };
@@ -153,6 +167,8 @@ struct watch_verdict watchable(const struct map_entry *m, const struct watch_fil
 		return no(WHY_FILTERED);
 	if (kind == VMA_KIND_SPECIAL)
 		return no(WHY_SPECIAL_MAPPING);
+	if (f->async)
+		return wanted(m, f, kind) ? watchable_async(f) : no(WHY_FILTERED);
 	if (!m->dev_major && (starts(m, "/secretmem") || starts(m, "secretmem")))
 		return no(WHY_SECRET);
 	if (!m->dev_major && starts(m, "/SYSV"))

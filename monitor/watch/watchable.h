@@ -38,6 +38,7 @@ struct watch_filter {
 	unsigned int nr_ranges;
 	const char *const *globs;	/* -m; heap, stack, anon, or fnmatch on the name */
 	unsigned int nr_globs;
+	bool async;			/* for the engine whose faults wait for nobody */
 };
 
 struct watch_verdict {

@@ -429,7 +429,7 @@ static void test_agent_dies(void)
 
 	CU_ASSERT_EQUAL_FATAL(agent_new(&a, &self, 1, NULL), 0);
 	kill(agent_pid(a), SIGSTOP);
-	CU_ASSERT_EQUAL(agent_borrow(a, self, 0, &id), 0);
+	CU_ASSERT_EQUAL(agent_borrow(a, self, false, 0, &id), 0);
 	CU_ASSERT(!agent_finished(a, id));
 	kill(agent_pid(a), SIGKILL);
 	for (int i = 0; i < WAIT_MS && !agent_read(a); i++)
@@ -438,7 +438,7 @@ static void test_agent_dies(void)
 	CU_ASSERT_EQUAL(agent_fd(a), -1);
 	CU_ASSERT_EQUAL(agent_finish(a, id, &l, &f), -EPIPE);
 	CU_ASSERT_STRING_EQUAL(f.text, "the agent process has gone");
-	CU_ASSERT_EQUAL(agent_borrow(a, self, 0, &id), -EPIPE);
+	CU_ASSERT_EQUAL(agent_borrow(a, self, false, 0, &id), -EPIPE);
 	/* By our own right all the same. */
 	CU_ASSERT_EQUAL(agent_about(a, self, &who), 0);
 	CU_ASSERT_EQUAL_FATAL(agent_open(a, self, &d), 0);

@@ -240,6 +240,54 @@ static void test_header_engine(void)
 	CU_ASSERT_PTR_NULL(validate_free(NULL));
 }
 
+static void dirty(uint64_t page, uint64_t npages, uint32_t vma_id, uint64_t epoch)
+{
+	struct record *r = tell_span(&s, RECORD_DIRTY, 1, page, npages);
+
+	r->dirty.vma = vma_id;
+	r->dirty.epoch = epoch;
+}
+
+static void end_dirty(uint64_t pages)
+{
+	end(&s, 3, 3, 0);
+	s.r[s.n - 2].record.stats.dirty_pages = pages;
+}
+
+/* A page stays covered, however often it is told; what is not armed is not told. */
+static void test_dirty(void)
+{
+	header.engine = engine_async;
+	begin(&s);
+	arm(&s, 1, 100, 20)->arm.mode = ARM_ASYNC;
+	dirty(100, 5, 1, 1);
+	dirty(103, 2, 1, 2);
+	end_dirty(7);
+	accept(&s);
+	s.r[s.n - 3].record.dirty.epoch = 0;
+	refuse(&s, s.n - 1, "epoch 0 after epoch 1");
+	begin(&s);
+	vma(&s, 1, VMA_OP_ADD, 3, 300, 10);
+	dirty(305, 1, 3, 1);
+	end_dirty(1);
+	refuse(&s, s.n - 1, "page 305 is not covered");
+	/* Dropped: in doubt, told or not, until it is armed again. */
+	begin(&s);
+	tell_span(&s, RECORD_UNMAP, 1, 110, 5);
+	dirty(109, 2, 1, 1);
+	end_dirty(2);
+	refuse(&s, s.n - 1, "page 110 is not covered");
+	begin(&s);
+	tell_span(&s, RECORD_GAP, 1, 110, 5);
+	dirty(109, 2, 1, 1);
+	end_dirty(2);
+	accept(&s);
+	/* The sum. */
+	s.r[s.n - 2].record.stats.dirty_pages = 3;
+	refuse(&s, s.n, "stats.dirty_pages is 3, the records make it 2");
+	header.engine = engine_sync;
+}
+
 static const struct suite_test tests[] = {
 	{ "engine", test_header_engine },
 	{ "faults have a place", test_faults_have_a_place },
@@ -247,6 +295,7 @@ static const struct suite_test tests[] = {
 	{ "coverage ends", test_coverage_ends },
 	{ "coverage moves", test_coverage_moves },
 	{ "fork", test_fork },
+	{ "dirty", test_dirty },
 	{ "exec and exit", test_exec_and_exit },
 };
 

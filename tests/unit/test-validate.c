@@ -210,6 +210,7 @@ static void test_filters(void)
 	wrote(&s, 1, 1, 100);
 	tell_span(&s, RECORD_DIRTY, 1, 149, 1)->dirty.vma = 1;
 	end(&s, 4, 4, 0);
+	s.r[s.n - 2].record.stats.dirty_pages = 1;
 	accept(&s);
 	s.r[s.n - 3].record.dirty.vma = 2;
 	refuse(&s, s.n - 1, "page 149 is not in vma 2");

@@ -125,10 +125,27 @@ static void test_filters(void)
 	CU_ASSERT_EQUAL(watchable(&a, &f, ALL_FEATURES).why, WHY_FILTERED);
 }
 
+/* Whatever is a mapping of memory, and whatever may be done with it. */
+static void test_async(void)
+{
+	struct watch_filter f = { .modes = W, .async = true };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct map_entry m = entry(rows[i].name, rows[i].prot, rows[i].ino, rows[i].major);
+		struct watch_verdict v = watchable(&m, &f, ALL_FEATURES);
+		bool memory = rows[i].kind != VMA_KIND_SPECIAL;
+
+		CU_ASSERT_EQUAL(v.modes, memory ? W : 0);
+		CU_ASSERT_EQUAL(v.arm, memory);
+		CU_ASSERT_EQUAL(v.why, memory ? WHY_NONE : WHY_SPECIAL_MAPPING);
+	}
+}
+
 static const struct suite_test tests[] = {
 	{ "kinds and modes", test_table },
 	{ "what the kernel lacks", test_features },
 	{ "-a and -m", test_filters },
+	{ "where nobody waits", test_async },
 };
 
 SUITE_MAIN("watchable", tests)

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* Engine: how first writes are seen.  See cmd-engine.h. */
+
+#include "cmd-engine.h"
+
+#include <string.h>
+
+#include "exit.h"
+#include "log.h"
+#include "watch/session.h"
+
+int engine_parse(void *member, const char *word, struct options_error *ret_error)
+{
+	static const char *const words[] = {
+		[ENGINE_SYNC] = "sync", [ENGINE_ASYNC] = "async", [ENGINE_AUTO] = "auto",
+	};
+
+	for (unsigned int i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcmp(word, words[i])) {
+			*(enum engine *)member = (enum engine)i;
+			return 0;
+		}
+	return options_wrong(ret_error, "'%s' is none of auto, async, sync", word);
+}
+
+int engine_choose(enum engine asked, bool needs_sync, uint64_t features, bool *ret_async)
+{
+	bool can = session_can_async(features);
+
+	*ret_async = asked == ENGINE_ASYNC || (asked == ENGINE_AUTO && can && !needs_sync);
+	if (!*ret_async || can)
+		return EXIT_OK;
+	log_error("this kernel has no asynchronous write protection (Linux 6.7)");
+	log_hint("--engine sync");
+	return EXIT_UNSUPPORTED;
+}

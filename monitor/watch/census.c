@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+/* Census: which pages have been written, epoch by epoch.  See census.h. */
+
+#include "watch/census.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "watch/pagescan.h"
+#include "watch/space.h"
+#include "watch/uffd.h"
+
+/* All written, that is 8,192 pages of some 45 ns; huge pages are not cut in two. */
+#define WIDTH (UINT64_C(32) << 20)
+/* A page table that is not there costs nothing: reserves of terabytes are crossed fast. */
+#define WIDTH_MAX (UINT64_C(4) << 30)
+#define QUICK (8 * NSEC_PER_USEC)
+#define RUNS_MAX 4096
+#define SKIPS_A_STEP 256
+#define REREAD_DELAY (2 * NSEC_PER_MSEC)
+/* A pass may take one part in this many of the time: then the next one comes later. */
+#define PASS_SHARE 4
+/* A layout change is under way: its thread shall have the processor. */
+#define CHANGE_DELAY (200 * NSEC_PER_USEC)
+#define NO_ROOM_RETRY NSEC_PER_MSEC
+
+void census_init(struct census *c, uint64_t now)
+{
+	*c = (struct census){
+		.due = now, .before = now, .older = now, .width = WIDTH,
+	};
+}
+
+void census_clone(struct census *ret, const struct census *c, uint64_t now)
+{
+	*ret = *c;
+	ret->begun = ret->at = 0;
+	ret->due = now;
+	ret->complete = false;
+}
+
+void census_forget(struct space *s)
+{
+	for (struct region *g = layout_from(&s->layout, 0); g; g = layout_next(&s->layout, g))
+		g->armed = (struct range){ 0, 0 };
+	s->census.doubts.n = 0;
+	s->census.begun = s->census.at = 0;
+}
+
+void census_gap(struct space *s, struct range r, uint64_t since, uint64_t now)
+{
+	emit_gap(&s->shared->emit, s->pid, s->mm, since, now, r, GAP_EPOCH);
+}
+
+static bool is_armed(const struct region *g)
+{
+	return g->modes && !range_empty(range_common(g->armed, g->r));
+}
+
+uint64_t census_told_until(const struct space *s, const struct region *g)
+{
+	uint64_t t = g->seen && g->seen < s->census.before ? g->seen : s->census.before;
+
+	return g->armed_at > t ? g->armed_at : t;
+}
+
+static enum pagescan_kind kind_of(const struct region *g)
+{
+	if (g->prot & RECORD_PROT_SHARED || g->kind == VMA_KIND_HUGETLB)
+		return PAGESCAN_SHARED;
+	/* A private mapping of tmpfs is one of a file. */
+	return g->kind == VMA_KIND_FILE || g->kind == VMA_KIND_SHMEM ? PAGESCAN_PRIVATE_FILE :
+								       PAGESCAN_ANON;
+}
+
+bool census_is_lazy(const struct region *g)
+{
+	return kind_of(g) != PAGESCAN_SHARED;
+}
+
+/*
+ * The kernel does not take it for registered, or the call failed: some pages may have
+ * been collected and not told.  Whatever it is, it is looked at anew.
+ */
+static void give_up_on(struct space *s, struct region *g, struct range part)
+{
+	uint64_t now = clock_now();
+
+	census_gap(s, part, census_told_until(s, g), now);
+	g->armed = (struct range){ 0, 0 };
+	g->again = true;
+	space_reread(s, now, REREAD_DELAY);
+}
+
+/* Whole huge pages, at one place or another: a part of one would have it cut in two. */
+static struct range slice_of(const struct space *s, const struct region *g, struct range r)
+{
+	uint64_t unit = g->page_size > WIDTH ? g->page_size : WIDTH;
+	uint64_t width = s->census.width > unit ? s->census.width : unit;
+
+	if (range_len(r) > width)
+		r.hi = align_down(r.lo + width, unit);
+	return r;
+}
+
+/* ---- arming ------------------------------------------------------------------ */
+
+/* Where there is little to walk over, more at once. */
+static void adapt(struct space *s, struct range done, uint64_t took)
+{
+	if (took > QUICK)
+		s->census.width = WIDTH;
+	else if (s->census.width < WIDTH_MAX && range_len(done) >= s->census.width)
+		s->census.width *= 2;
+}
+
+static int arm_part(struct space *s, struct region *g, struct range part)
+{
+	uint64_t t0 = clock_now(), t1, end;
+	int64_t n;
+
+	/* PAGEMAP_SCAN leaves holes in hugetlb memory bare; this does not. */
+	if (g->kind == VMA_KIND_HUGETLB)
+		n = uffd_protect(s->uffd, part);
+	else
+		n = pagescan_take(s->pagemap, part, kind_of(g), s->shared->guard_pages, NULL, 0,
+				  &end);
+	if (n < 0)
+		return (int)n;
+	t1 = clock_now();
+	adapt(s, part, t1 - t0);
+	emit_arm(&s->shared->emit, s->pid, s->mm, t0, t1, part, ARM_ASYNC);
+	return 0;
+}
+
+/* The part that is armed is one: a chunk counts when it has come to touch it. */
+static void extend(struct region *g, const struct space_todo *t, struct range chunk, uint64_t t0)
+{
+	struct range done = { t->armed ? t->armed : chunk.lo, chunk.hi };
+
+	done = range_common(done, g->r);
+	g->armed = range_common(g->armed, g->r);
+	if (range_empty(g->armed)) {
+		g->armed = done;
+		g->armed_at = t0;
+		g->seen = 0;
+	} else if (done.lo <= g->armed.hi && g->armed.lo <= done.hi) {
+		g->armed.lo = done.lo < g->armed.lo ? done.lo : g->armed.lo;
+		g->armed.hi = done.hi > g->armed.hi ? done.hi : g->armed.hi;
+	}
+}
+
+static int arm_step_of(struct space *s, struct space_todo *t, struct region *g)
+{
+	struct range chunk = range_common(t->r, g->r), part;
+	uint64_t t0 = clock_now();
+	int r = 0;
+
+	chunk = slice_of(s, g, chunk);
+	for (part = arm_allowed(s, chunk); !range_empty(part) && !r;
+	     part = arm_allowed(s, (struct range){ part.hi, chunk.hi }))
+		r = arm_part(s, g, part);
+	if (r == -EAGAIN) {
+		/* Begun anew: what was armed of it already is not promised yet. */
+		s->arm_after = clock_now() + CHANGE_DELAY;
+		emit_gap(&s->shared->emit, s->pid, s->mm, t0, clock_now(), chunk, GAP_REGISTER);
+		return 0;
+	}
+	t->r.lo = chunk.hi;
+	if (r < 0) {
+		emit_gap(&s->shared->emit, s->pid, s->mm, t0, clock_now(), chunk, GAP_REGISTER);
+		t->armed = 0;
+		g->again = true;
+		space_reread(s, t0, REREAD_DELAY);
+		return 1;
+	}
+	extend(g, t, chunk, t0);
+	t->armed = t->armed ? t->armed : chunk.lo;
+	if (chunk.hi == g->r.hi)
+		t->armed = 0;
+	return 1;
+}
+
+static int arming_step(struct space *s, struct space_todo *t)
+{
+	for (int i = 0; i < SKIPS_A_STEP; i++) {
+		struct region *g = layout_from(&s->layout, t->r.lo);
+
+		if (!g || g->r.lo >= t->r.hi || range_empty(t->r)) {
+			space_todo_done(s);
+			return 1;
+		}
+		if (g->r.lo > t->r.lo) {
+			t->r.lo = g->r.lo;
+			t->armed = 0;
+		}
+		if (g->arm && g->modes)
+			return arm_step_of(s, t, g);
+		t->r.lo = g->r.hi;
+		t->armed = 0;
+	}
+	return 1;
+}
+
+/* ---- a pass ------------------------------------------------------------------ */
+
+/* What was dropped in there since the last pass: only that it may have been written. */
+static void declare_doubts(struct space *s, struct region *g, struct range part, uint64_t t0,
+			   uint64_t now)
+{
+	struct range rest = part, run;
+	const struct doubt *d;
+
+	if (g->kind == VMA_KIND_HUGETLB && doubt_first(&s->census.doubts, rest, &run)) {
+		give_up_on(s, g, g->armed);
+		return;
+	}
+	while ((d = doubt_first(&s->census.doubts, rest, &run))) {
+		census_gap(s, run, d->since, now);
+		emit_arm(&s->shared->emit, s->pid, s->mm, t0, now, run, ARM_ASYNC);
+		rest.lo = run.hi;
+	}
+}
+
+/*
+ * A page of shared memory that was dropped counts as written, whether it was or not;
+ * of private memory it is not there any more, and what is there was written.
+ */
+static void tell(struct space *s, const struct region *g, struct range run, uint64_t t0,
+		 uint64_t now)
+{
+	struct range rest = run, bad;
+
+	while (kind_of(g) == PAGESCAN_SHARED && doubt_first(&s->census.doubts, rest, &bad)) {
+		if (bad.lo > rest.lo)
+			s->shared->dirty(s->shared->census_arg, s, g,
+					 (struct range){ rest.lo, bad.lo }, t0, now);
+		rest.lo = bad.hi;
+	}
+	if (!range_empty(rest))
+		s->shared->dirty(s->shared->census_arg, s, g, rest, t0, now);
+}
+
+static int scan_part(struct space *s, struct region *g, struct range part)
+{
+	static struct page_region v[RUNS_MAX];	/* one thread scans */
+	uint64_t begin = clock_now(), now = begin, end, since = census_told_until(s, g);
+	struct range rest = part;
+	bool first = true;
+
+	while (!range_empty(rest)) {
+		int64_t n = pagescan_take(s->pagemap, rest, kind_of(g), s->shared->guard_pages, v,
+					  RUNS_MAX, &end);
+
+		now = clock_now();
+		if (n < 0) {
+			give_up_on(s, g, rest);
+			return (int)n;
+		}
+		if (first)
+			declare_doubts(s, g, part, begin, now);
+		first = false;
+		for (int64_t i = 0; i < n; i++)
+			tell(s, g, (struct range){ v[i].start, v[i].end }, since, now);
+		rest.lo = end;
+	}
+	adapt(s, part, now - begin);
+	return 0;
+}
+
+static void begin_pass(struct space *s, uint64_t now)
+{
+	s->census.begun = now;
+	s->census.at = 0;
+	s->census.epoch++;
+}
+
+/*
+ * An address space that has gone has no written pages, and the call does not say so:
+ * if it is there now, it was there all the time.
+ */
+static void end_pass(struct space *s, uint64_t now)
+{
+	struct census *c = &s->census;
+	uint64_t took = now - c->begun;
+
+	if (!space_alive(s)) {
+		s->dead = true;
+		return;
+	}
+	c->older = c->before;
+	c->before = c->begun;
+	doubt_scanned(&c->doubts, c->begun);
+	c->due = c->begun + s->shared->epoch_ns;
+	if (c->due < now + took * PASS_SHARE)
+		c->due = now + took * PASS_SHARE;
+	c->begun = 0;
+	if (s->shared->passed)
+		s->shared->passed(s->shared->census_arg, s);
+}
+
+/* The next chunk from the cursor on; false: there is none in reach, or no more. */
+static struct region *next_region(struct space *s, bool *ret_end)
+{
+	struct census *c = &s->census;
+	struct region *g = layout_from(&s->layout, c->at);
+
+	for (int i = 0; g && i < SKIPS_A_STEP; i++, g = layout_next(&s->layout, g)) {
+		if (is_armed(g) && range_common(g->armed, g->r).hi > c->at)
+			return g;
+		c->at = g->r.hi;
+	}
+	*ret_end = !g;
+	return NULL;
+}
+
+static int pass_step(struct space *s)
+{
+	struct census *c = &s->census;
+	bool end = false;
+	struct region *g = next_region(s, &end);
+	struct range whole, chunk, part;
+	int r = 0;
+
+	if (!g) {
+		if (end)
+			end_pass(s, clock_now());
+		return 1;
+	}
+	whole = range_common(g->armed, g->r);
+	chunk = whole;
+	if (chunk.lo < c->at)
+		chunk.lo = c->at;
+	chunk = slice_of(s, g, chunk);
+	c->at = chunk.hi;
+	for (part = arm_allowed(s, chunk); !range_empty(part) && !r;
+	     part = arm_allowed(s, (struct range){ part.hi, chunk.hi }))
+		r = scan_part(s, g, part);
+	if (chunk.hi == whole.hi)
+		g->seen = 0;
+	return 1;
+}
+
+/*
+ * Arming first: a pass goes over what is armed alone, and so finds a region in one piece.
+ * A trace that is written too slowly gets fewer epochs, and loses nothing.
+ */
+int census_step(struct space *s)
+{
+	uint64_t now = clock_now();
+	struct space_todo *t;
+
+	if (s->pagemap < 0 || s->dead || now < s->arm_after)
+		return 0;
+	if (!queue_roomy(s->shared->emit.queue)) {
+		s->arm_after = now + NO_ROOM_RETRY;
+		return 0;
+	}
+	t = space_todo_due(s, now);
+	if (t)
+		return arming_step(s, t);
+	if (!s->census.begun && now < s->census.due)
+		return 0;
+	if (!s->census.begun)
+		begin_pass(s, now);
+	return pass_step(s);
+}
+
+uint64_t census_due(const struct space *s)
+{
+	uint64_t due = space_todo_first(s), pass = s->census.begun ? 0 : s->census.due;
+
+	if (s->pagemap < 0)
+		return UINT64_MAX;
+	if (pass < due)
+		due = pass;
+	return due < s->arm_after ? s->arm_after : due;
+}
+
+void census_hasten(struct space *s)
+{
+	if (!s->census.begun)
+		s->census.due = 0;
+}
+
+/* ---- the end ----------------------------------------------------------------- */
+
+void census_finish(struct space *s, uint64_t limit)
+{
+	const struct timespec rest = { .tv_nsec = NO_ROOM_RETRY };
+	uint64_t begin = clock_now();
+
+	if (s->pagemap < 0)
+		return;
+	s->todo_head = s->ntodo = 0;
+	while (!s->dead && s->census.before < begin && clock_now() < limit) {
+		census_hasten(s);
+		serve(s, clock_now());
+		if (!census_step(s))
+			nanosleep(&rest, NULL);
+	}
+	s->census.complete = !s->dead && s->census.before >= begin;
+}
+
+void census_confess(struct space *s)
+{
+	struct range all = { 0, UINT64_MAX }, none = { 0, 0 }, run;
+	uint64_t now = clock_now();
+	const struct doubt *d;
+
+	if (!s->census.complete) {
+		census_gap(s, none, s->census.before, now);
+		return;
+	}
+	while ((d = doubt_first(&s->census.doubts, all, &run))) {
+		census_gap(s, run, d->since, now);
+		all.lo = run.hi;
+	}
+}
+
+uint64_t census_armed(const struct space *s)
+{
+	uint64_t bytes = 0;
+
+	for (struct region *g = layout_from(&s->layout, 0); g; g = layout_next(&s->layout, g))
+		bytes += is_armed(g) ? range_len(range_common(g->armed, g->r)) : 0;
+	return bytes;
+}
+
+int census_prove(struct space *s)
+{
+	unsigned int tries = 0;
+
+	if (s->pagemap < 0)
+		return -EACCES;
+	for (struct region *g = layout_from(&s->layout, 0); g && tries < 8;
+	     g = layout_next(&s->layout, g)) {
+		struct range p = { g->r.lo, g->r.lo + g->page_size };
+
+		if (!g->modes)
+			continue;
+		tries++;
+		if (!pagescan_registered(s->pagemap, p))
+			return 0;
+	}
+	return tries ? -EXDEV : 0;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Census: which pages of an address space have been written, epoch by epoch.
+ *
+ * The engine whose targets wait for nobody: the kernel lifts the protection of a page
+ * by itself at its first write (UFFD_FEATURE_WP_ASYNC), and a pass over the memory
+ * collects what was written and protects it anew in one call (pagescan.h).  A pass goes
+ * in slices well below a millisecond, between events: threads in a layout event wait
+ * for the reader here as with the other engine.
+ *
+ *	pass n:     begun ---- slice ---- slice ---- slice		pass n + 1 ...
+ *	dirty:      ts0 = begin of pass n, or of the arming; ts = end of its slice
+ *
+ * What a layout change took with it unlooked at is a gap since the pass before.
+ */
+#ifndef WATCH_CENSUS_H
+#define WATCH_CENSUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/range.h"
+#include "watch/doubt.h"
+#include "watch/event.h"
+
+struct region;
+struct space;
+
+struct census {
+	struct doubts doubts;
+	uint64_t due;		/* when the next pass is to begin */
+	uint64_t begun;		/* of the pass under way; 0: none is */
+	uint64_t before;	/* begin of the last pass that was completed */
+	uint64_t older;		/* of the one before that: records of it may be queued still */
+	uint64_t epoch;		/* passes begun */
+	uint64_t at;		/* how far the pass has come */
+	uint64_t width;		/* of a slice: wide where there is little */
+	bool complete;		/* nothing of the last pass is owed to the trace */
+};
+
+/*
+ * A run of pages that were written between t0 and t1, in region g; all of one call are
+ * of one epoch, s->census.epoch.
+ */
+typedef void (*census_dirty)(void *arg, struct space *s, const struct region *g,
+			     struct range run, uint64_t t0, uint64_t t1);
+/* A pass over the space has ended; its epoch is s->census.epoch. */
+typedef void (*census_passed)(void *arg, struct space *s);
+
+void census_init(struct census *c, uint64_t now);
+/* Of a forked child: what its parent had written since its last pass is seen here, too. */
+void census_clone(struct census *ret, const struct census *c, uint64_t now);
+
+/*
+ * Do one slice of what is due: of an arming, or of a pass.  1: something was done; 0:
+ * nothing is due, or the trace has no room for it now.
+ */
+int census_step(struct space *s);
+/* When the next slice is due; UINT64_MAX: never. */
+uint64_t census_due(const struct space *s);
+/* Begin the next pass at once. */
+void census_hasten(struct space *s);
+/* The last slices, as long as they take but not beyond `limit`; between events. */
+void census_finish(struct space *s, uint64_t limit);
+/* The end: declare what no pass has looked at any more. */
+void census_confess(struct space *s);
+/* Promise nothing more of what is armed. */
+void census_forget(struct space *s);
+
+/* Before a layout event changes the layout, and afterwards. */
+void census_before_event(struct space *s, const struct event *ev, uint64_t now);
+void census_after_event(struct space *s, const struct event *ev);
+/* A reading of the maps shows a region: new, changed or gone.  After it was judged. */
+void census_on_region(struct space *s, struct region *g, bool gone);
+/* Costs only where there are pages: it may be larger than the machine's memory. */
+bool census_is_lazy(const struct region *g);
+/* Bytes that are armed. */
+uint64_t census_armed(const struct space *s);
+/* Is the userfaultfd of this very address space?  0, -EXDEV, -EACCES: it cannot be read. */
+int census_prove(struct space *s);
+
+/* census.c for census-layout.c */
+
+/* What was written in the region after that has been told by no pass. */
+uint64_t census_told_until(const struct space *s, const struct region *g);
+/* What was written in r since then nobody has looked at. */
+void census_gap(struct space *s, struct range r, uint64_t since, uint64_t now);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Session, the census: what it finds goes into the trace. */
+
+#include "watch/pagescan.h"
+#include "watch/session-state.h"
+
+static void on_dirty(void *arg, struct space *sp, const struct region *g, struct range run,
+		     uint64_t t0, uint64_t t1)
+{
+	struct session *s = arg;
+
+	emit_dirty(&s->shared.emit, sp->pid, sp->mm, t0, t1, run, g->id, sp->census.epoch);
+	s->dirty_pages += range_len(run) / s->shared.page_size;
+}
+
+void session_census(struct session *s)
+{
+	s->shared.epoch_ns = s->opts.epoch_ns ? s->opts.epoch_ns : SESSION_EPOCH_NS;
+	s->shared.guard_pages = s->opts.async && pagescan_probe().guard;
+	s->filter.async = s->opts.async;
+	s->shared.dirty = on_dirty;
+	s->shared.census_arg = s;
+}

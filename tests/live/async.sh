@@ -1,0 +1,116 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# async: the engine whose targets wait for nobody.  Known pages are written, round by
+# round: exactly those are told, in intervals that hold the writes.
+# limit: 120
+. "$(dirname "$0")/lib.sh"
+
+"$PAGETAP" record --engine async -p $$ -d 0.001 -o /dev/null >/dev/null 2>&1
+if [ $? = 4 ]; then
+	echo "SKIP no-async: this kernel has no asynchronous write protection"
+	echo "0 passed, 0 failed, 1 skipped"
+	exit 0
+fi
+
+# watch CASE OPTION...: the target runs watched to its end; PID was its number.
+watch() {
+	local name=$1
+	shift
+	mkfifo "$D/gate"
+	"$T/epochs" "$name" "$D/gate" >"$D/target.out" 2>&1 </dev/null &
+	PID=$!
+	started "$PID"
+	within 20 grep -qE '^(ready|SKIP)' "$D/target.out" || wrong "the target is not ready" || return
+	if grep -q '^SKIP' "$D/target.out"; then
+		# shellcheck disable=SC2046
+		skip $(sed -n 's/^SKIP //p' "$D/target.out")
+		return
+	fi
+	record "$D/record.err" -p "$PID" -o "$D/t.ndjson" --engine async --epoch 50 "$@"
+	within 10 grep -q attached "$D/record.err" || wrong "it does not say that it is attached" || return
+	${BEFORE:-true} || return
+	timeout 5 sh -c "echo >'$D/gate'" || wrong "the target does not begin" || return
+	${MEANWHILE:-true} || return
+	end_of "$PID" 60 || return
+	[ "$STATUS" = 0 ] || wrong "the target: status $STATUS: $(tail -n 1 "$D/target.out")" || return
+	end_of "$RECORDER" 20 || return
+	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
+	valid "$D/t.ndjson"
+}
+
+# told PID KINDS: the records of that process agree with the facts of these kinds.
+told() {
+	sed -n 's/^fact //p' "$D/target.out" >"$D/facts"
+	jq -n -r --argjson pid "$1" --arg from "$2" --slurpfile facts "$D/facts" \
+		-f "$SRC/tests/live/epoch-facts.jq" "$D/t.ndjson" >"$D/facts.out" 2>&1 ||
+		wrong "$(tail -n 3 "$D/facts.out")"
+}
+
+case_kinds() {
+	watch kinds || return
+	told "$PID" . || return
+	[ "$(jq -r .engine "$D/t.ndjson" | head -n 1)" = async ] || wrong "the header names another engine" || return
+	[ "$(count "$D/t.ndjson" '.ev=="fault"')" = 0 ] || wrong "there are faults"
+}
+
+case_hugetlb() {
+	local before
+	before=$(cat /proc/sys/vm/nr_hugepages)
+	echo $((before + 64)) 2>/dev/null >/proc/sys/vm/nr_hugepages
+	watch hugetlb
+	local rc=$?
+	echo "$before" 2>/dev/null >/proc/sys/vm/nr_hugepages
+	[ $rc = 0 ] || return $rc
+	told "$PID" .
+}
+
+case_layout() {
+	watch layout || return
+	told "$PID" .
+}
+
+case_fork() {
+	local child
+	watch fork -f || return
+	child=$(sed -n 's/^child //p' "$D/target.out")
+	told "$PID" '^fork$' || return
+	# Until the fork its memory was the parent's: what was written then may be told.
+	told "$child" '^child$'
+}
+
+page_tables() { awk '/^VmPTE/ { print $2 }' "/proc/$PID/status"; }
+few_tables() {
+	[ $(($(page_tables) - TABLES)) -lt 256 ] || wrong "page tables grew from $TABLES to $(page_tables) KiB"
+}
+measure_tables() { TABLES=$(page_tables); }
+tables_later() { sleep 0.4; few_tables; }
+
+# 200 GiB without pages: neither page tables nor time.
+case_reserve() {
+	BEFORE=few_tables MEANWHILE=tables_later
+	TABLES=512
+	watch reserve
+	local rc=$?
+	unset BEFORE MEANWHILE
+	[ $rc = 0 ] || return $rc
+	told "$PID" . || return
+	[ "$(count "$D/t.ndjson" '.ev=="arm"')" -lt 400 ] || wrong "as many arms as there is memory" || return
+	# 0.7 s of epochs of 50 ms: fewer would say that one takes that long.
+	[ "$(jq -s 'map(select(.ev=="dirty").epoch) | max' "$D/t.ndjson")" -ge 5 ] || wrong "too few epochs"
+}
+
+# Nothing is left of a monitor that was killed, and the target runs on.
+case_killed() {
+	start_target "$D/target.out" "$T/pulse" || return
+	record "$D/record.err" -p "$TARGET" -o "$D/t.ndjson" --engine async --epoch 20
+	wait_attached "$TARGET" || return
+	sleep 0.2
+	kill -KILL "$RECORDER"
+	end_of "$RECORDER" 10 || return
+	untouched "$TARGET" || return
+	sleep 0.1
+	! ended "$TARGET" || wrong "the target has ended"
+}
+
+run_cases "$@"
