@@ -28,7 +28,14 @@ void summary_tick(void *unused, const struct session_summary *now)
 	char line[160];
 
 	(void)unused;
-	snprintf(line, sizeof(line), "%s: %s faults, %s of them writes, %s lost, %s process%s",
+	if (now->async)
+		snprintf(line, sizeof(line), "%s: %s pages written in %s epochs, %s lost, "
+			 "%s process%s", words_duration(now->ran_ns, &ran),
+			 words_count(now->stats.dirty_pages, &writes),
+			 words_count(now->epochs, &faults), words_count(now->stats.lost, &lost),
+			 words_count(now->processes, &n), now->processes == 1 ? "" : "es");
+	else
+		snprintf(line, sizeof(line), "%s: %s faults, %s of them writes, %s lost, %s process%s",
 		 words_duration(now->ran_ns, &ran), words_count(now->stats.faults, &faults),
 		 words_count(now->stats.writes, &writes), words_count(now->stats.lost, &lost),
 		 words_count(now->processes, &n), now->processes == 1 ? "" : "es");
@@ -89,7 +96,12 @@ void summary_numbers(const struct recording *rec)
 	const struct record_stats *t = &rec->summary.stats;
 	struct words faults, writes, lost, p50, p99;
 
-	if (t->faults)
+	if (rec->summary.async)
+		log_result("  %s pages written in %s epochs   %s lost",
+			   words_count(t->dirty_pages, &writes),
+			   words_count(rec->summary.epochs, &faults),
+			   words_count(t->lost, &lost));
+	else if (t->faults)
 		log_result("  %s faults   %s writes   %s lost      handled in %s (p50), %s (p99)",
 			   words_count(t->faults, &faults), words_count(t->writes, &writes),
 			   words_count(t->lost, &lost), words_duration(t->lat_p50_ns, &p50),

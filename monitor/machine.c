@@ -144,6 +144,14 @@ static void probe_follow(struct machine_finding *f, uint64_t features)
 		find(f, MACHINE_OK, EXIT_OK, "CAP_SYS_PTRACE held");
 }
 
+static void probe_async(struct machine_finding *f, uint64_t features)
+{
+	if (session_can_async(features))
+		find(f, MACHINE_OK, EXIT_OK, "no thread waits for an answer (--engine async)");
+	else
+		find(f, MACHINE_WARN, EXIT_OK, "not in this kernel (Linux 6.7): only --engine sync");
+}
+
 static void probe_seccomp(struct machine_finding *f)
 {
 	if (prctl(PR_GET_SECCOMP) > 0)
@@ -187,7 +195,7 @@ void machine_probe(struct machine_finding f[MACHINE_FINDINGS], uint64_t *ret_fea
 {
 	static const char *const names[MACHINE_FINDINGS] = {
 		"userfaultfd", "attach by ptrace", "full-mode fd",
-		"following forks", "seccomp targets", "process events", "own sandbox",
+		"following forks", "seccomp targets", "process events", "own sandbox", "async engine",
 	};
 
 	*ret_features = 0;
@@ -200,4 +208,5 @@ void machine_probe(struct machine_finding f[MACHINE_FINDINGS], uint64_t *ret_fea
 	probe_seccomp(&f[4]);
 	probe_events(&f[5]);
 	probe_sandbox(&f[6]);
+	probe_async(&f[7], *ret_features);
 }

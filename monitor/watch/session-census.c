@@ -13,11 +13,21 @@ static void on_dirty(void *arg, struct space *sp, const struct region *g, struct
 	s->dirty_pages += range_len(run) / s->shared.page_size;
 }
 
+static void on_passed(void *arg, struct space *sp)
+{
+	struct session *s = arg;
+
+	(void)sp;
+	s->summary.epochs++;
+}
+
 void session_census(struct session *s)
 {
 	s->shared.epoch_ns = s->opts.epoch_ns ? s->opts.epoch_ns : SESSION_EPOCH_NS;
 	s->shared.guard_pages = s->opts.async && pagescan_probe().guard;
 	s->filter.async = s->opts.async;
 	s->shared.dirty = on_dirty;
+	s->shared.passed = on_passed;
+	s->summary.async = s->opts.async;
 	s->shared.census_arg = s;
 }

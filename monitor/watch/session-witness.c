@@ -29,7 +29,9 @@ void session_witness(struct session *s, struct space *sp)
 
 	if (!s->witness_tried) {
 		s->witness_tried = true;
-		r = witness_open(&s->witness, s->opts.follow, WITNESS_TOUCHES, s->opts.agent);
+		/* Samples would cost each first write half of what the engine saves. */
+		r = witness_open(&s->witness, s->opts.follow, s->opts.async ? WITNESS_NO_TOUCHES :
+				 WITNESS_TOUCHES, s->opts.agent);
 		if (!r)
 			r = session_watch_witness(s);
 		if (r < 0) {

@@ -58,6 +58,8 @@ struct session_summary {
 	bool at_once;			/* second Ctrl-C: do not drain the queue */
 	bool asked;			/* this tick answers a SIGUSR1 */
 	uint64_t lost_perf;		/* of stats.lost: by the rings of perf */
+	bool async;
+	uint64_t epochs;		/* async: passes that were completed, of all processes */
 	unsigned int processes;		/* watched in all */
 	uint64_t attach_ns, stop_ns;	/* of the first target */
 	uint64_t watched_bytes;		/* armed after the first attach */

@@ -79,6 +79,23 @@ case_fork() {
 	told "$child" '^child$'
 }
 
+# A program after an exec is attached to by the agent, with the same engine.
+case_exec() {
+	mkfifo "$D/gate"
+	sh -c 'read -r _ <"$1"; exec "$0" anon' "$T/epochs" "$D/gate" >"$D/target.out" 2>&1 </dev/null &
+	PID=$!
+	started "$PID"
+	record "$D/record.err" -p "$PID" -o "$D/t.ndjson" -f --engine async --epoch 50
+	within 10 grep -q attached "$D/record.err" || wrong "it does not say that it is attached" || return
+	timeout 5 sh -c "echo >'$D/gate'" || wrong "the target does not begin" || return
+	end_of "$PID" 60 || return
+	[ "$STATUS" = 0 ] || wrong "the target: status $STATUS" || return
+	end_of "$RECORDER" 20 || return
+	valid "$D/t.ndjson" || return
+	[ "$(count "$D/t.ndjson" '.ev=="gap" and .reason=="exec"')" = 1 ] || wrong "no gap until the new program was watched" || return
+	told "$PID" .
+}
+
 page_tables() { awk '/^VmPTE/ { print $2 }' "/proc/$PID/status"; }
 few_tables() {
 	[ $(($(page_tables) - TABLES)) -lt 256 ] || wrong "page tables grew from $TABLES to $(page_tables) KiB"

@@ -140,6 +140,15 @@ static void kinds_case(void)
 	rounds(places, sizeof(places) / sizeof(places[0]));
 }
 
+static void anon_case(void)
+{
+	struct place at = { "anon", map_anon(PAGES), 1, false };
+
+	gate();
+	usleep(500000);
+	rounds(&at, 1);
+}
+
 static void hugetlb_case(void)
 {
 	struct place at = { "hugetlb", NULL, HUGE / PAGE, false };
@@ -234,6 +243,7 @@ static void reserve_case(void)
 }
 
 static const struct memory_case cases[] = {
+	{ "anon", anon_case },
 	{ "kinds", kinds_case },
 	{ "hugetlb", hugetlb_case },
 	{ "layout", layout_case },
