@@ -121,7 +121,7 @@ case_check() {
 		wrong 'last line' || return
 	"$PAGETAP" check --json -p $$ >"$D/check.json" || wrong "json: status $?" || return
 	jq -e '.ready and .status == 0 and (.features | index("wp")) and .page_size == 4096 and
-		(.checks | length) == 7 and .target.attachable and .target.watched > 0 and
+		(.checks | length) == 8 and .target.attachable and .target.watched > 0 and
 		.target.watched <= .target.mappings' "$D/check.json" >/dev/null ||
 		wrong "json: $(head -c 300 "$D/check.json")"
 }
