@@ -50,6 +50,7 @@ _pagetap_value() {
 	-m | --mapping) _pagetap_words 'heap stack anon shmem hugetlb file' "$cur" ;;
 	--mode) _pagetap_list 'write missing minor' "$cur" ;;
 	--engine) _pagetap_words 'auto async sync' "$cur" ;;
+	--granularity) _pagetap_words '2 4 8 16 32 64 128 256 512' "$cur" ;;
 	--color) _pagetap_words 'auto always never' "$cur" ;;
 	-a | --address | -d | --duration | -n | --count | --max-size | --epoch | --rearm | --ring | --max-processes | --watchdog) ;;
 	*) return 1 ;;
@@ -84,7 +85,7 @@ _pagetap() {
 	record)
 		_pagetap_words "-p --pid -o --output -f --follow -e --events -m --mapping
 			-a --address -d --duration -n --count --max-size --engine --epoch --mode
-			--rearm --ring --max-processes --watchdog --strict $common --" "$cur"
+			--rearm --granularity --ring --max-processes --watchdog --strict $common --" "$cur"
 		;;
 	map)
 		_pagetap_words "-p --pid -m --mapping -a --address --mode -J --json

@@ -55,6 +55,7 @@ complete -c pagetap -n $record -l engine -x -a 'auto async sync' -d 'how faults 
 complete -c pagetap -n $record -l epoch -x -d 'written pages each so many ms'
 complete -c pagetap -n $record -l mode -x -a '(__pagetap_list write missing minor)' -d 'what to report'
 complete -c pagetap -n $record -l rearm -x -d 'protect again each so many ms'
+complete -c pagetap -n $record -l granularity -x -a '2 4 8 16 32 64 128 256 512' -d 'tell of so many pages as one'
 complete -c pagetap -n $record -l ring -x -d 'records that may wait for the output'
 complete -c pagetap -n $record -l max-processes -x -d 'with -f: watch no more at a time'
 complete -c pagetap -n $record -l watchdog -x -d 'let go if pagetap itself stands still'

@@ -9,6 +9,9 @@
 #include "log.h"
 #include "watch/session.h"
 
+/* A huge page of 2 MiB: more is not told of as one either. */
+#define GRANULARITY_MAX 512
+
 int engine_parse(void *member, const char *word, struct options_error *ret_error)
 {
 	static const char *const words[] = {
@@ -21,6 +24,17 @@ int engine_parse(void *member, const char *word, struct options_error *ret_error
 			return 0;
 		}
 	return options_wrong(ret_error, "'%s' is none of auto, async, sync", word);
+}
+
+int engine_granularity(void *member, const char *word, struct options_error *ret_error)
+{
+	uint64_t n;
+
+	if (!options_number(word, 1, GRANULARITY_MAX, &n) || n & (n - 1))
+		return options_wrong(ret_error, "'%s' is no power of two up to %d", word,
+				     GRANULARITY_MAX);
+	*(uint64_t *)member = n;
+	return 0;
 }
 
 int engine_choose(enum engine asked, bool needs_sync, uint64_t features, bool *ret_async)

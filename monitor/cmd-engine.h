@@ -17,6 +17,8 @@ enum engine { ENGINE_SYNC, ENGINE_ASYNC, ENGINE_AUTO };
 
 /* An option_parser; member is an enum engine. */
 int engine_parse(void *member, const char *word, struct options_error *ret_error);
+/* An option_parser: pages told of as one; member is a uint64_t. */
+int engine_granularity(void *member, const char *word, struct options_error *ret_error);
 
 /*
  * auto is async where this kernel has it (features: UFFD_FEATURE_*) and nothing that is

@@ -38,7 +38,7 @@ struct record_args {
 	uint64_t duration_ns, max_faults, max_bytes, rearm_ms, ring, watchdog_ns, max_processes;
 	bool follow, strict;
 	enum engine engine;
-	uint64_t epoch_ms;
+	uint64_t epoch_ms, granularity;
 	bool async;			/* what the engine came to */
 	char **command;			/* NULL: -p */
 	const char *const *argv;
@@ -96,6 +96,8 @@ static const struct option_spec options[] = {
 	  AT(filter), .parse = filter_args_modes },
 	{ 0, "rearm", "MS", "protect written pages again each so many ms", OPTION_NUMBER,
 	  AT(rearm_ms), .min = 1, .max = 3600000 },
+	{ 0, "granularity", "N", "protect and tell of so many pages as one (1)", OPTION_PARSE,
+	  AT(granularity), .parse = engine_granularity },
 	{ 0, "ring", "N", "records that may wait for the output (131072)", OPTION_NUMBER,
 	  AT(ring), .min = 64, .max = RING_MAX },
 	{ 0, "max-processes", "N", "with -f: watch no more at a time (512)", OPTION_NUMBER,
@@ -125,13 +127,11 @@ static const struct option_page page = {
 /* What only faults that wait can give; NULL: nothing of the kind is asked for. */
 static const char *wants_sync(const struct record_args *a)
 {
-	if (a->rearm_ms)
-		return "--rearm";
-	if (a->max_faults)
-		return "--count";
-	if (filter_args_filter(&a->filter).modes != WATCH_MODE_WRITE)
-		return "--mode missing or minor";
-	return NULL;
+	return a->rearm_ms ? "--rearm" :
+	       a->granularity > 1 ? "--granularity" :
+	       a->max_faults ? "--count" :
+	       filter_args_filter(&a->filter).modes != WATCH_MODE_WRITE ?
+	       "--mode missing or minor" : NULL;
 }
 
 static int check_args(struct run *run, int argc, char **argv, int operand)
@@ -148,6 +148,8 @@ static int check_args(struct run *run, int argc, char **argv, int operand)
 		return cmd_usage(&page, "%s needs --engine sync", wants_sync(a));
 	if (a->engine == ENGINE_SYNC && a->epoch_ms)
 		return cmd_usage(&page, "--epoch needs --engine async");
+	if (a->granularity > 1 && !(filter_args_filter(&a->filter).modes & WATCH_MODE_WRITE))
+		return cmd_usage(&page, "--granularity needs --mode write");
 	if (operand < argc)
 		a->command = argv + operand;
 	a->argv = (const char *const *)argv - 1;	/* with the name of the program */
@@ -244,6 +246,7 @@ static int start(struct run *run)
 		.epoch_ns = a->epoch_ms * NSEC_PER_MSEC,
 		.follow = a->follow,
 		.rearm_ns = a->rearm_ms * NSEC_PER_MSEC,
+		.granularity = (unsigned int)a->granularity,
 		.duration_ns = a->duration_ns,
 		.max_faults = a->max_faults,
 		.watchdog_ns = a->watchdog_ns,

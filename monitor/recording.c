@@ -45,6 +45,7 @@ int recording_start(struct recording *rec, const struct session_opts *opts, uint
 		return r;
 	sandbox_prepare();
 	head_fill(&rec->head, o.async, o.filter.modes, o.kinds, features, argv);
+	rec->head.header.granularity = o.granularity;
 	r = writer_start(&rec->writer, rec->queue, rec->sink, &rec->head.header,
 			 sandbox_writer);
 	if (r < 0) {

@@ -88,6 +88,18 @@ static int read_numbers(const json_t *o, struct reader_header *ret, struct reade
 	return 0;
 }
 
+/* A power of two: a fault is about an aligned block. */
+static int read_granularity(const json_t *o, struct reader_header *ret, struct reader_error *e)
+{
+	const json_t *j = json_object_get(o, "granularity");
+	int64_t n = j ? json_integer_value(j) : 1;
+
+	if (n < 1 || n > READER_GRANULARITY_MAX || n & (n - 1))
+		return reader_complain(e, "header: \"granularity\" is no power of two");
+	ret->granularity = (uint32_t)n;
+	return 0;
+}
+
 static int read_schema(const json_t *o, struct reader_header *ret, struct reader_error *e)
 {
 	const char *schema = json_string_value(json_object_get(o, "schema")), *digit;
@@ -124,6 +136,8 @@ static int read_rest(const json_t *o, struct reader_header *ret, struct reader_e
 {
 	int r = read_numbers(o, ret, e);
 
+	if (!r)
+		r = read_granularity(o, ret, e);
 	if (!r)
 		r = read_wall_clock(o, e);
 	if (!r)

@@ -24,12 +24,15 @@ struct reader_error {
 	char text[240];		/* one line without a full stop, escaped */
 };
 
+#define READER_GRANULARITY_MAX 65536
+
 /* Line 1.  Owns everything it points to. */
 struct reader_header {
 	char *tool, *version, *host, *kernel, *arch, *engine;
 	char **modes, **features, **events, **argv;	/* NULL-terminated lists */
 	uint64_t base_mono_ns;
 	uint32_t page_size;
+	uint32_t granularity;		/* 1 where the header says nothing */
 	unsigned int schema;		/* the N of pagetap.trace/N */
 };
 

@@ -99,6 +99,7 @@ struct record_header {
 	uint64_t base_mono_ns;		/* the base of every ts, CLOCK_MONOTONIC */
 	uint64_t base_real_ns;		/* the same instant, CLOCK_REALTIME */
 	uint32_t page_size;
+	uint32_t granularity;		/* pages told of as one; 0 and 1 are not written */
 	const char *const *modes;	/* NULL-terminated lists */
 	const char *const *features;
 	const char *const *events;	/* kinds kept by -e */

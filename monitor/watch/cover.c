@@ -272,6 +272,23 @@ bool cover_armed_all(const struct cover *c, struct range r)
 	return next_run(c, r, ARMED, &run) && range_contains(run, r);
 }
 
+struct range cover_block(const struct cover *c, struct range within, uint64_t addr,
+			 unsigned int most)
+{
+	struct range block = { 0, 0 };
+	unsigned int n = most ? most : 1;
+
+	for (; n; n /= 2) {
+		uint64_t len = (uint64_t)n * c->page_size;
+
+		block.lo = align_down(addr, len);
+		block.hi = block.lo + len;
+		if (n == 1 || (range_contains(within, block) && cover_armed_all(c, block)))
+			break;
+	}
+	return block;
+}
+
 static int copy_chunk(struct cover *c, const struct cover_chunk *from)
 {
 	struct cover_chunk *k = chunk_make(c, from->key);

@@ -47,6 +47,12 @@ uint64_t cover_drop(struct cover *c, struct range r);
 /* Is every page / any page of r armed? */
 bool cover_armed_all(const struct cover *c, struct range r);
 bool cover_armed_any(const struct cover *c, struct range r);
+/*
+ * The largest block of a power of two pages, `most` at the most, that is aligned to its
+ * own length, holds addr, lies in `within` and is armed altogether; at least addr's page.
+ */
+struct range cover_block(const struct cover *c, struct range within, uint64_t addr,
+			 unsigned int most);
 /* Both bits of [from) move to `to`; the destination's own are forgotten.  -ENOMEM. */
 int cover_move(struct cover *c, struct range from, uint64_t to);
 /* A copy, for a fork.  -ENOMEM. */

@@ -48,10 +48,24 @@ static int settle(int uffd, int error, struct resolve_answer *ret)
 	return error;
 }
 
-static int answer_protected(int uffd, struct resolve_answer *ret)
+/*
+ * A block reaches over pages that nobody has asked for, and the layout may be behind:
+ * the kernel then refuses in the middle (ENOENT), with the first part changed.  The page
+ * alone is tried next.  EAGAIN comes before anything is changed.
+ */
+static int answer_protected(int uffd, struct range block, struct resolve_answer *ret)
 {
-	int r = uffd_unprotect(uffd, ret->page);
+	struct range page = ret->page;
+	int r;
 
+	if (range_contains(block, page))
+		ret->page = block;
+	r = uffd_unprotect(uffd, ret->page);
+	if (r && r != -EAGAIN && r != -ESRCH && range_len(ret->page) > range_len(page)) {
+		ret->torn = true;
+		ret->page = page;
+		r = uffd_unprotect(uffd, page);
+	}
 	if (!r) {
 		ret->act = ACT_UNPROTECT;
 		ret->supplied = true;
@@ -116,7 +130,7 @@ int resolve_fault(int uffd, const struct event *ev, const struct resolve_place *
 		.page = { lo, lo + place->page_size },
 	};
 	if (ev->fault.wp)
-		return answer_protected(uffd, ret);
+		return answer_protected(uffd, place->block, ret);
 	if (ev->fault.minor)
 		return answer_minor(uffd, protect, ret);
 	return answer_missing(uffd, ev->fault.write, protect, place, src, ret);

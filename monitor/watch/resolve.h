@@ -33,6 +33,7 @@ struct resolve_place {
 	uint32_t page_size;	/* of the mapping: 4096, 2 MiB ... */
 	uint8_t kind;		/* enum vma_kind */
 	bool arm;		/* supplied for a read: protect it in the same step */
+	struct range block;	/* a write takes the protection off all of it; empty: the page */
 };
 
 struct resolve_answer {
@@ -40,6 +41,7 @@ struct resolve_answer {
 	struct range page;	/* what was answered */
 	bool supplied;		/* a page came by this answer, not by another one */
 	bool armed;		/* and it came write-protected */
+	bool torn;		/* the block was refused, and part of it may be unprotected */
 };
 
 /*

@@ -28,6 +28,7 @@
 struct served {
 	struct event ev;
 	struct resolve_answer answer;
+	struct range torn;		/* what of a block may be unprotected unseen; empty */
 	uint64_t woke, read, answered;
 	uint32_t vma;
 	bool news;
@@ -41,18 +42,22 @@ struct served_batch {
 static struct resolve_place place_of(struct space *s, uint64_t addr, uint32_t *ret_vma)
 {
 	const struct region *g = layout_find(&s->layout, addr);
+	struct resolve_place place;
 
 	if (!g) {
 		*ret_vma = 0;
 		return (struct resolve_place){ .page_size = s->shared->page_size };
 	}
 	*ret_vma = g->id;
-	return (struct resolve_place){
+	place = (struct resolve_place){
 		.modes = g->modes,
 		.page_size = g->page_size ? g->page_size : s->shared->page_size,
 		.kind = g->kind,
 		.arm = g->arm,
 	};
+	if (s->shared->granularity > 1 && place.page_size == s->shared->page_size)
+		place.block = cover_block(&s->cover, g->r, addr, s->shared->granularity);
+	return place;
 }
 
 /* 0: answered and noted in *ret; -EAGAIN, -ENOMEM: the thread still waits. */
@@ -66,6 +71,9 @@ static int answer(struct space *s, const struct event *ev, uint64_t woke, uint64
 	r = resolve_fault(s->uffd, ev, &place, &s->shared->source, &ret->answer);
 	if (r < 0)
 		return r;
+	ret->torn = (struct range){ 0, 0 };
+	if (ret->answer.torn)
+		ret->torn = place.block;
 	ret->ev = *ev;
 	ret->woke = woke;
 	ret->read = read_at;
@@ -139,10 +147,22 @@ static void note(struct space *s, const struct served *f)
 		emit_arm(e, s->pid, s->mm, f->read, f->answered, f->answer.page, ARM_WP);
 }
 
+/* What of a block may have been written since it was refused: declare, arm again. */
+static void note_torn(struct space *s, const struct served *f)
+{
+	if (range_empty(f->torn))
+		return;
+	cover_drop(&s->cover, f->torn);
+	emit_gap(&s->shared->emit, s->pid, s->mm, f->read, f->answered, f->torn, GAP_REARM_RACE);
+	space_owe(s, f->torn, f->answered, TODO_ARM, 0);
+}
+
 static void note_all(struct space *s, struct served_batch *b)
 {
 	for (unsigned int i = 0; i < b->n; i++)
 		note(s, &b->v[i]);
+	for (unsigned int i = 0; i < b->n; i++)
+		note_torn(s, &b->v[i]);
 	b->n = 0;
 }
 

@@ -71,6 +71,7 @@ static int open_parts(struct session *s)
 	s->shared.huge_size = 2u << 20;
 	s->shared.memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * page;
 	s->shared.max_mappings = enrol_limit();
+	s->shared.granularity = s->opts.granularity;
 	s->shared.filter = &s->filter;
 	s->shared.kinds = s->opts.kinds;
 	session_census(s);

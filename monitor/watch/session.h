@@ -35,6 +35,7 @@ struct session_opts {
 	uint64_t epoch_ns;		/* async: from one pass to the next; 0 = SESSION_EPOCH_NS */
 	bool follow;			/* -f */
 	uint64_t rearm_ns;		/* 0 = never */
+	unsigned int granularity;	/* pages told of as one: a power of two; 0 = 1 */
 	uint64_t duration_ns;		/* 0 = no limit, from the last attach on */
 	uint64_t max_faults;		/* -n; 0 = no limit */
 	void (*guard_settle)(void);	/* guard_new(); may be NULL */

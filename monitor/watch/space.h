@@ -42,6 +42,7 @@ struct space_shared {
 	struct latency lat, stop;
 	uint32_t next_vma, next_mm;
 	uint32_t page_size, huge_size;
+	unsigned int granularity;	/* pages that one write takes the protection off */
 	uint64_t memory;		/* bytes of the machine's memory */
 	uint64_t max_mappings;		/* of a process: vm.max_map_count */
 	uint32_t kinds;			/* WATCH_KIND_*: which records are kept */

@@ -61,6 +61,9 @@ case_record() {
 	usage "pagetap: option --ring: '8' is not a number from 64 to 16777216" \
 		record --ring 8 -p 1 || return
 	usage 'pagetap: --rearm needs --mode write' record --rearm 100 --mode missing -p 1 || return
+	usage 'pagetap: --granularity needs --mode write' record --granularity 8 --mode missing -p 1 || return
+	usage 'pagetap: --granularity needs --engine sync' record --granularity 8 --engine async -p 1 || return
+	usage "pagetap: option --granularity: '24' is no power of two up to 512" record --granularity 24 -p 1 || return
 	usage "pagetap: option --color: 'red' is not auto, always or never" \
 		record --color red -p 1 || return
 	usage 'pagetap: -q and -v contradict each other' record -q -v -p 1

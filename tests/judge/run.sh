@@ -5,7 +5,7 @@
 #
 #	O=build bash tests/judge/run.sh [--target PROGRAM] [--seeds N] [--first SEED]
 #		[--threads N] [--ops N] [--rearm MS] [--require PCT] [--ambiguous-max PCT]
-#		[--plants N] [--keep DIR] [-- TARGET-OPTION...]
+#		[--granularity N] [--plants N] [--keep DIR] [-- TARGET-OPTION...]
 #
 # For each seed: the target alone, the target under `pagetap record -f --rearm`, equal
 # digests, a valid trace, and no error of the judge.  One line a seed, then the sums.
@@ -16,7 +16,7 @@ set -u
 PAGETAP=${PAGETAP:-$O/pagetap}
 JUDGE=$O/tests/judge/judge
 target=$O/tests/judge/random
-seeds=1 first=1 threads=4 ops=4000 rearm=10 require=60 ambiguous=2 plants=0 keep=
+seeds=1 first=1 threads=4 ops=4000 rearm=10 require=60 ambiguous=2 plants=0 granularity=1 keep=
 # A seed's whole life, alone and watched, is bounded.
 limit=${JUDGE_LIMIT:-300}
 
@@ -30,6 +30,7 @@ while [ $# -gt 0 ]; do
 	--rearm) rearm=$2 ;;
 	--require) require=$2 ;;
 	--ambiguous-max) ambiguous=$2 ;;
+	--granularity) granularity=$2 ;;
 	--plants) plants=$2 ;;
 	--keep) keep=$2 ;;
 	--) shift; break ;;
@@ -77,7 +78,7 @@ one() {
 	timeout -k 5 "$limit" "$target" "$@" >"$work/alone" 2>"$work/alone.err"
 	# The ring holds what a slow disk cannot take yet; a lost record would be an error.
 	timeout -k 5 "$limit" "$PAGETAP" record -q -f --rearm "$rearm" --ring 2000000 \
-		-o "$work/trace" -- "$target" "$@" --truth "$work/truth" \
+		--granularity "$granularity" -o "$work/trace" -- "$target" "$@" --truth "$work/truth" \
 		>"$work/watched" 2>"$work/watched.err" </dev/null
 	timeout -k 5 "$limit" "$JUDGE" --json "$work/trace" "$work/truth" >"$work/verdict" 2>"$work/judge.err"
 	[ -s "$work/verdict" ] || echo '{"errors":1}' >"$work/verdict"

@@ -23,6 +23,8 @@ case_writes_of_four_threads() { judged 2 1 --threads 4 --ops 1200; }
 # Mappings come and go all the time, and little lives long enough to be covered.
 case_changes_of_the_layout() { judged 1 11 --threads 4 --ops 400 --require 5 --ambiguous-max 10 -- --heavy; }
 case_rearmed_all_the_time() { judged 1 21 --threads 3 --ops 5000 --rearm 2 --target "$small"; }
+# One fault for up to 8 pages: each page of its block is spent, and no other.
+case_blocks_of_pages() { judged 1 25 --threads 3 --ops 2500 --granularity 8 --require 10 --target "$small"; }
 # Written faster than armed again: most writes are of pages that are spent.
 case_rarely_rearmed() { judged 1 31 --threads 2 --ops 8000 --rearm 200 --require 10 --target "$small"; }
 case_planted_faults_are_found() {

@@ -43,7 +43,7 @@ one() {
 	*.zst) zstd -q -dc "$trace" >"$D/plain.ndjson" || return ;;
 	*) ln -s "$trace" "$D/plain.ndjson" ;;
 	esac
-	agree "$D/target.out" "$D/plain.ndjson" "$3" || return
+	"${AGREE:-agree}" "$D/target.out" "$D/plain.ndjson" "$3" || return
 	[ "$(final "$D/plain.ndjson" lost)" = 0 ] || wrong "lost $(final "$D/plain.ndjson" lost)" || return
 	valid "$trace"
 }
@@ -53,6 +53,28 @@ case_first_writes_of_full_pages() { one '-p 20000 -t 3 -x' '' wp "$D/t.ndjson"; 
 case_missing_pages() { one '-p 20000 -t 3' '--mode missing' missing "$D/t.ndjson"; }
 case_write_and_missing() {
 	one '-p 20000 -t 3' '--mode write,missing' missing "$D/t.ndjson"
+}
+
+# Each page of the truth is in one fault's block, and in one only.
+agree_in_blocks() {
+	awk '/^pages/ { for (i = 0; i < $3; i++) printf "%.0f\n", $2 + i }' "$1" | LC_ALL=C sort >"$D/truth"
+	grep '^{"ev":"fault"' "$2" | sed 's/.*"page":\([0-9]*\),"npages":\([0-9]*\),.*/\1 \2/' |
+		awk '{ first = $1 - $1 % $2; for (i = 0; i < $2; i++) printf "%.0f\n", first + i }' |
+		LC_ALL=C sort >"$D/told"
+	LC_ALL=C comm -12 "$D/told" "$D/truth" >"$D/of-them"
+	cmp -s "$D/truth" "$D/of-them" ||
+		wrong "$(wc -l <"$D/of-them") pages in blocks, $(wc -l <"$D/truth") are true" || return
+	LC_ALL=C join "$D/told" "$D/truth" | LC_ALL=C uniq -d >"$D/twice"
+	[ ! -s "$D/twice" ] || wrong "$(wc -l <"$D/twice") pages are in two blocks" || return
+	local faults pages
+	faults=$(grep -c '^{"ev":"fault"' "$2") pages=$(wc -l <"$D/truth")
+	say "$faults faults for $pages pages"
+	[ "$((faults * 4))" -lt "$pages" ] || wrong "$faults faults for $pages pages"
+}
+case_blocks_of_pages() {
+	AGREE=agree_in_blocks one '-p 20000 -t 3 -x' '--granularity 16' wp "$D/t.ndjson" || return
+	[ "$(jq -r 'select(.ev == "header") | .granularity' "$D/t.ndjson")" = 16 ] ||
+		wrong 'the header does not say granularity 16'
 }
 
 # seq_whole FILE: 1, 2, 3 ... without a hole.

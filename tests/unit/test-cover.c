@@ -47,6 +47,26 @@ static bool naive_next(unsigned int lo, unsigned int hi, int what, struct range 
 	return true;
 }
 
+/* The largest aligned block in [lo, hi) that is armed, around each of some pages. */
+static void compare_blocks(const struct cover *c, unsigned int lo, unsigned int hi)
+{
+	for (unsigned int i = lo; i < hi && i < lo + 40; i++) {
+		struct range want = span(i, i + 1), got;
+
+		for (unsigned int n = 2; n <= 64; n *= 2) {
+			uint64_t first = (BASE + i) / n * n;
+			unsigned int at = (unsigned int)(first - BASE);
+
+			if (first < BASE + lo || first + n > BASE + hi || count(at, at + n, 2) != n)
+				break;
+			want = span(at, at + n);
+		}
+		got = cover_block(c, span(lo, hi), (BASE + i) * PAGE + 77, 64);
+		CU_ASSERT_EQUAL_FATAL(got.lo, want.lo);
+		CU_ASSERT_EQUAL_FATAL(got.hi, want.hi);
+	}
+}
+
 static void compare(const struct cover *c, unsigned int lo, unsigned int hi)
 {
 	bool (*const next[])(const struct cover *, struct range, struct range *) = {
@@ -56,6 +76,7 @@ static void compare(const struct cover *c, unsigned int lo, unsigned int hi)
 	CU_ASSERT_EQUAL_FATAL(c->armed, count(0, N, 2));
 	CU_ASSERT_EQUAL_FATAL(c->claimed, count(0, N, 1));
 	CU_ASSERT_EQUAL_FATAL(cover_armed_any(c, span(lo, hi)), count(lo, hi, 2) > 0);
+	compare_blocks(c, lo, hi);
 	if (hi > lo)
 		CU_ASSERT_EQUAL_FATAL(cover_armed_all(c, span(lo, hi)),
 				      count(lo, hi, 2) == hi - lo);

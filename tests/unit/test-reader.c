@@ -312,6 +312,9 @@ static void test_header(void)
 		{ "{\"ev\":\"header\",\"schema\":\"pagetap.trace/1\"}", "\"page_size\"" },
 		{ "{\"ev\":\"header\",\"schema\":\"pagetap.trace/1\",\"page_size\":4097}",
 		  "\"page_size\"" },
+		{ "{\"ev\":\"header\",\"schema\":\"pagetap.trace/1\",\"page_size\":4096,"
+		  "\"clock\":\"CLOCK_MONOTONIC\",\"base_mono_ns\":1,\"granularity\":3}",
+		  "\"granularity\"" },
 	};
 	static const char later[] = "{\"ev\":\"header\",\"schema\":\"pagetap.trace/2\"}";
 	struct reader_header h;
@@ -322,6 +325,7 @@ static void test_header(void)
 	CU_ASSERT_EQUAL(reader_header(line, (size_t)n - 1, &h, &e), 0);
 	CU_ASSERT_EQUAL(h.schema, 1);
 	CU_ASSERT_EQUAL(h.page_size, SAMPLE_PAGE);
+	CU_ASSERT_EQUAL(h.granularity, 1);
 	CU_ASSERT_EQUAL(h.base_mono_ns, sample_header.base_mono_ns);
 	CU_ASSERT_STRING_EQUAL(h.engine, "sync");
 	CU_ASSERT_STRING_EQUAL(h.tool, "pagetap");

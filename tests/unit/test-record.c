@@ -362,7 +362,9 @@ static void test_header(void)
 	CU_ASSERT_EQUAL(json_array_size(json_object_get(o, "argv")), 4);
 	CU_ASSERT_PTR_NULL(json_object_get(o, "seq"));
 	CU_ASSERT_PTR_NULL(json_object_get(o, "ts"));
+	CU_ASSERT_PTR_NULL(json_object_get(o, "granularity"));
 	json_decref(o);
+	h.granularity = 16;
 	h.argv = odd;
 	h.base_mono_ns = SAMPLE_INT_MAX + 1;	/* 104 days of uptime */
 	n = record_format_header(&h, buf, sizeof(buf));
@@ -370,6 +372,7 @@ static void test_header(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(o);
 	CU_ASSERT(json_is_null(json_object_get(o, "base_mono_ns")));
 	CU_ASSERT_STRING_EQUAL(string(o, "base_mono_hex"), "0x20000000000000");
+	CU_ASSERT_EQUAL(number(o, "granularity"), 16);
 	CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(json_object_get(o, "argv_hex"), 2)),
 			       "636166ff1b");
 	json_decref(o);

@@ -120,6 +120,56 @@ static void test_write_protected(void)
 	munmap(p, PAGE);
 }
 
+static bool asks(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+/* One write frees a block; what the kernel refuses of it is done for the page alone. */
+static void test_block(void)
+{
+	struct resolve_place at = place(WATCH_MODE_WRITE, VMA_KIND_ANON);
+	struct resolve_answer a;
+	int fd = open_uffd();
+	char *p = map_pages(12, MAP_PRIVATE);
+	struct touch t;
+	struct event ev;
+
+	memset(p, 1, 12 * PAGE);
+	CU_ASSERT_EQUAL_FATAL(uffd_register(fd, pages(p, 10), WATCH_MODE_WRITE), 0);
+	CU_ASSERT_EQUAL_FATAL(uffd_protect(fd, pages(p, 10)), 0);
+	touch_start(&t, p + 5 * PAGE, true);
+	ev = next_event(fd);
+	at.block = pages(p, 8);
+	CU_ASSERT_EQUAL(resolve_fault(fd, &ev, &at, &source, &a), 0);
+	CU_ASSERT(a.act == ACT_UNPROTECT && a.supplied && !a.torn);
+	CU_ASSERT(a.page.lo == at.block.lo && a.page.hi == at.block.hi);
+	pthread_join(t.thread, NULL);
+	for (unsigned int i = 0; i < 8; i++)
+		p[i * PAGE] = 43;
+	CU_ASSERT(!asks(fd));
+	/* Not all of this one is registered. */
+	touch_start(&t, p + 9 * PAGE, true);
+	ev = next_event(fd);
+	at.block = pages(p + 8 * PAGE, 4);
+	CU_ASSERT_EQUAL(resolve_fault(fd, &ev, &at, &source, &a), 0);
+	CU_ASSERT(a.act == ACT_UNPROTECT && a.supplied && a.torn);
+	CU_ASSERT_EQUAL(a.page.lo, (uint64_t)(uintptr_t)p + 9 * PAGE);
+	CU_ASSERT_EQUAL(a.page.hi, (uint64_t)(uintptr_t)p + 10 * PAGE);
+	pthread_join(t.thread, NULL);
+	/* A block that does not hold the page is none. */
+	CU_ASSERT_EQUAL(uffd_protect(fd, pages(p, 10)), 0);
+	touch_start(&t, p, true);
+	ev = next_event(fd);
+	CU_ASSERT_EQUAL(resolve_fault(fd, &ev, &at, &source, &a), 0);
+	CU_ASSERT(!a.torn && a.page.hi - a.page.lo == PAGE);
+	pthread_join(t.thread, NULL);
+	close(fd);
+	munmap(p, 12 * PAGE);
+}
+
 /* A page supplied for a read comes protected: the write after it is seen. */
 static void test_missing_read_then_write(void)
 {
@@ -459,6 +509,7 @@ static void test_source(void)
 static const struct suite_test tests[] = {
 	{ "zeros to supply", test_source },
 	{ "write-protected page", test_write_protected },
+	{ "a block of pages", test_block },
 	{ "missing: read, then write", test_missing_read_then_write },
 	{ "missing: write", test_missing_write },
 	{ "missing alone: the zero page", test_missing_only },
