@@ -68,18 +68,26 @@ void census_after_event(struct space *s, const struct event *ev)
 		g->seen = g->seen ? g->seen : s->census.before;
 }
 
-/* Registered, and not armed: new since the last reading means a gap. */
-static void owe_part(struct space *s, struct range part)
+/* Registered, and not armed: new since the last reading means a gap, until it is. */
+static void owe_parts(struct space *s, const struct region *g, uint64_t since)
 {
+	struct range armed = range_common(g->armed, g->r);
+	struct range below = { g->r.lo, range_empty(armed) ? g->r.hi : armed.lo };
+	struct range above = { range_empty(armed) ? g->r.hi : armed.hi, g->r.hi };
 	uint64_t now = clock_now();
 
-	if (range_empty(part))
-		return;
-	if (s->snapshot)
-		emit_gap(&s->shared->emit, s->pid, s->mm, s->surveyed, now, part,
-			 GAP_NEW_MAPPING);
 	/* No room for it: nothing is promised, and everything begins anew. */
-	space_owe(s, part, now, TODO_ARM, 0);
+	if (!range_empty(below))
+		space_owe_since(s, below, now, since);
+	if (!range_empty(above))
+		space_owe_since(s, above, now, since);
+}
+
+void census_born(struct space *s)
+{
+	for (struct region *g = layout_from(&s->layout, 0); g; g = layout_next(&s->layout, g))
+		if (g->modes && g->arm)
+			owe_parts(s, g, s->census.before);
 }
 
 /* Parts that have gone, without an event yet; the event will find nothing. */
@@ -102,12 +110,6 @@ void census_on_region(struct space *s, struct region *g, bool gone)
 	if (!range_empty(g->armed))
 		lose_outside(s, g, gone || !g->modes ? none : g->r);
 	g->armed = gone || !g->modes ? none : range_common(g->armed, g->r);
-	if (gone || !g->modes || !g->arm)
-		return;
-	if (range_empty(g->armed)) {
-		owe_part(s, g->r);
-		return;
-	}
-	owe_part(s, (struct range){ g->r.lo, g->armed.lo });
-	owe_part(s, (struct range){ g->armed.hi, g->r.hi });
+	if (!gone && g->modes && g->arm)
+		owe_parts(s, g, s->snapshot ? s->surveyed : 0);
 }

@@ -23,6 +23,7 @@
 #define PASS_SHARE 4
 /* A layout change is under way: its thread shall have the processor. */
 #define CHANGE_DELAY (200 * NSEC_PER_USEC)
+#define QUIET_MAX (20 * NSEC_PER_MSEC)
 #define NO_ROOM_RETRY NSEC_PER_MSEC
 
 void census_init(struct census *c, uint64_t now)
@@ -115,7 +116,7 @@ static void adapt(struct space *s, struct range done, uint64_t took)
 		s->census.width *= 2;
 }
 
-static int arm_part(struct space *s, struct region *g, struct range part)
+static int arm_part(struct space *s, struct region *g, struct range part, uint64_t since)
 {
 	uint64_t t0 = clock_now(), t1, end;
 	int64_t n;
@@ -130,6 +131,8 @@ static int arm_part(struct space *s, struct region *g, struct range part)
 		return (int)n;
 	t1 = clock_now();
 	adapt(s, part, t1 - t0);
+	if (since)
+		emit_gap(&s->shared->emit, s->pid, s->mm, since, t1, part, GAP_NEW_MAPPING);
 	emit_arm(&s->shared->emit, s->pid, s->mm, t0, t1, part, ARM_ASYNC);
 	return 0;
 }
@@ -160,7 +163,7 @@ static int arm_step_of(struct space *s, struct space_todo *t, struct region *g)
 	chunk = slice_of(s, g, chunk);
 	for (part = arm_allowed(s, chunk); !range_empty(part) && !r;
 	     part = arm_allowed(s, (struct range){ part.hi, chunk.hi }))
-		r = arm_part(s, g, part);
+		r = arm_part(s, g, part, t->since);
 	if (r == -EAGAIN) {
 		/* Begun anew: what was armed of it already is not promised yet. */
 		s->arm_after = clock_now() + CHANGE_DELAY;
@@ -169,7 +172,8 @@ static int arm_step_of(struct space *s, struct space_todo *t, struct region *g)
 	}
 	t->r.lo = chunk.hi;
 	if (r < 0) {
-		emit_gap(&s->shared->emit, s->pid, s->mm, t0, clock_now(), chunk, GAP_REGISTER);
+		emit_gap(&s->shared->emit, s->pid, s->mm, t->since ? t->since : t0, clock_now(),
+			 chunk, GAP_REGISTER);
 		t->armed = 0;
 		g->again = true;
 		space_reread(s, t0, REREAD_DELAY);
@@ -272,26 +276,47 @@ static int scan_part(struct space *s, struct region *g, struct range part)
 static void begin_pass(struct space *s, uint64_t now)
 {
 	s->census.begun = now;
-	s->census.at = 0;
+	s->census.at = s->census.at_end = 0;
 	s->census.epoch++;
 }
 
 /*
+ * Is a layout change under way?  Memory may have moved or gone then, and the pass have
+ * gone over a hole, while the word of it is not there yet.  The kernel counts a change
+ * from before it is made until its event was read and its thread has run, and refuses
+ * everything meanwhile, also what makes no sense (userfaultfd_writeprotect()).
+ */
+static bool changing(const struct space *s)
+{
+	uint64_t page = s->shared->page_size;
+
+	return uffd_protect(s->uffd, (struct range){ page, 2 * page }) == -EAGAIN;
+}
+
+/*
  * An address space that has gone has no written pages, and the call does not say so:
- * if it is there now, it was there all the time.
+ * if it is there now, it was there all the time.  A pass that no quiet instant follows
+ * has told what it has found, and is not relied on: the one before is, once more.
  */
 static void end_pass(struct space *s, uint64_t now)
 {
 	struct census *c = &s->census;
 	uint64_t took = now - c->begun;
+	bool relied = !changing(s);
 
 	if (!space_alive(s)) {
 		s->dead = true;
 		return;
 	}
-	c->older = c->before;
-	c->before = c->begun;
-	doubt_scanned(&c->doubts, c->begun);
+	if (!relied && now < c->at_end + QUIET_MAX) {
+		s->arm_after = now + CHANGE_DELAY;
+		return;
+	}
+	if (relied) {
+		c->older = c->before;
+		c->before = c->begun;
+		doubt_scanned(&c->doubts, c->begun);
+	}
 	c->due = c->begun + s->shared->epoch_ns;
 	if (c->due < now + took * PASS_SHARE)
 		c->due = now + took * PASS_SHARE;
@@ -323,11 +348,12 @@ static int pass_step(struct space *s)
 	struct range whole, chunk, part;
 	int r = 0;
 
-	if (!g) {
-		if (end)
-			end_pass(s, clock_now());
-		return 1;
+	if (!g && end) {
+		c->at_end = c->at_end ? c->at_end : clock_now();
+		end_pass(s, clock_now());
 	}
+	if (!g)
+		return 1;
 	whole = range_common(g->armed, g->r);
 	chunk = whole;
 	if (chunk.lo < c->at)
@@ -386,6 +412,16 @@ void census_hasten(struct space *s)
 
 /* ---- the end ----------------------------------------------------------------- */
 
+/* What is new and has not been armed any more. */
+static void drop_owed(struct space *s)
+{
+	for (unsigned int i = s->todo_head; i < s->ntodo; i++)
+		if (s->todo[i].since && !range_empty(s->todo[i].r))
+			emit_gap(&s->shared->emit, s->pid, s->mm, s->todo[i].since, clock_now(),
+				 s->todo[i].r, GAP_NEW_MAPPING);
+	s->todo_head = s->ntodo = 0;
+}
+
 void census_finish(struct space *s, uint64_t limit)
 {
 	const struct timespec rest = { .tv_nsec = NO_ROOM_RETRY };
@@ -393,7 +429,7 @@ void census_finish(struct space *s, uint64_t limit)
 
 	if (s->pagemap < 0)
 		return;
-	s->todo_head = s->ntodo = 0;
+	drop_owed(s);
 	while (!s->dead && s->census.before < begin && clock_now() < limit) {
 		census_hasten(s);
 		serve(s, clock_now());

@@ -30,10 +30,11 @@ struct census {
 	struct doubts doubts;
 	uint64_t due;		/* when the next pass is to begin */
 	uint64_t begun;		/* of the pass under way; 0: none is */
-	uint64_t before;	/* begin of the last pass that was completed */
+	uint64_t before;	/* begin of the last pass that can be relied on */
 	uint64_t older;		/* of the one before that: records of it may be queued still */
 	uint64_t epoch;		/* passes begun */
 	uint64_t at;		/* how far the pass has come */
+	uint64_t at_end;	/* when it had come to the end; 0: it has not */
 	uint64_t width;		/* of a slice: wide where there is little */
 	bool complete;		/* nothing of the last pass is owed to the trace */
 };
@@ -50,6 +51,9 @@ typedef void (*census_passed)(void *arg, struct space *s);
 void census_init(struct census *c, uint64_t now);
 /* Of a forked child: what its parent had written since its last pass is seen here, too. */
 void census_clone(struct census *ret, const struct census *c, uint64_t now);
+
+/* Its layout has been copied: what its parent had not come to arm is owed here as well. */
+void census_born(struct space *s);
 
 /*
  * Do one slice of what is due: of an arming, or of a pass.  1: something was done; 0:

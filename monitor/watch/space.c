@@ -128,6 +128,8 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now)
 	if (!r)
 		r = layout_clone(&s->layout, &parent->layout, &s->shared->next_vma, notify_child,
 				 s);
+	if (!r && s->async)
+		census_born(s);
 	if (!r)
 		r = spare_clone(&s->spares, &parent->spares);
 	if (r < 0) {
@@ -297,6 +299,15 @@ int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t
 		.r = r, .when = when, .what = what, .armed = armed,
 	};
 	return 0;
+}
+
+int space_owe_since(struct space *s, struct range r, uint64_t when, uint64_t since)
+{
+	int e = space_owe(s, r, when, TODO_ARM, 0);
+
+	if (!e)
+		s->todo[s->ntodo - 1].since = since;
+	return e;
 }
 
 /* Entries come almost in the order of their time: the due ones are not far. */
