@@ -32,10 +32,12 @@ void summary_tick(void *unused, const struct session_summary *now)
 		snprintf(line, sizeof(line), "%s: %s pages written in %s epochs, %s lost, "
 			 "%s process%s", words_duration(now->ran_ns, &ran),
 			 words_count(now->stats.dirty_pages, &writes),
-			 words_count(now->epochs, &faults), words_count(now->stats.lost, &lost),
+			 words_count(now->epochs, &faults),
+			 words_count(now->stats.lost, &lost),
 			 words_count(now->processes, &n), now->processes == 1 ? "" : "es");
 	else
-		snprintf(line, sizeof(line), "%s: %s faults, %s of them writes, %s lost, %s process%s",
+		snprintf(line, sizeof(line), "%s: %s faults, %s of them writes, %s lost, "
+			 "%s process%s",
 		 words_duration(now->ran_ns, &ran), words_count(now->stats.faults, &faults),
 		 words_count(now->stats.writes, &writes), words_count(now->stats.lost, &lost),
 		 words_count(now->processes, &n), now->processes == 1 ? "" : "es");

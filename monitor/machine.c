@@ -149,7 +149,8 @@ static void probe_async(struct machine_finding *f, uint64_t features)
 	if (session_can_async(features))
 		find(f, MACHINE_OK, EXIT_OK, "no thread waits for an answer (--engine async)");
 	else
-		find(f, MACHINE_WARN, EXIT_OK, "not in this kernel (Linux 6.7): only --engine sync");
+		find(f, MACHINE_WARN, EXIT_OK,
+		     "not in this kernel (Linux 6.7): only --engine sync");
 }
 
 static void probe_seccomp(struct machine_finding *f)
@@ -195,7 +196,8 @@ void machine_probe(struct machine_finding f[MACHINE_FINDINGS], uint64_t *ret_fea
 {
 	static const char *const names[MACHINE_FINDINGS] = {
 		"userfaultfd", "attach by ptrace", "full-mode fd",
-		"following forks", "seccomp targets", "process events", "own sandbox", "async engine",
+		"following forks", "seccomp targets", "process events", "own sandbox",
+		"async engine",
 	};
 
 	*ret_features = 0;

@@ -262,6 +262,11 @@ static int scan_part(struct space *s, struct region *g, struct range part)
 			give_up_on(s, g, rest);
 			return (int)n;
 		}
+		/* exit_mmap() takes the pages before the mappings: bare is not written. */
+		if (n && kind_of(g) == PAGESCAN_SHARED && !space_alive(s)) {
+			s->dead = true;
+			return -ESRCH;
+		}
 		if (first)
 			declare_doubts(s, g, part, begin, now);
 		first = false;
