@@ -14,7 +14,7 @@ import threading
 import time
 
 from first_write import perf_seen
-from harness import ROUNDS, Broken, Pagetap, memory, run_time, tool, totals
+from harness import Broken, Pagetap, memory, rounds, run_time, tool, totals
 
 KEYS, VALUE = 1000000, 900	# about 1 GiB as redis keeps it
 REQUESTS, FEW = 200000, 10000	# for who slows little, and for who slows much
@@ -25,8 +25,8 @@ SQL = """
 pragma journal_mode = memory;
 create table t(a integer primary key, b text, c integer);
 begin;
-with recursive n(i) as (select 1 union all select i + 1 from n where i < 300000)
-insert into t select i, hex(randomblob(20)), i * 7919 % 300007 from n;
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 100000)
+insert into t select i, hex(randomblob(20)), i * 7919 % 100003 from n;
 commit;
 create index i on t(c);
 update t set b = b || c where c % 3 = 0;
@@ -201,7 +201,7 @@ def redis(bench):
         server.load(REQUESTS)	# every page is there before the first round
         with open(f"/proc/{server.pid}/status", encoding="ascii") as f:
             rss = next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
-        for _ in range(ROUNDS):
+        for _ in rounds(180):
             for name, requests, way in ways:
                 if way:
                     found[name].append(redis_round(server, way, requests, notes[name]))
@@ -246,7 +246,7 @@ def launched(bench, name, argv, parse):
         ("strace -f", ["strace", "-f", "-o", "/dev/null"] if tool("strace") else None),
     ]
     seconds = {way: [] for way, _ in ways}
-    for _ in range(ROUNDS):
+    for _ in rounds(40):
         for way, before in ways:
             if before is None:
                 continue

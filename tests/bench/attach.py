@@ -6,7 +6,7 @@ import struct
 import subprocess
 import time
 
-from harness import Broken, Talker, tool
+from harness import Broken, Talker, rounds, tool
 
 TIMES = 15
 
@@ -86,7 +86,7 @@ def run(bench):
             if not way:
                 bench.missing("attach", name, why)
                 continue
-            for _ in range(TIMES):
+            for _ in rounds(12, TIMES, 5):
                 time.sleep(0.02)
                 still.gaps()
                 waited = still.waited()

@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import ROUNDS, Bare, Broken, Pages, Pagetap, Traced, last_cpu, tool
+from harness import Bare, Broken, Pages, Pagetap, Traced, last_cpu, rounds, tool
 
 MIB, NPAGES = 256, 65536	# what is protected
 SLOW = 4096			# so many of them are written where each waits for an answer
@@ -116,7 +116,7 @@ def measure(bench, order, threads):
     notes = {name: [] for name, _ in table}
     with Pages(bench, MIB, NPAGES, "window", order, threads) as pages:
         pages.each("write", NPAGES)
-        for _ in range(ROUNDS):
+        for _ in rounds(45):
             for name, way in table:
                 if way:
                     values[name].append(way(bench, pages, notes[name]))
@@ -129,9 +129,9 @@ def measure(bench, order, threads):
             seen = sum(n for n, _ in notes[name])
             lost = sum(n for _, n in notes[name])
             bench.add(group, name, "ns a page", values[name],
-                      f"saw {seen} of {NPAGES * ROUNDS}, lost {lost}", seen=seen, lost=lost)
+                      f"saw {seen} of {NPAGES * len(values[name])}, lost {lost}", seen=seen, lost=lost)
         elif name == "pagetap sync" and threads == 1:
-            same = sum(cpu == 0 for cpu in notes[name]) * 2 > ROUNDS
+            same = sum(cpu == 0 for cpu in notes[name]) * 2 > len(notes[name])
             bench.add(group, name, "ns a page", values[name],
                       f"chose the {'same' if same else 'other'} CPU", same=same)
         else:

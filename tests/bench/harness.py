@@ -13,6 +13,14 @@ PAGE = 4096
 ROUNDS = int(os.environ.get("ROUNDS", "5"))	# fewer are for a quick look
 
 
+def rounds(seconds, most=ROUNDS, least=3):
+    """Counts to `most`; on a busy machine to fewer, so that the run ends in its time."""
+    until = time.monotonic() + seconds
+    for n in range(most):
+        if n < least or time.monotonic() < until:
+            yield n
+
+
 class Broken(Exception):
     """A measurement that gave no figure."""
 
@@ -40,6 +48,8 @@ class Bench:
         entry = {"group": group, "row": row, "unit": unit, "n": len(values),
                  "median": statistics.median(values), "min": min(values), "max": max(values),
                  "values": values, **more}
+        if len(values) < ROUNDS and unit not in ("KiB", "records", "1/s"):
+            note = f"{note}{', ' if note else ''}{len(values)} rounds"
         if note:
             entry["note"] = note
         self.keep(entry)

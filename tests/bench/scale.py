@@ -4,7 +4,7 @@ import statistics
 import time
 
 from harness import (PAGE, ROUNDS, Bare, Broken, Pages, Pagetap, figure, memory,
-                     thread_time)
+                     rounds, thread_time)
 
 GIB_PAGES = 2 ** 30 // PAGE
 CHUNK = 1 << 16			# pages written at one command
@@ -51,8 +51,8 @@ def idle_rate(bench, pages):
 
 
 def sizes():
-    for gib, rounds in ((1, ROUNDS), (4, ROUNDS), (16, min(3, ROUNDS))):
-        yield gib, rounds, gib <= available()
+    for gib, most in ((1, ROUNDS), (4, ROUNDS), (16, min(3, ROUNDS))):
+        yield gib, most, gib <= available()
 
 
 def levels(gib):
@@ -62,7 +62,7 @@ def levels(gib):
 
 
 def census(bench):
-    for gib, rounds, fits in sizes():
+    for gib, most, fits in sizes():
         if not fits:
             bench.missing("census", f"{gib} GiB", "not enough free memory")
             continue
@@ -70,7 +70,7 @@ def census(bench):
             with Bare(bench, "async", pages) as bare:
                 for what, n in levels(gib):
                     values = []
-                    for _ in range(rounds):
+                    for _ in rounds(10, most):
                         dirty(pages, n)
                         ns, found, _runs = (int(word) for word in bare.ask("scan"))
                         if found != n:
@@ -81,18 +81,18 @@ def census(bench):
             idle = idle_rate(bench, pages) if bench.has_async else 0
             for what, n in levels(gib):
                 if bench.has_async:
-                    census_of(bench, pages, gib, what, n, rounds, idle)
+                    census_of(bench, pages, gib, what, n, most, idle)
                 else:
                     bench.missing("census", f"{gib} GiB, {what}, pagetap", "not in this pagetap")
     bench.table("census: CPU of who scans", "census")
 
 
-def census_of(bench, pages, gib, what, n, rounds, idle):
+def census_of(bench, pages, gib, what, n, most, idle):
     # Clean passes are many and near; else writing is over before the next one.
     clean = 50 if gib < 16 else 200
     with Census(bench, pages, clean if not n else max(1000, n * 3 // 2000), idle) as p:
         values = []
-        for _ in range(rounds):
+        for _ in rounds(10, most):
             if n:
                 def work():
                     dirty(pages, n)
@@ -120,7 +120,7 @@ def growth(bench):
                 free = [pages.each("write", WRITTEN) for _ in range(ROUNDS)]
                 idle = idle_rate(bench, pages)
                 with Census(bench, pages, 1000, idle) as p:
-                    for _ in range(ROUNDS):
+                    for _ in rounds(8):
                         def work():
                             target.append(pages.each("write", WRITTEN))
                             pages.wait_armed()
@@ -168,7 +168,7 @@ def storm(bench):
     seconds, rates, lost, seen = 5, [], [], []
     npages = GIB_PAGES * 3 // 2
     with Pages(bench, 1536, npages, threads=2) as pages:
-        for _ in range(min(3, ROUNDS)):
+        for _ in rounds(40, min(3, ROUNDS)):
             out = bench.scratch("storm.ndjson")
             with Pagetap(bench, pages.pid, ["--engine", "async", "--epoch", "1000", "--who",
                                             "--ring", "2000000"], out=out) as p:
