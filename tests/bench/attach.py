@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""How long a thread that only counts stands still, as it sees it itself."""
+"""How long a thread that only counts stands still.
+
+It says itself what gaps it saw (still.c).  Others may have had its CPU meanwhile, so
+the kernel's account decides: time that was neither run nor waited for a CPU.
+"""
 import mmap
 import signal
+import statistics
 import struct
 import subprocess
 import time
@@ -33,10 +38,12 @@ class Still(Talker):
             time.sleep(0.001)
         return struct.unpack_from("=QQ", self.page, 16)
 
-    def waited(self):
-        """Nanoseconds that it was ready and others had its CPU: not what is measured."""
+    def stopped(self):
+        """A clock that stands while it runs or is ready to: so it counts what it is stopped."""
         with open(f"/proc/{self.pid}/schedstat", encoding="ascii") as f:
-            return int(f.read().split()[1])
+            waited = int(f.read().split()[1])
+        # The process's clock is exact; that in schedstat is as old as the last tick.
+        return time.monotonic_ns() - waited - time.clock_gettime_ns(~self.pid << 3 | 2)
 
 
 def quiet(argv, pid, seconds, send=None):
@@ -82,22 +89,22 @@ def run(bench):
     # strace ends with a signal's status, gdb and pagetap with 0.
     with Still(bench) as still:
         for name, way, why in tools(bench):
-            sums, longest = [], []
+            stops, gaps = [], []
             if not way:
                 bench.missing("attach", name, why)
                 continue
             for _ in rounds(12, TIMES, 5):
                 time.sleep(0.02)
                 still.gaps()
-                waited = still.waited()
+                begin = still.stopped()
                 status = way(still.pid)
                 if status and "strace" not in name:
                     raise Broken(f"{name} ended with {status}")
-                total, most = still.gaps()
-                sums.append(max(0, total - (still.waited() - waited)) / 1000)
-                longest.append(most / 1000)
-            bench.add("attach", name, "us", sums, longest=longest)
-    bench.table("attach: a counting thread stands still for", "attach", "pagetap sync")
+                stops.append(max(0, still.stopped() - begin) / 1000)
+                gaps.append(still.gaps()[0] / 1000)
+            bench.add("attach", name, "us", stops, "it saw gaps of "
+                      f"{statistics.median(gaps):,.0f} us", gaps=gaps)
+    bench.table("attach: a counting thread is stopped for", "attach", "pagetap sync")
     pause = bench.median("attach", "pagetap async") or bench.median("attach", "pagetap sync")
     found = [bench.median("attach", f"{t}, attach and detach") for t in ("gdb", "strace")]
     if pause and None not in found:

@@ -30,24 +30,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "compat/pagemap.h"
 #include "compat/uffd.h"
 #include "watch/perf.h"
-
-#ifndef PAGEMAP_SCAN			/* Linux 6.7 */
-struct pm_scan_arg {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-
-struct page_region {
-	uint64_t start, end, categories;
-};
-
-#define PAGEMAP_SCAN _IOWR('f', 16, struct pm_scan_arg)
-#define PM_SCAN_WP_MATCHING (1 << 0)
-#define PM_SCAN_CHECK_WPASYNC (1 << 1)
-#define PAGE_IS_WRITTEN (1 << 1)
-#endif
 
 #define PAGE 4096u
 #define RUNS 16384u
