@@ -36,10 +36,9 @@ struct record_args {
 	struct filter_args filter;
 	const char *output;
 	uint64_t duration_ns, max_faults, max_bytes, rearm_ms, ring, watchdog_ns, max_processes;
-	bool follow, strict;
-	enum engine engine;
 	uint64_t epoch_ms, granularity;
-	bool async;			/* what the engine came to */
+	bool follow, strict, async;	/* async: what the engine came to */
+	enum engine engine;
 	char **command;			/* NULL: -p */
 	const char *const *argv;
 };
@@ -142,14 +141,14 @@ static int check_args(struct run *run, int argc, char **argv, int operand)
 		return cmd_usage(&page, "either -p or a COMMAND, not both");
 	if (operand >= argc && !a->targets.n)
 		return cmd_usage(&page, "no process: -p PID, or -- COMMAND");
-	if (a->rearm_ms && !(filter_args_filter(&a->filter).modes & WATCH_MODE_WRITE))
-		return cmd_usage(&page, "--rearm needs --mode write");
+	if (!(filter_args_filter(&a->filter).modes & WATCH_MODE_WRITE) &&
+	    (a->rearm_ms || a->granularity > 1))
+		return cmd_usage(&page, "%s needs --mode write",
+				 a->rearm_ms ? "--rearm" : "--granularity");
 	if (a->engine == ENGINE_ASYNC && wants_sync(a))
 		return cmd_usage(&page, "%s needs --engine sync", wants_sync(a));
 	if (a->engine == ENGINE_SYNC && a->epoch_ms)
 		return cmd_usage(&page, "--epoch needs --engine async");
-	if (a->granularity > 1 && !(filter_args_filter(&a->filter).modes & WATCH_MODE_WRITE))
-		return cmd_usage(&page, "--granularity needs --mode write");
 	if (operand < argc)
 		a->command = argv + operand;
 	a->argv = (const char *const *)argv - 1;	/* with the name of the program */
