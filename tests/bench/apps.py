@@ -14,7 +14,7 @@ import threading
 import time
 
 from first_write import perf_seen
-from harness import Broken, Pagetap, memory, rounds, run_time, tool, totals
+from harness import Broken, Pagetap, memory, rounds, run_time, tool, totals, turned
 
 KEYS, VALUE = 1000000, 900	# about 1 GiB as redis keeps it
 REQUESTS, FEW = 200000, 10000	# for who slows little, and for who slows much
@@ -158,7 +158,7 @@ def seen_by(way):
     if isinstance(way, Pagetap):
         last = totals(way.out)
         return (last["records"].get("fault", 0) or last.get("dirty_pages", 0),
-                last.get("lost", 0) + last.get("unwitnessed", 0))
+                last["unseen"])
     if isinstance(way, Other) and way.out:
         return perf_seen(way.out)
     return None
@@ -201,8 +201,8 @@ def redis(bench):
         server.load(REQUESTS)	# every page is there before the first round
         with open(f"/proc/{server.pid}/status", encoding="ascii") as f:
             rss = next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
-        for _ in rounds(180):
-            for name, requests, way in ways:
+        for n in rounds(180):
+            for name, requests, way in turned(ways, n):
                 if way:
                     found[name].append(redis_round(server, way, requests, notes[name]))
     finally:
@@ -246,8 +246,8 @@ def launched(bench, name, argv, parse):
         ("strace -f", ["strace", "-f", "-o", "/dev/null"] if tool("strace") else None),
     ]
     seconds = {way: [] for way, _ in ways}
-    for _ in rounds(40):
-        for way, before in ways:
+    for n in rounds(40):
+        for way, before in turned(ways, n):
             if before is None:
                 continue
             p = subprocess.run([*before, *argv], capture_output=True, text=True, timeout=300,

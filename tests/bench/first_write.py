@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import Bare, Broken, Pages, Pagetap, Traced, last_cpu, rounds, tool
+from harness import Bare, Broken, Pages, Pagetap, Traced, last_cpu, rounds, tool, turned
 
 MIB, NPAGES = 256, 65536	# what is protected
 SLOW = 4096			# so many of them are written where each waits for an answer
@@ -116,8 +116,8 @@ def measure(bench, order, threads):
     notes = {name: [] for name, _ in table}
     with Pages(bench, MIB, NPAGES, "window", order, threads) as pages:
         pages.each("write", NPAGES)
-        for _ in rounds(45):
-            for name, way in table:
+        for n in rounds(45):
+            for name, way in turned(table, n):
                 if way:
                     values[name].append(way(bench, pages, notes[name]))
         pages.end()

@@ -21,6 +21,12 @@ def rounds(seconds, most=ROUNDS, least=3):
             yield n
 
 
+def turned(ways, n):
+    """Another one comes first in each round."""
+    n %= len(ways)
+    return ways[n:] + ways[:n]
+
+
 class Broken(Exception):
     """A measurement that gave no figure."""
 
@@ -287,7 +293,8 @@ class Pagetap:
 
 
 def totals(path):
-    """The last `stats` record of a trace, and how many records of each kind there are."""
+    """The last `stats` record of a trace, and `records` of each kind; `unseen` is what was
+    not told, or not by whom."""
     kinds, last = {}, {}
     with open(path, "rb") as f:
         for line in f:
@@ -295,4 +302,5 @@ def totals(path):
             kinds[kind] = kinds.get(kind, 0) + 1
             if kind == "stats":
                 last = json.loads(line)
-    return {**last, "records": kinds}
+    unseen = sum(last.get(key) or 0 for key in ("lost", "unwitnessed"))
+    return {**last, "unseen": unseen, "records": kinds}

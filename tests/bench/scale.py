@@ -177,7 +177,7 @@ def storm(bench):
                 last = p.stop()
             rates.append(written / seconds)
             seen.append(last["records"].get("fault", 0))
-            lost.append(last.get("lost", 0) + last.get("unwitnessed", 0))
+            lost.append(last["unseen"])
     bench.add("storm", "writes a second", "1/s", rates)
     bench.add("storm", "attributed", "records", seen)
     bench.add("storm", "lost or without a witness", "records", lost)
