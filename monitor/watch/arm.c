@@ -199,6 +199,8 @@ static bool is_doubt(const struct space *s, const struct space_todo *t)
  */
 void arm_doubt(struct space *s, uint64_t now)
 {
+	if (s->async)
+		return;
 	for (unsigned int i = s->todo_head; i < s->ntodo; i++)
 		if (is_doubt(s, &s->todo[i]))
 			return;
