@@ -13,19 +13,24 @@
 #include "judge.h"
 
 #define SITES_MAX 65536
+/* A pass takes less: what was written before is not of the next epoch as well. */
+#define PASS_NS UINT64_C(8000000)
 
 static const struct {
 	const char *name;
 	unsigned int expected;		/* bits of enum judge_error: one of them goes up */
+	bool sync, async;		/* traces that have a place for it */
 } kinds[PLANT_NR] = {
-	[PLANT_DROP_FAULT] = { "drop-fault", 1u << E_LOST | 1u << E_LATE },
-	[PLANT_INVENT] = { "invent", 1u << E_PHANTOM },
-	[PLANT_WRONG_THREAD] = { "wrong-thread", 1u << E_WRONG_THREAD },
-	[PLANT_WRONG_ADDRESS] = { "wrong-address", 1u << E_PHANTOM },
-	[PLANT_DUPLICATE] = { "duplicate", 1u << E_DUPLICATE },
-	[PLANT_LATE_ARM] = { "late-arm", 1u << E_LATE | 1u << E_LOST },
-	[PLANT_DROP_LAYOUT] = { "drop-layout", 1u << E_LAYOUT_MISSING },
-	[PLANT_DROP_GAP] = { "drop-gap", 1u << E_UNDECLARED | 1u << E_LOST },
+	[PLANT_DROP_FAULT] = { "drop-fault", 1u << E_LOST | 1u << E_LATE, true, false },
+	[PLANT_INVENT] = { "invent", 1u << E_PHANTOM, true, false },
+	[PLANT_WRONG_THREAD] = { "wrong-thread", 1u << E_WRONG_THREAD, true, true },
+	[PLANT_WRONG_ADDRESS] = { "wrong-address", 1u << E_PHANTOM, true, false },
+	[PLANT_DUPLICATE] = { "duplicate", 1u << E_DUPLICATE, true, false },
+	[PLANT_LATE_ARM] = { "late-arm", 1u << E_LATE | 1u << E_LOST, true, false },
+	[PLANT_DROP_LAYOUT] = { "drop-layout", 1u << E_LAYOUT_MISSING, true, true },
+	[PLANT_DROP_GAP] = { "drop-gap", 1u << E_UNDECLARED | 1u << E_LOST, true, false },
+	[PLANT_DROP_DIRTY] = { "drop-dirty", 1u << E_LOST, false, true },
+	[PLANT_INVENT_DIRTY] = { "invent-dirty", 1u << E_PHANTOM, false, true },
 };
 
 const char *plant_name(enum plant k)
@@ -106,6 +111,44 @@ void plant_fault_seen(struct judge *j, struct mm *mm, uint64_t page, struct page
 	}
 }
 
+/* Another gap may reach back over the same write: whether one does is known at the end. */
+static void keep_gap(struct judge *j, struct mm *mm, uint64_t page, struct touch *x, uint32_t seq)
+{
+	j->gap_places = grow(j->gap_places, j->ngap_places, sizeof(*j->gap_places));
+	j->gap_places[j->ngap_places++] = (struct candidate){ mm, x, page, seq };
+}
+
+void plant_dirty_seen(struct judge *j, struct mm *mm, const struct record *r, uint64_t page,
+		      const struct touch *x)
+{
+	uint64_t other;
+
+	if (j->plant != PLANT_LOOK)
+		return;
+	/* Whether a gap lies over it, too, is known at the end. */
+	if (x && r->npages == 1 && x->t0 > j->base + r->ts0 &&
+	    x->t1 + PASS_NS < j->base + r->ts)
+		keep_gap(j, mm, page, (struct touch *)(uintptr_t)x, j->seq);
+	if (j->looked++ % 16)
+		return;
+	other = quiet_page(j, mm, page, j->base + r->ts0, j->base + r->ts);
+	if (other && dirty_would_be_found(mm, page_of(j, mm, other), j->base + r->ts0,
+					  j->base + r->ts))
+		plant_site(j, PLANT_INVENT_DIRTY, j->seq, other);
+}
+
+void plant_witnessed(struct judge *j, struct mm *mm, uint64_t page, const struct touch *x,
+		     uint64_t at)
+{
+	uint32_t other;
+
+	if (j->plant != PLANT_LOOK || j->looked++ % 16)
+		return;
+	other = idle_thread(j, mm, page, at, x->who);
+	if (other)
+		plant_site(j, PLANT_WRONG_THREAD, j->seq, other);
+}
+
 void plant_spent_ends(struct judge *j, struct mm *mm, uint64_t page, struct page *p,
 		      const struct boundary *b)
 {
@@ -131,13 +174,6 @@ void plant_spent_ends(struct judge *j, struct mm *mm, uint64_t page, struct page
 	}
 	if (alone && required)
 		plant_site(j, PLANT_DROP_FAULT, p->seq, 0);
-}
-
-/* Another gap may reach back over the same write: whether one does is known at the end. */
-static void keep_gap(struct judge *j, struct mm *mm, uint64_t page, struct touch *x, uint32_t seq)
-{
-	j->gap_places = grow(j->gap_places, j->ngap_places, sizeof(*j->gap_places));
-	j->gap_places[j->ngap_places++] = (struct candidate){ mm, x, page, seq };
 }
 
 void plant_gap_tells(struct judge *j, struct mm *mm, uint64_t page, const struct page *p,
@@ -175,8 +211,11 @@ void plant_gaps_end(struct judge *j)
 	for (size_t i = 0; i < j->ngap_places; i++) {
 		const struct candidate *c = &j->gap_places[i];
 
-		if (gaps_over(c->mm, c->page, c->touch) == 1)
-			plant_site(j, PLANT_DROP_GAP, c->seq, 0);
+		size_t gaps = gaps_over(c->mm, c->page, c->touch);
+
+		if (j->async ? !gaps && c->touch->verdict == V_FOUND &&
+			       !moved_since(c->mm, c->page, c->touch->t0) : gaps == 1)
+			plant_site(j, j->async ? PLANT_DROP_DIRTY : PLANT_DROP_GAP, c->seq, 0);
 	}
 }
 
@@ -189,8 +228,10 @@ bool plant_apply(struct judge *j, struct record *r, uint32_t seq, struct record 
 		return true;
 	j->planted = true;
 	switch (j->plant) {
+	case PLANT_INVENT_DIRTY:
 	case PLANT_INVENT:
 		*ret_more = *r;
+		ret_more->npages = 1;
 		ret_more->addr = v * j->page_size;
 		*ret_twice = true;
 		return true;
@@ -248,7 +289,8 @@ int plants_run(struct truth *t, const char *path, enum plant only, unsigned int 
 		size_t n = j.nsites[k];
 		unsigned int found = 0, tried = n < each ? (unsigned int)n : each;
 
-		if (only != PLANT_NONE && only != k)
+		if ((only != PLANT_NONE && only != k) ||
+		    !(j.async ? kinds[k].async : kinds[k].sync))
 			continue;
 		for (unsigned int i = 0; i < tried; i++)
 			found += plant_one(t, path, j.errors, k,

@@ -21,8 +21,8 @@ static const char *const error_names[E_NR] = {
 
 void complain(struct judge *j, const struct complaint *c)
 {
-	j->errors[c->what]++;
-	if (j->ncomplaints < COMPLAINTS_MAX)
+	/* One kind leaves room for others. */
+	if (++j->errors[c->what] <= COMPLAINTS_MAX / 4 && j->ncomplaints < COMPLAINTS_MAX)
 		j->complaints[j->ncomplaints++] = *c;
 }
 
@@ -90,6 +90,7 @@ static bool about(const struct judge *j, const struct record *r, const struct co
 	case RECORD_REMOVE:
 	case RECORD_UNMAP:
 	case RECORD_FAULT:
+	case RECORD_DIRTY:
 		return c->page >= lo && c->page < lo + r->npages;
 	case RECORD_GAP:
 		return !r->npages || (c->page >= lo && c->page < lo + r->npages);
@@ -212,9 +213,10 @@ void report_json(const struct judge *j)
 	       ",\"told\":%" PRIu64 ",\"unseen\":%" PRIu64 ",\"tail\":%" PRIu64
 	       ",\"outside\":%" PRIu64, v[V_SPENT], v[V_BLIND], v[V_SHARED], v[V_TOLD],
 	       v[V_UNSEEN], v[V_TAIL], v[V_OUTSIDE]);
-	printf(",\"records\":%" PRIu64 ",\"faults\":%" PRIu64 ",\"perf\":%" PRIu64
-	       ",\"said_lost\":%" PRIu64 ",\"unlogged\":%" PRIu64 ",\"unnamed\":%" PRIu64,
-	       j->records, j->faults, j->perf, j->declared_lost, j->unlogged, j->unnamed);
+	printf(",\"records\":%" PRIu64 ",\"faults\":%" PRIu64 ",\"dirty\":%" PRIu64
+	       ",\"misread\":%" PRIu64 ",\"perf\":%" PRIu64 ",\"said_lost\":%" PRIu64
+	       ",\"unlogged\":%" PRIu64 ",\"unnamed\":%" PRIu64, j->records, j->faults,
+	       j->dirty, j->misread, j->perf, j->declared_lost, j->unlogged, j->unnamed);
 	for (int i = 0; i < E_NR; i++)
 		printf(",\"%s\":%" PRIu64, error_names[i], j->errors[i]);
 	printf(",\"errors\":%" PRIu64 "}\n", judge_errors(j));

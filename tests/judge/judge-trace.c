@@ -39,7 +39,7 @@ static void on_arm(struct judge *j, struct mm *mm, const struct record *r, uint6
 	struct spread s = { .b = { .t0 = j->base + r->ts0, .t1 = ts, .to = PAGE_COVERED } };
 	uint64_t lo = r->addr / j->page_size;
 
-	if (r->arm.mode == ARM_WP)
+	if (r->arm.mode == ARM_WP || r->arm.mode == ARM_ASYNC)
 		pages_each(j, mm, lo, lo + r->npages, arm_page, &s);
 }
 
@@ -122,6 +122,8 @@ static void move_page(struct judge *j, struct mm *mm, uint64_t page, struct page
 	struct page was = *p, *to;
 	struct boundary b = s->b;
 
+	if (j->async)
+		async_moves(j, mm, page, b.t1);
 	b.to = PAGE_FRESH;
 	page_change(j, mm, page, p, &b);
 	p->registered = false;
@@ -179,6 +181,19 @@ static bool unlogged(const struct mm *mm, const struct seen *f)
 	return t ? !t->ended && f->at >= t->last : false;
 }
 
+/*
+ * The thread read the page, for the first time, and then it was written in a way that
+ * raises no fault of the process: pagetap-record(1) says that this may be mistaken.
+ */
+static bool misread(struct judge *j, struct mm *mm, const struct seen *f)
+{
+	uint64_t page = f->r->addr / j->page_size;
+
+	return j->async && f->r->fault.via == VIA_PERF &&
+	       touch_match(j, mm, page, f->at, f->at, (uint32_t)f->r->fault.tid, true) &&
+	       touch_of_others(j, mm, page, f->at, j->base + f->r->ts, 0);
+}
+
 static void unmatched(struct judge *j, struct mm *mm, const struct seen *f, const struct page *p)
 {
 	uint64_t page = f->r->addr / j->page_size;
@@ -192,6 +207,10 @@ static void unmatched(struct judge *j, struct mm *mm, const struct seen *f, cons
 		return;
 	if (unlogged(mm, f)) {
 		j->unlogged++;
+		return;
+	}
+	if (misread(j, mm, f)) {
+		j->misread++;
 		return;
 	}
 	for (uint64_t q = f->first; q < f->last && !other; q++)
@@ -252,6 +271,8 @@ static void on_fault(struct judge *j, struct mm *mm, const struct record *r, uin
 	match(j, mm, &f);
 	if (!f.touch)
 		unmatched(j, mm, &f, p);
+	if (!held && f.touch && r->fault.write && j->async)
+		plant_witnessed(j, mm, page, f.touch, f.at);
 	if (!held || !r->fault.write)
 		return;
 	was_covered = p->state == PAGE_COVERED;
@@ -298,6 +319,9 @@ static void take_memory(struct judge *j, const struct record *r, uint64_t ts)
 	case RECORD_FAULT:
 		on_fault(j, mm, r, ts);
 		break;
+	case RECORD_DIRTY:
+		take_dirty(j, mm, r, ts);
+		break;
 	case RECORD_GAP:
 		on_gap(j, mm, r, ts);
 		break;
@@ -341,6 +365,7 @@ void take_record(struct judge *j, const struct record *r, uint32_t seq)
 	case RECORD_DETACH:
 	case RECORD_ERROR:
 	case RECORD_HEADER:
+	case RECORD_STACK:
 		break;
 	default:
 		take_memory(j, r, ts);
@@ -384,6 +409,7 @@ static int read_header(struct judge *j, struct reader_file *f, struct reader *rd
 	}
 	rd->page_size = j->page_size = h.page_size;
 	j->base = h.base_mono_ns;
+	j->async = !strcmp(h.engine, "async");
 	reader_header_release(&h);
 	return 0;
 }

@@ -237,6 +237,37 @@ static bool unmapped_between(const struct candidate *c, const struct layout_reco
 	return false;
 }
 
+bool moved_since(const struct mm *mm, uint64_t page, uint64_t when)
+{
+	for (size_t i = first_since(mm->records, mm->nrecords, when); i < mm->nrecords; i++)
+		if (mm->records[i].kind == RECORD_REMAP && page >= mm->records[i].lo &&
+		    page < mm->records[i].hi)
+			return true;
+	return false;
+}
+
+/*
+ * What is not collected moves along with its page, and so does the doubt whether it can
+ * be: the gap is told of where the page is by then.
+ */
+static bool excused_elsewhere(const struct candidate *c)
+{
+	const struct mm *mm = c->mm;
+	uint64_t page = c->page;
+
+	for (size_t i = first_since(mm->records, mm->nrecords, c->touch->t0); i < mm->nrecords;
+	     i++) {
+		const struct layout_record *m = &mm->records[i];
+
+		if (m->kind != RECORD_REMAP || page < m->lo || page >= m->hi)
+			continue;
+		page = m->to + (page - m->lo);
+		if (gaps_over(mm, page, c->touch))
+			return true;
+	}
+	return false;
+}
+
 /* A gap is told when it is known, and may reach back over what was judged before. */
 static bool excused(const struct candidate *c)
 {
@@ -280,7 +311,7 @@ void verdicts_excuse(struct judge *j)
 
 		if (x->verdict == V_TOLD)
 			continue;
-		if (excused(c)) {
+		if (excused(c) || (j->async && excused_elsewhere(c))) {
 			j->verdicts[x->verdict]--;
 			x->verdict = V_BLIND;
 			j->verdicts[V_BLIND]++;

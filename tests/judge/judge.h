@@ -198,7 +198,8 @@ struct candidate {
 
 enum plant {
 	PLANT_NONE, PLANT_DROP_FAULT, PLANT_INVENT, PLANT_WRONG_THREAD, PLANT_WRONG_ADDRESS,
-	PLANT_DUPLICATE, PLANT_LATE_ARM, PLANT_DROP_LAYOUT, PLANT_DROP_GAP, PLANT_NR,
+	PLANT_DUPLICATE, PLANT_LATE_ARM, PLANT_DROP_LAYOUT, PLANT_DROP_GAP,
+	PLANT_DROP_DIRTY, PLANT_INVENT_DIRTY, PLANT_NR,
 	PLANT_LOOK		/* find the places */
 };
 
@@ -215,6 +216,9 @@ struct judge {
 	uint32_t page_size;
 	struct mm *mms, **by_id;
 	uint32_t nby_id;
+	bool async;			/* engine: writes are told page by page, epoch by epoch */
+	uint64_t dirty;			/* judged pages in dirty records */
+	uint64_t misread;		/* reads taken for the write that had no witness */
 	uint32_t seq;			/* of the record at hand */
 	uint64_t verdicts[V_NR], errors[E_NR];
 	uint64_t faults, told_uncovered, perf, unlogged, unnamed;
@@ -259,6 +263,8 @@ struct touch *touch_of_others(struct judge *j, struct mm *mm, uint64_t page, uin
 void touch_found(struct judge *j, struct touch *x, bool required);
 void verdicts_end(struct judge *j, struct mm *mm, uint64_t when, bool ended);
 void verdicts_excuse(struct judge *j);
+/* Was the page moved away by mremap() since then? */
+bool moved_since(const struct mm *mm, uint64_t page, uint64_t when);
 /* How many gaps of the trace lie over the page and the time of the touch. */
 size_t gaps_over(const struct mm *mm, uint64_t page, const struct touch *x);
 
@@ -276,6 +282,13 @@ void acts_until(struct judge *j, struct mm *mm, uint64_t when);
 void layout_narrow(struct judge *j, struct mm *mm, struct layout_record *l);
 void layout_keep(struct mm *mm, const struct layout_record *l);
 void layout_check(struct judge *j, struct mm *mm);
+
+/* async.c: pages found dirty. */
+void take_dirty(struct judge *j, struct mm *mm, const struct record *r, uint64_t ts);
+/* Of a page that nobody wrote between them. */
+bool dirty_would_be_found(const struct mm *mm, const struct page *p, uint64_t ts0, uint64_t ts);
+/* What has not been collected yet moves along with its page, or is lost with it. */
+void async_moves(struct judge *j, struct mm *mm, uint64_t page, uint64_t t0);
 
 /* trace.c: the records. */
 int trace_read(struct judge *j);
@@ -298,6 +311,11 @@ void plant_gap_tells(struct judge *j, struct mm *mm, uint64_t page, const struct
 		     const struct boundary *b);
 void plant_gap_ends(struct judge *j, struct mm *mm, uint64_t page, const struct page *p,
 		    const struct boundary *b);
+/* A page in a dirty record, and the only write that makes it so; NULL: there are more. */
+void plant_dirty_seen(struct judge *j, struct mm *mm, const struct record *r, uint64_t page,
+		      const struct touch *x);
+void plant_witnessed(struct judge *j, struct mm *mm, uint64_t page, const struct touch *x,
+		     uint64_t at);
 /* When all gaps are known. */
 void plant_gaps_end(struct judge *j);
 /* Plants each kind, or one, that often; how many were not found. */

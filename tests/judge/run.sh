@@ -5,9 +5,10 @@
 #
 #	O=build bash tests/judge/run.sh [--target PROGRAM] [--seeds N] [--first SEED]
 #		[--threads N] [--ops N] [--rearm MS] [--require PCT] [--ambiguous-max PCT]
-#		[--granularity N] [--plants N] [--keep DIR] [-- TARGET-OPTION...]
+#		[--granularity N] [--plants N] [--keep DIR]
+#		[--engine async [--epoch MS] [--who]] [-- TARGET-OPTION...]
 #
-# For each seed: the target alone, the target under `pagetap record -f --rearm`, equal
+# For each seed: the target alone, the target under `pagetap record -f`, equal
 # digests, a valid trace, and no error of the judge.  One line a seed, then the sums.
 # Status 0 only if every seed passed and the sums cover enough.
 set -u
@@ -17,6 +18,7 @@ PAGETAP=${PAGETAP:-$O/pagetap}
 JUDGE=$O/tests/judge/judge
 target=$O/tests/judge/random
 seeds=1 first=1 threads=4 ops=4000 rearm=10 require=60 ambiguous=2 plants=0 granularity=1 keep=
+engine=sync epoch=20 who=
 # A seed's whole life, alone and watched, is bounded.
 limit=${JUDGE_LIMIT:-300}
 
@@ -28,6 +30,9 @@ while [ $# -gt 0 ]; do
 	--threads) threads=$2 ;;
 	--ops) ops=$2 ;;
 	--rearm) rearm=$2 ;;
+	--engine) engine=$2 ;;
+	--epoch) epoch=$2 ;;
+	--who) who=--who; shift; continue ;;
 	--require) require=$2 ;;
 	--ambiguous-max) ambiguous=$2 ;;
 	--granularity) granularity=$2 ;;
@@ -38,6 +43,9 @@ while [ $# -gt 0 ]; do
 	esac
 	shift 2
 done
+
+how=(--engine sync --rearm "$rearm" --granularity "$granularity")
+[ "$engine" = sync ] || how=(--engine async --epoch "$epoch" ${who:+"$who"})
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/judge.XXXXXX") || exit 2
 trap 'rm -rf "$work"' EXIT
@@ -77,8 +85,8 @@ one() {
 	set -- --seed "$seed" --threads "$threads" --ops "$ops" "$@"
 	timeout -k 5 "$limit" "$target" "$@" >"$work/alone" 2>"$work/alone.err"
 	# The ring holds what a slow disk cannot take yet; a lost record would be an error.
-	timeout -k 5 "$limit" "$PAGETAP" record -q -f --rearm "$rearm" --ring 2000000 \
-		--granularity "$granularity" -o "$work/trace" -- "$target" "$@" --truth "$work/truth" \
+	timeout -k 5 "$limit" "$PAGETAP" record -q -f "${how[@]}" --ring 2000000 \
+		-o "$work/trace" -- "$target" "$@" --truth "$work/truth" \
 		>"$work/watched" 2>"$work/watched.err" </dev/null
 	timeout -k 5 "$limit" "$JUDGE" --json "$work/trace" "$work/truth" >"$work/verdict" 2>"$work/judge.err"
 	[ -s "$work/verdict" ] || echo '{"errors":1}' >"$work/verdict"

@@ -86,11 +86,13 @@ static void span(enum record_kind kind, uint64_t ts0, uint64_t ts, uint64_t page
 	tell((struct record){ .kind = (uint8_t)kind }, ts0, ts, page, npages);
 }
 
+static const char *engine = "sync";
+
 static void begin(void)
 {
 	static const char *const none[] = { NULL };
 	struct record_header h = {
-		.version = "1", .host = "h", .kernel = "k", .arch = "a", .engine = "sync",
+		.version = "1", .host = "h", .kernel = "k", .arch = "a", .engine = engine,
 		.page_size = PAGE, .modes = none, .features = none, .events = none, .argv = none,
 	};
 	char line[RECORD_TEXT_LINE_MAX];
@@ -382,8 +384,101 @@ static void test_plants_are_found(void)
 	c.judge.plant = PLANT_LOOK;
 	CU_ASSERT_EQUAL(trace_read(&c.judge), 0);
 	judge_end(&c.judge);
-	for (enum plant k = PLANT_NONE + 1; k < PLANT_NR; k++)
+	for (enum plant k = PLANT_NONE + 1; k < PLANT_DROP_DIRTY; k++)
 		CU_ASSERT(c.judge.nsites[k] > 0);
+	done();
+}
+
+static void begin_async(void)
+{
+	engine = "async";
+	begin();
+	engine = "sync";
+	tell((struct record){ .kind = RECORD_ARM, .arm.mode = ARM_ASYNC }, 31, 32, P, 64);
+}
+
+static void dirty(uint64_t ts0, uint64_t ts, uint64_t page, uint64_t npages)
+{
+	tell((struct record){ .kind = RECORD_DIRTY, .dirty.epoch = 1 }, ts0, ts, page, npages);
+}
+
+static void witnessed(int32_t tid, uint64_t at, uint64_t ts, uint64_t page)
+{
+	tell((struct record){ .kind = RECORD_FAULT, .fault = {
+		.tid = tid, .kind = FAULT_WP, .write = true, .via = VIA_PERF } }, at, ts, page, 1);
+}
+
+static void test_async(void)
+{
+	begin_async();
+	wrote(100, 50, 52, P);
+	dirty(40, 100, P, 1);
+	expect(V_FOUND, E_NR);
+	/* The second epoch tells nothing of it. */
+	begin_async();
+	wrote(100, 50, 52, P);
+	wrote(100, 150, 152, P);
+	dirty(40, 100, P, 1);
+	expect(V_LOST, E_LOST);
+	/* Written in another epoch, by nobody in this one. */
+	begin_async();
+	wrote(100, 50, 52, P);
+	dirty(40, 100, P, 1);
+	dirty(99, 200, P, 1);
+	expect(V_FOUND, E_PHANTOM);
+	/* Not looked at, and said so. */
+	begin_async();
+	wrote(100, 50, 52, P);
+	tell((struct record){ .kind = RECORD_GAP, .gap.reason = GAP_STALL }, 40, 100, P, 1);
+	expect(V_BLIND, E_NR);
+}
+
+static void test_witnessed(void)
+{
+	begin_async();
+	wrote(100, 50, 52, P);
+	dirty(40, 100, P, 1);
+	witnessed(100, 51, 101, P);
+	expect(V_FOUND, E_NR);
+	begin_async();
+	wrote(100, 50, 52, P);
+	dirty(40, 100, P, 1);
+	witnessed(101, 51, 101, P);
+	expect(V_FOUND, E_WRONG_THREAD);
+	/* It only read, and nobody wrote afterwards. */
+	begin_async();
+	wrote(100, 50, 52, P);
+	say(1, 101, TRUTH_READ, 60, 62, P, 1, 0, 0);
+	dirty(40, 100, P, 1);
+	witnessed(101, 61, 101, P);
+	expect(V_FOUND, E_PHANTOM);
+}
+
+static void test_plants_async(void)
+{
+	begin_async();
+	for (uint64_t i = 1; i < 200; i++) {
+		uint64_t t = i * 10000000;
+
+		wrote(100, t, t + 10, P + i % 32);
+		wrote(101, t + 20, t + 22, P + 33);
+		dirty(t - 5, t + 9000000, P + i % 32, 1);
+		witnessed(100, t + 5, t + 9000000, P + i % 32);
+		dirty(t - 5, t + 9000000, P + 33, 1);
+	}
+	say(0, 100, TRUTH_UNMAP, 2000000000, 2000000010, P, 8, 0, 0);
+	span(RECORD_UNMAP, 1999999999, 2000000011, P, 8);
+	span(RECORD_REMOVE, UINT32_MAX, UINT32_MAX, 4096, 1);
+	judge_it();
+	CU_ASSERT_EQUAL(judge_errors(&c.judge), 0);
+	judge_free(&c.judge);
+	CU_ASSERT_EQUAL(plants_run(&c.truths, c.path, PLANT_NONE, 3), 0);
+	judge_begin(&c.judge, &c.truths, c.path);
+	c.judge.plant = PLANT_LOOK;
+	CU_ASSERT_EQUAL(trace_read(&c.judge), 0);
+	judge_end(&c.judge);
+	CU_ASSERT(c.judge.nsites[PLANT_DROP_DIRTY] && c.judge.nsites[PLANT_INVENT_DIRTY]);
+	CU_ASSERT(c.judge.nsites[PLANT_WRONG_THREAD] && c.judge.nsites[PLANT_DROP_LAYOUT]);
 	done();
 }
 
@@ -395,6 +490,9 @@ static const struct suite_test tests[] = {
 	{ "unmap, remap and new memory", test_layout },
 	{ "a forked child", test_children },
 	{ "places for planted faults", test_plants_are_found },
+	{ "pages found dirty", test_async },
+	{ "pages found dirty, and by whom", test_witnessed },
+	{ "the same, planted", test_plants_async },
 };
 
 SUITE_MAIN("judge", tests)
