@@ -84,7 +84,7 @@ _pagetap() {
 	case $command in
 	record)
 		_pagetap_words "-p --pid -o --output -f --follow -e --events -m --mapping
-			-a --address -d --duration -n --count --max-size --engine --epoch --mode
+			-a --address -d --duration -n --count --max-size --engine --epoch --who --mode
 			--rearm --granularity --ring --max-processes --watchdog --strict $common --" "$cur"
 		;;
 	map)

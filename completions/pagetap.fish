@@ -52,6 +52,7 @@ complete -c pagetap -n $record -s d -l duration -x -d 'stop after so many second
 complete -c pagetap -n $record -s n -l count -x -d 'stop after so many faults'
 complete -c pagetap -n $record -l max-size -x -d 'stop when the output is so large'
 complete -c pagetap -n $record -l engine -x -a 'auto async sync' -d 'how faults are seen'
+complete -c pagetap -n $record -l who -d 'also who wrote each page, and from where'
 complete -c pagetap -n $record -l epoch -x -d 'written pages each so many ms'
 complete -c pagetap -n $record -l mode -x -a '(__pagetap_list write missing minor)' -d 'what to report'
 complete -c pagetap -n $record -l rearm -x -d 'protect again each so many ms'

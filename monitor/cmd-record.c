@@ -37,7 +37,7 @@ struct record_args {
 	const char *output;
 	uint64_t duration_ns, max_faults, max_bytes, rearm_ms, ring, watchdog_ns, max_processes;
 	uint64_t epoch_ms, granularity;
-	bool follow, strict, async;	/* async: what the engine came to */
+	bool follow, strict, who, async;	/* async: what the engine came to */
 	enum engine engine;
 	char **command;			/* NULL: -p */
 	const char *const *argv;
@@ -91,6 +91,7 @@ static const struct option_spec options[] = {
 	  OPTION_PARSE, AT(engine), .parse = engine_parse },
 	{ 0, "epoch", "MS", "async: written pages each so many ms (1000)", OPTION_NUMBER,
 	  AT(epoch_ms), .min = 1, .max = 3600000 },
+	{ 0, "who", NULL, "async: also who wrote each page, and from where", OPTION_FLAG, AT(who) },
 	{ 0, "mode", "MODE,...", "write, missing, minor (default: write)", OPTION_PARSE,
 	  AT(filter), .parse = filter_args_modes },
 	{ 0, "rearm", "MS", "protect written pages again each so many ms", OPTION_NUMBER,
@@ -147,8 +148,8 @@ static int check_args(struct run *run, int argc, char **argv, int operand)
 				 a->rearm_ms ? "--rearm" : "--granularity");
 	if (a->engine == ENGINE_ASYNC && wants_sync(a))
 		return cmd_usage(&page, "%s needs --engine sync", wants_sync(a));
-	if (a->engine == ENGINE_SYNC && a->epoch_ms)
-		return cmd_usage(&page, "--epoch needs --engine async");
+	if (a->engine == ENGINE_SYNC && (a->who || a->epoch_ms))
+		return cmd_usage(&page, "%s needs --engine async", a->who ? "--who" : "--epoch");
 	if (operand < argc)
 		a->command = argv + operand;
 	a->argv = (const char *const *)argv - 1;	/* with the name of the program */
@@ -194,25 +195,6 @@ static int look(struct run *run)
 	return EXIT_OK;
 }
 
-static int output_failed(const struct run *run, int r)
-{
-	const char *name = strcmp(run->path, "-") ? run->path : "standard output";
-
-	if (r == -EPIPE)
-		launch_die_by(SIGPIPE);
-	if (r == -ENOTTY) {
-		log_error("refusing to write compressed data to a terminal; use -o FILE");
-		return EXIT_USAGE;
-	}
-	if (r == -EINVAL)
-		log_error("%s: it is no regular file (symbolic links are not followed)", name);
-	else if (r == -ENOSPC)
-		log_error("%s: no space left on device; nothing was attached", name);
-	else
-		log_error("%s: %s", name, strerror(-r));
-	return EXIT_RUNTIME;
-}
-
 static int start_agent(struct run *run)
 {
 	const struct target_args *t = &run->a.targets;
@@ -232,7 +214,7 @@ static int open_output(struct run *run)
 	int r;
 
 	r = recording_output(&run->rec, run->path);
-	return r < 0 ? output_failed(run, r) : EXIT_OK;
+	return r < 0 ? summary_refused_output(run->path, r) : EXIT_OK;
 }
 
 static int start(struct run *run)
@@ -242,6 +224,7 @@ static int start(struct run *run)
 		.filter = filter_args_filter(&a->filter),
 		.kinds = a->filter.kinds ? a->filter.kinds : WATCH_KIND_ALL,
 		.async = a->async,
+		.who = a->who,
 		.epoch_ns = a->epoch_ms * NSEC_PER_MSEC,
 		.follow = a->follow,
 		.rearm_ns = a->rearm_ms * NSEC_PER_MSEC,
@@ -264,7 +247,7 @@ static int start(struct run *run)
 	if (!r)
 		session_on_tick(run->rec.session, summary_tick, NULL);
 	if (r < 0 && output)
-		return output_failed(run, r);
+		return summary_refused_output(run->path, r);
 	if (r < 0)
 		log_error("cannot start recording: %s", strerror(-r));
 	return r < 0 ? EXIT_RUNTIME : EXIT_OK;
@@ -452,8 +435,8 @@ static int run_all(struct run *run)
 
 	status = cmd_probe(filter_args_filter(&run->a.filter).modes, &run->features);
 	if (!status)
-		status = engine_choose(run->a.engine, wants_sync(&run->a), run->features,
-				       &run->a.async);
+		status = engine_choose(run->a.who ? ENGINE_ASYNC : run->a.engine,
+				       wants_sync(&run->a), run->features, &run->a.async);
 	if (status)
 		return command ? EXIT_COMMAND_FAILED : status;
 	status = command ? prepare_command(run) : look(run);

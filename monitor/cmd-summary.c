@@ -4,9 +4,12 @@
 #include "cmd-summary.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "exit.h"
+#include "launch.h"
 #include "watch/procinfo.h"
 #include "words.h"
 
@@ -189,4 +192,23 @@ void summary_output_error(const char *path, const struct recording *rec)
 		  error == ENOSPC ? "no space left on device" : strerror(error),
 		  words_count(rec->result.records, &records),
 		  words_bytes(rec->result.bytes, &bytes));
+}
+
+int summary_refused_output(const char *path, int r)
+{
+	const char *name = strcmp(path, "-") ? path : "standard output";
+
+	if (r == -EPIPE)
+		launch_die_by(SIGPIPE);
+	if (r == -ENOTTY) {
+		log_error("refusing to write compressed data to a terminal; use -o FILE");
+		return EXIT_USAGE;
+	}
+	if (r == -EINVAL)
+		log_error("%s: it is no regular file (symbolic links are not followed)", name);
+	else if (r == -ENOSPC)
+		log_error("%s: no space left on device; nothing was attached", name);
+	else
+		log_error("%s: %s", name, strerror(-r));
+	return EXIT_RUNTIME;
 }

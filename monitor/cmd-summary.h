@@ -28,4 +28,7 @@ void summary_next(const char *path, const struct recording *rec);
 /* The words for an output that has failed; stays silent for EPIPE. */
 void summary_output_error(const char *path, const struct recording *rec);
 
+/* The output cannot be opened, and why: says so; the exit status. */
+int summary_refused_output(const char *path, int error);
+
 #endif

@@ -11,6 +11,8 @@ static void on_dirty(void *arg, struct space *sp, const struct region *g, struct
 
 	emit_dirty(&s->shared.emit, sp->pid, sp->mm, t0, t1, run, g->id, sp->census.epoch);
 	s->dirty_pages += range_len(run) / s->shared.page_size;
+	if (s->who && (s->shared.kinds & WATCH_KIND_WP))
+		session_who_dirty(s, sp, g, run, t0, t1);
 }
 
 static void on_passed(void *arg, struct space *sp)
@@ -19,6 +21,8 @@ static void on_passed(void *arg, struct space *sp)
 
 	(void)sp;
 	s->summary.epochs++;
+	if (s->who)
+		session_who_passed(s);
 }
 
 void session_census(struct session *s)

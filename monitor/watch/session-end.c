@@ -38,7 +38,7 @@ void session_fill_stats(const struct session *s, struct record_stats *ret, bool 
 		.lat_p50_ns = (uint32_t)latency_quantile(&sh->lat, 500),
 		.lat_p99_ns = (uint32_t)latency_quantile(&sh->lat, 990),
 		.stop_p99_ns = (uint32_t)latency_quantile(&sh->stop, 990),
-		.unwitnessed = RECORD_UNKNOWN,
+		.unwitnessed = s->who ? (int64_t)who_unwitnessed(s->who) : RECORD_UNKNOWN,
 		.rss_kb = own_rss_kb(sh->page_size),
 		.final = final,
 	};
@@ -130,6 +130,7 @@ struct session *session_free(struct session *s)
 		session_drop_space(s, s->spaces);
 	procwatch_close(s->procwatch);
 	witness_close(s->witness);
+	who_free(s->who);
 	s->guard = guard_free(s->guard);
 	close_fd(&s->epoll);
 	close_fd(&s->reserve);

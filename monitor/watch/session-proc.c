@@ -36,6 +36,8 @@ static void emit_exec(struct session *s, pid_t pid, uint32_t mm, uint32_t new_mm
 		.exec.new_mm = new_mm,
 	};
 
+	if (s->who)
+		who_exec(s->who);
 	agent_about(s->opts.agent, pid, &p);
 	r.text = record_text_new(p.comm, p.comm_len, p.exe, p.exe_len);
 	emit_push(&s->shared.emit, &r);

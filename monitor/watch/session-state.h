@@ -8,6 +8,7 @@
  *	session-births.c	forks, and the names of children
  *	session-witness.c	what the perf rings tell: new mappings, and who touched them
  *	session-census.c	what the passes of the async engine find
+ *	session-who.c		which thread wrote what the passes find
  *	session-guard.c		the watchdog, and what it has let go
  *	session-doubt.c		protection that goes without a word
  *	session-wait.c		waiting, where the answer is quickest
@@ -23,6 +24,7 @@
 #include "watch/procwatch.h"
 #include "watch/session.h"
 #include "watch/space.h"
+#include "watch/who.h"
 #include "watch/witness.h"
 
 #define SESSION_HINTS 256
@@ -69,6 +71,8 @@ struct session {
 	uint64_t witness_rest;		/* until then mappings told of have to wait */
 	uint64_t witness_lost;
 	struct session_touch touches[SESSION_TOUCHES];
+	struct who *who;	/* NULL: nobody asks who wrote */
+	uint64_t who_asked;	/* t1 of the run that was looked at last */
 	struct guard *guard;	/* NULL: none */
 	uint64_t guard_started;
 	int epoll;
@@ -120,6 +124,18 @@ void session_read_witness(struct session *s);
 /* When mappings that have been told of are due to be looked at; UINT64_MAX. */
 uint64_t session_witness_due(const struct session *s);
 void session_witness_lost(struct session *s, bool sure);
+/* The same, without a look at which events are over; if something was lost, true. */
+bool session_witness_count(struct session *s, bool sure);
+
+/* session-who.c */
+
+int session_who_open(struct session *s);
+/* Touches that have come: the rings are emptied, and a crowd is passed on. */
+void session_who_read(struct session *s);
+/* The census has found these pages dirty: who was it? */
+void session_who_dirty(struct session *s, const struct space *sp, const struct region *g,
+		       struct range run, uint64_t t0, uint64_t t1);
+void session_who_passed(struct session *s);
 
 /* session-doubt.c */
 

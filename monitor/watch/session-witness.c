@@ -23,15 +23,21 @@ static void refuse(struct session *s, struct space *sp, int error)
 		   "no witness: new mappings are found by reading the maps");
 }
 
+/* Of faults nothing is told where nobody asks: each would cost the target a microsecond. */
+static enum witness_touches touches_of(const struct session *s)
+{
+	if (s->who)
+		return WITNESS_CHAINS;
+	return s->opts.async ? WITNESS_NO_TOUCHES : WITNESS_TOUCHES;
+}
+
 void session_witness(struct session *s, struct space *sp)
 {
 	int task, r = 0;
 
 	if (!s->witness_tried) {
 		s->witness_tried = true;
-		/* Samples would cost each first write half of what the engine saves. */
-		r = witness_open(&s->witness, s->opts.follow, s->opts.async ? WITNESS_NO_TOUCHES :
-				 WITNESS_TOUCHES, s->opts.agent);
+		r = witness_open(&s->witness, s->opts.follow, touches_of(s), s->opts.agent);
 		if (!r)
 			r = session_watch_witness(s);
 		if (r < 0) {
@@ -191,12 +197,15 @@ void session_read_witness(struct session *s)
 
 	if (!s->witness)
 		return;
+	if (s->who)
+		session_who_read(s);
 	witness_read(s->witness, on_event, s);
 	due = session_witness_due(s);
 	if (s->mute || (due != UINT64_MAX && clock_now() < due))
 		return;
 	look_at_fresh(s);
-	witness_read_touches(s->witness, on_touch, s);
+	if (!s->who)
+		witness_read_touches(s->witness, on_touch, s);
 }
 
 uint64_t session_witness_due(const struct session *s)
@@ -207,26 +216,33 @@ uint64_t session_witness_due(const struct session *s)
 	return UINT64_MAX;
 }
 
-void session_witness_lost(struct session *s, bool sure)
+bool session_witness_count(struct session *s, bool sure)
 {
 	struct record r = {
 		.kind = RECORD_LOST,
 		.pid = s->first_pid,
 		.lost = { .faults = 0, .reason = LOST_PERF },
 	};
-	uint64_t n, maps = 0;
+	uint64_t maps = 0, n = witness_lost(s->witness, sure, &maps);
 
-	if (!s->witness)
-		return;
-	if (witness_prune(s->witness))
-		session_read_witness(s);
-	n = witness_lost(s->witness, sure, &maps);
 	for (struct space *sp = s->spaces; maps && sp; sp = sp->next)
 		sp->reread_due = clock_now();
 	if (!(n + maps))
-		return;
+		return false;
+	if (n && s->who)
+		who_lost(s->who, clock_now());
 	s->witness_lost += n + maps;
 	r.lost.n = (int64_t)(n + maps);
 	r.ts = emit_ts(&s->shared.emit, clock_now());
 	emit_push(&s->shared.emit, &r);
+	return true;
+}
+
+void session_witness_lost(struct session *s, bool sure)
+{
+	if (!s->witness)
+		return;
+	if (witness_prune(s->witness))
+		session_read_witness(s);
+	session_witness_count(s, sure);
 }

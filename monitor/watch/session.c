@@ -80,6 +80,8 @@ static int open_parts(struct session *s)
 	s->shared.max_spaces = s->opts.max_processes ? s->opts.max_processes : SESSION_PROCESSES;
 	r = emit_init(&s->shared.emit, s->opts.queue, s->opts.base_ns, page);
 	if (!r)
+		r = session_who_open(s);
+	if (!r)
 		r = resolve_source_open(&s->shared.source, s->shared.huge_size);
 	if (r < 0)
 		return r;

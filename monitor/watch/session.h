@@ -32,6 +32,7 @@ struct session_opts {
 	struct watch_filter filter;
 	uint32_t kinds;			/* WATCH_KIND_* */
 	bool async;			/* --engine async */
+	bool who;			/* async: and which thread wrote */
 	uint64_t epoch_ns;		/* async: from one pass to the next; 0 = SESSION_EPOCH_NS */
 	bool follow;			/* -f */
 	uint64_t rearm_ns;		/* 0 = never */

@@ -9,7 +9,7 @@
 
 struct chain {
 	uint64_t hash;
-	uint32_t mm, first, n;	/* frames[first], n of them */
+	uint32_t process, first, n;	/* frames[first], n of them */
 	bool told;
 };
 
@@ -65,9 +65,9 @@ struct stacks *stacks_free(struct stacks *s)
 	return NULL;
 }
 
-static uint64_t hash_of(uint32_t mm, const uint64_t *frames, uint32_t n)
+static uint64_t hash_of(uint32_t process, const uint64_t *frames, uint32_t n)
 {
-	uint64_t h = mm;
+	uint64_t h = process;
 
 	for (uint32_t i = 0; i < n; i++) {
 		h = (h ^ frames[i]) * UINT64_C(0x9e3779b97f4a7c15);
@@ -78,20 +78,20 @@ static uint64_t hash_of(uint32_t mm, const uint64_t *frames, uint32_t n)
 
 static bool is_it(const struct stacks *s, const struct chain *c, const struct chain *want)
 {
-	return c->hash == want->hash && c->mm == want->mm && c->n == want->n &&
+	return c->hash == want->hash && c->process == want->process && c->n == want->n &&
 	       !memcmp(s->frames + c->first, s->frames + want->first, c->n * sizeof(*s->frames));
 }
 
-uint32_t stacks_number(struct stacks *s, uint32_t mm, const struct witness_event *touch)
+uint32_t stacks_number(struct stacks *s, uint32_t process, const struct witness_event *touch)
 {
-	struct chain c = { .mm = mm, .first = s->nframes, .n = touch->touch.nframes };
+	struct chain c = { .process = process, .first = s->nframes, .n = touch->touch.nframes };
 	uint32_t at;
 
 	if (!c.n || c.n > s->frames_room - s->nframes)
 		return 0;
 	/* Into its place, should it be new. */
 	memcpy(s->frames + c.first, touch->touch.frames, c.n * sizeof(*s->frames));
-	c.hash = hash_of(mm, s->frames + c.first, c.n);
+	c.hash = hash_of(process, s->frames + c.first, c.n);
 	for (at = (uint32_t)c.hash & s->mask; s->slots[at]; at = (at + 1) & s->mask)
 		if (is_it(s, &s->chains[s->slots[at] - 1], &c))
 			return s->base + s->slots[at] - 1;

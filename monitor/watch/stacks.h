@@ -21,10 +21,10 @@ int stacks_new(struct stacks **ret, uint32_t chains, uint32_t frames);
 struct stacks *stacks_free(struct stacks *s);
 
 /*
- * The number of a touch's chain in this address space: the same as that of an equal one
+ * The number of a touch's chain in this process: the same as that of an equal one
  * before.  0: it has none, or there is no room.
  */
-uint32_t stacks_number(struct stacks *s, uint32_t mm, const struct witness_event *touch);
+uint32_t stacks_number(struct stacks *s, uint32_t process, const struct witness_event *touch);
 /*
  * Its frames, innermost first, valid until the next call; how many in *ret_n.  NULL:
  * forgotten.  *ret_first: this was never asked before.

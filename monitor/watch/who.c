@@ -17,8 +17,8 @@ struct touch {
 	uint64_t addr, ip, time;
 	uint64_t over;		/* the fault had ended by then; NO_TIME: not known */
 	uint64_t below;		/* the touch before it in its chain, as `next` counts */
-	uint32_t mm, stack;
-	pid_t tid;
+	uint32_t stack;
+	pid_t pid, tid;
 	bool told;		/* a pass has asked for it */
 };
 
@@ -67,9 +67,9 @@ struct who *who_free(struct who *w)
 	return NULL;
 }
 
-static uint64_t *chain_of(const struct who *w, uint32_t mm, uint64_t page)
+static uint64_t *chain_of(const struct who *w, pid_t pid, uint64_t page)
 {
-	uint64_t h = (page / w->page + ((uint64_t)mm << 40)) * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t h = (page / w->page + ((uint64_t)pid << 40)) * UINT64_C(0x9e3779b97f4a7c15);
 
 	return &w->heads[h >> 32 & w->mask];
 }
@@ -98,10 +98,10 @@ static void note_thread(struct who *w, struct touch *t, uint64_t n)
 	*l = (struct last_of_thread){ n, t->tid };
 }
 
-void who_touch(struct who *w, uint32_t mm, const struct witness_event *ev)
+void who_touch(struct who *w, const struct witness_event *ev)
 {
 	struct touch *t = &w->v[w->next & w->mask];
-	uint64_t *head = chain_of(w, mm, align_down(ev->touch.addr, w->page));
+	uint64_t *head = chain_of(w, ev->pid, align_down(ev->touch.addr, w->page));
 
 	/* No pass has asked for it yet: it is as good as lost. */
 	if (w->next - w->done > w->mask) {
@@ -115,9 +115,9 @@ void who_touch(struct who *w, uint32_t mm, const struct witness_event *ev)
 		.time = ev->time,
 		.over = NO_TIME,
 		.below = *head,
-		.mm = mm,
+		.pid = ev->pid,
 		.tid = ev->tid,
-		.stack = stacks_number(w->stacks, mm, ev),
+		.stack = stacks_number(w->stacks, (uint32_t)ev->pid, ev),
 	};
 	note_thread(w, t, w->next);
 	*head = w->next++;
@@ -148,11 +148,11 @@ static void put(struct crowd *c, struct touch *t)
 
 static void gather(struct who *w, const struct who_run *r, uint64_t page, struct crowd *c)
 {
-	for (uint64_t n = *chain_of(w, r->mm, page); is_there(w, n);) {
+	for (uint64_t n = *chain_of(w, r->pid, page); is_there(w, n);) {
 		struct touch *t = &w->v[n & w->mask];
 
 		n = t->below;
-		if (t->mm != r->mm || align_down(t->addr, w->page) != page || t->time <= r->t0 ||
+		if (t->pid != r->pid || align_down(t->addr, w->page) != page || t->time <= r->t0 ||
 		    t->time > r->t1)
 			continue;
 		c->told |= t->told;
@@ -242,7 +242,7 @@ static void page_dirty(struct who *w, struct emit *e, const struct who_run *r, u
 		return;
 	}
 	leave_suspects(&c);
-	sure = c.n == 1 && c.v[0]->time > w->lost_until;
+	sure = !r->came && c.n == 1 && c.v[0]->time > w->lost_until;
 	while (c.n)
 		say(w, e, r, now, c.v[--c.n], sure);
 }
@@ -261,6 +261,11 @@ void who_passed(struct who *w, uint64_t before)
 	/* The few touches that are left lose theirs. */
 	if (stacks_crowded(w->stacks))
 		stacks_forget(w->stacks);
+}
+
+void who_exec(struct who *w)
+{
+	stacks_forget(w->stacks);
 }
 
 bool who_crowded(const struct who *w)

@@ -45,14 +45,19 @@ struct who_run {
 	uint32_t page_size;	/* of the mapping: huge pages are written as one */
 	struct range run;
 	uint64_t t0, t1;	/* written between them */
+	bool came;		/* by mremap or fork since t0, perhaps written before that: then
+				 * a touch may have been a read */
 };
 
 /* touches: a power of two.  base_page: bytes.  -ENOMEM. */
 int who_new(struct who **ret, uint32_t touches, uint32_t base_page);
 struct who *who_free(struct who *w);
 
-/* A page fault of a process that is watched; if there is no room the oldest one goes. */
-void who_touch(struct who *w, uint32_t mm, const struct witness_event *ev);
+/*
+ * A page fault of a process that is watched, and may have no name yet; if there is no
+ * room the oldest one goes.
+ */
+void who_touch(struct who *w, const struct witness_event *ev);
 /* Touches have been lost, the last of them before that. */
 void who_lost(struct who *w, uint64_t time);
 /*
@@ -60,6 +65,8 @@ void who_lost(struct who *w, uint64_t time);
  * t1 has been taken before.  now: when it is known.
  */
 void who_dirty(struct who *w, struct emit *e, const struct who_run *r, uint64_t now);
+/* A process runs another program: addresses mean another thing. */
+void who_exec(struct who *w);
 /* Every pass that may ask of touches before that is over. */
 void who_passed(struct who *w, uint64_t before);
 

@@ -32,6 +32,15 @@ case_planted_faults_are_found() {
 		judged 1 42 --threads 4 --ops 4000 --plants 2 --target "$small"
 }
 
+# Nobody waits: which pages were written is told epoch by epoch, and by whom.
+case_asynchronous() {
+	judged 2 51 --engine async --threads 3 --ops 2500 --require 25 --ambiguous-max 10 --target "$small"
+}
+case_witnessed_and_planted() {
+	judged 2 61 --engine async --who --plants 2 --threads 3 --ops 2500 --require 25 \
+		--ambiguous-max 10 --target "$small"
+}
+
 # One monitor, targets with ever new seeds.  Whether it grows is asked by `make soak`.
 case_a_short_soak() {
 	TMPDIR=$D bash "$SRC/tests/judge/soak.sh" 14 --every 2 --target "$small" --ops 2000 \

@@ -38,7 +38,7 @@ static void touch(pid_t tid, uint64_t page, uint64_t time)
 			   .nframes = 2 },
 	};
 
-	who_touch(who, 1, &ev);
+	who_touch(who, &ev);
 }
 
 static void dirty(uint64_t page, uint64_t n, uint64_t t0, uint64_t t1)
@@ -176,6 +176,22 @@ static void test_lost(void)
 	end();
 }
 
+/* What was written where it was before is dirty here. */
+static void test_moved(void)
+{
+	struct who_run r = {
+		.pid = 7, .mm = 1, .vma = 5, .page_size = (uint32_t)PAGE, .t0 = 50, .t1 = 300,
+		.run = { AT, AT + PAGE }, .came = true,
+	};
+
+	begin();
+	touch(10, 0, 100);
+	who_dirty(who, &emit, &r, 301);
+	expect(10, 0, 100, false);
+	expect_none();
+	end();
+}
+
 static void test_huge_page(void)
 {
 	struct who_run r = {
@@ -274,7 +290,7 @@ static void test_stacks(void)
 	v = stacks_frames(s, a, &n, &first);
 	CU_ASSERT(v && n == 3 && first && v[0] == 1 && v[2] == 3);
 	CU_ASSERT(stacks_frames(s, a, &n, &first) && !first);
-	CU_ASSERT(stacks_number(s, 2, &ev) > b);	/* another address space */
+	CU_ASSERT(stacks_number(s, 2, &ev) > b);	/* another process */
 	CU_ASSERT_EQUAL(stacks_number(s, 3, &ev), 0);	/* no room: 8 frames of 9 are taken */
 	CU_ASSERT(stacks_crowded(s));
 	stacks_forget(s);
@@ -312,6 +328,7 @@ static const struct suite_test tests[] = {
 	{ "two at the same time", test_at_the_same_time },
 	{ "out of order", test_out_of_order },
 	{ "after a loss", test_lost },
+	{ "a page that was moved", test_moved },
 	{ "a huge page", test_huge_page },
 	{ "no room", test_full },
 	{ "many, against a table", test_many },

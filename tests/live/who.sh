@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# who: which thread wrote, where, and how it came there, told by record --who.
+# limit: 120
+. "$(dirname "$0")/lib.sh"
+
+# penmen_watched EPOCH RECORD-OPTION... -- PENMEN-OPTION...
+penmen_watched() {
+	local epoch=$1 options=()
+	shift
+	while [ "$1" != -- ]; do options+=("$1"); shift; done
+	shift
+	mkfifo "$D/gate"
+	"$T/penmen" "$@" <"$D/gate" >"$D/says.out" 2>&1 &
+	TARGET=$!
+	started "$TARGET"
+	exec 9>"$D/gate"
+	within 10 grep -q '^ready' "$D/says.out" || wrong "the target is not ready" || return
+	record "$D/record.err" -p "$TARGET" --engine async --who --epoch "$epoch" \
+		-o "$D/t.ndjson" "${options[@]}"
+	within 10 grep -q attached "$D/record.err" || wrong "not attached: $(tail -n 2 "$D/record.err")"
+}
+
+begins() { echo >&9; exec 9>&-; }
+
+ends() {
+	end_of "$TARGET" 30 || return
+	[ "$STATUS" = 0 ] || wrong "the target exited with $STATUS" || return
+	end_of "$RECORDER" 20 || return
+	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
+	valid "$D/t.ndjson"
+}
+
+last() { jq -r "select(.ev==\"stats\" and .final) | .$1" "$D/t.ndjson"; }
+
+case_known_writers() {
+	penmen_watched 100 -- rounds 6 300 || return
+	sleep 0.3
+	begins
+	ends || return
+	timeout 60 python3 "$SRC/tests/live/who-check.py" "$D/t.ndjson" "$D/says.out" "$T/penmen" 100 \
+		>"$D/check.out" 2>&1
+	local rc=$?
+	sed 's/^/  /' "$D/check.out"
+	[ "$rc" = 0 ] || wrong "$(tail -n 1 "$D/check.out")" || return
+	[ "$(last lost)" = 0 ] || wrong "$(last lost) lost"
+}
+
+# Of a monitor that stands still the rings run over: what is lost is counted, the pages
+# are all there, and nobody is named who may only have read.
+case_a_storm_is_counted() {
+	local pages=60000 dirty lost told
+	penmen_watched 500 --watchdog 0 -- storm $pages 1500 || return
+	sleep 0.2
+	kill -STOP "$RECORDER"
+	begins
+	within 10 grep -q '^done' "$D/says.out"
+	kill -CONT "$RECORDER"
+	ends || return
+	lost=$(jq -s 'map(select(.ev=="lost" and .reason=="perf") | .n) | add // 0' "$D/t.ndjson")
+	read -r dirty told < <(sed -n 's/.*memory=\(0x[0-9a-f]*\) .*/\1/p' "$D/says.out" |
+		{ read -r lo; python3 -c '
+import json, sys
+lo, pages, dirty, told = int(sys.argv[2], 16) // 4096, int(sys.argv[3]), set(), set()
+for line in open(sys.argv[1]):
+    r = json.loads(line)
+    if r["ev"] == "dirty":
+        dirty.update(range(max(r["page"], lo), min(r["page"] + r["npages"], lo + pages)))
+    elif r["ev"] == "fault" and lo <= r["page"] < lo + pages:
+        told.add(r["page"])
+print(len(dirty), len(told & dirty))' "$D/t.ndjson" "$lo" $pages; })
+	say "$pages pages: $dirty dirty, $told told, $lost lost, $(last unwitnessed) without a witness"
+	[ "$dirty" = $pages ] || wrong "$dirty of $pages pages are dirty" || return
+	[ "$lost" -gt 1000 ] || wrong "only $lost lost" || return
+	[ $((told + lost)) -ge $pages ] || wrong "$told told and $lost lost of $pages" || return
+	[ "$(last unwitnessed)" -ge $((pages - told)) ] || wrong "unwitnessed is $(last unwitnessed)" || return
+	[ "$(last lost)" = "$lost" ] || wrong "stats.lost is $(last lost)"
+}
+
+# A tenth of a second of epochs, and nothing at all is asked of perf without --who.
+case_not_asked_for() {
+	penmen_watched 100 -- rounds 1 10 || return
+	begins
+	ends || return
+	"$PAGETAP" record -q --engine async -o "$D/plain.ndjson" -- "$T/penmen" rounds 1 10 \
+		<<<go >"$D/plain.out" 2>&1 || wrong "without --who it failed" || return
+	[ "$(count "$D/plain.ndjson" '.ev=="fault" or .ev=="stack"')" = 0 ] ||
+		wrong "faults are told without --who" || return
+	[ "$(jq -c 'select(.ev=="stats" and .final) | .unwitnessed' "$D/plain.ndjson")" = null ] ||
+		wrong "unwitnessed is counted"
+}
+
+run_cases "$@"
