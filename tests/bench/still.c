@@ -23,8 +23,8 @@
 
 #include "base/clock.h"
 
-/* Above an interrupt, below the shortest stop. */
-#define FLOOR 15000u
+/* Above a tick of the clock on a virtual machine. */
+#define FLOOR 40000u
 #define BYTES 4096u
 
 /* asked, answered, sum, longest, count */
