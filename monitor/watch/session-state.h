@@ -86,6 +86,7 @@ struct session {
 	unsigned int nadoptions;
 	pid_t first_pid;
 	uint64_t started, ends, next_tick, next_epoch;
+	uint64_t looked, scanned;	/* when KSM was last asked after, and its pages_scanned */
 	uint64_t netlink_lost;
 	uint64_t dirty_pages;		/* in dirty records, all epochs together */
 	struct session_summary summary;

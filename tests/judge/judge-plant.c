@@ -58,6 +58,21 @@ void plant_site(struct judge *j, enum plant k, uint32_t seq, uint64_t value)
 	j->sites[k][(*n)++] = (struct plant_site){ value, seq };
 }
 
+/*
+ * A gap may reach back over the same write: whether one does is known at the end.  What
+ * a child has of its parent's pages may name a write of the parent.
+ */
+static void keep_place(struct judge *j, enum plant k, uint64_t value, struct candidate c)
+{
+	const struct slot *s = truth_slot(j->truth, c.mm->process, c.page);
+	const struct touch *v = s ? &j->truth->touches[s->first] : NULL;
+
+	if (!s || c.touch < v || c.touch >= v + s->n)
+		return;
+	j->places = grow(j->places, j->nplaces, sizeof(*j->places));
+	j->places[j->nplaces++] = (struct place){ .kind = k, .value = value, .write = c };
+}
+
 /* A covered page of the same chunk that nobody touches then. */
 static uint64_t quiet_page(struct judge *j, struct mm *mm, uint64_t page, uint64_t t0, uint64_t t1)
 {
@@ -98,7 +113,8 @@ void plant_fault_seen(struct judge *j, struct mm *mm, uint64_t page, struct page
 		return;
 	plant_site(j, PLANT_DUPLICATE, j->seq, 0);
 	if (p->late)
-		plant_site(j, PLANT_LATE_ARM, p->seq, p->late);
+		keep_place(j, PLANT_LATE_ARM, p->late->t0 - 1,
+			   (struct candidate){ mm, p->late, page, p->seq });
 	if (j->looked++ % 16)	/* enough places, and the search takes time */
 		return;
 	other = idle_thread(j, mm, page, at, x->who);
@@ -111,15 +127,8 @@ void plant_fault_seen(struct judge *j, struct mm *mm, uint64_t page, struct page
 	}
 }
 
-/* Another gap may reach back over the same write: whether one does is known at the end. */
-static void keep_gap(struct judge *j, struct mm *mm, uint64_t page, struct touch *x, uint32_t seq)
-{
-	j->gap_places = grow(j->gap_places, j->ngap_places, sizeof(*j->gap_places));
-	j->gap_places[j->ngap_places++] = (struct candidate){ mm, x, page, seq };
-}
-
 void plant_dirty_seen(struct judge *j, struct mm *mm, const struct record *r, uint64_t page,
-		      const struct touch *x)
+		      struct touch *x)
 {
 	uint64_t other;
 
@@ -128,7 +137,7 @@ void plant_dirty_seen(struct judge *j, struct mm *mm, const struct record *r, ui
 	/* Whether a gap lies over it, too, is known at the end. */
 	if (x && r->npages == 1 && x->t0 > j->base + r->ts0 &&
 	    x->t1 + PASS_NS < j->base + r->ts)
-		keep_gap(j, mm, page, (struct touch *)(uintptr_t)x, j->seq);
+		keep_place(j, PLANT_DROP_DIRTY, 0, (struct candidate){ mm, x, page, j->seq });
 	if (j->looked++ % 16)
 		return;
 	other = quiet_page(j, mm, page, j->base + r->ts0, j->base + r->ts);
@@ -153,10 +162,10 @@ void plant_spent_ends(struct judge *j, struct mm *mm, uint64_t page, struct page
 		      const struct boundary *b)
 {
 	struct slot *s;
-	const struct touch *v;
-	bool alone = true, required = false;
+	struct touch *v, *required = NULL;
+	bool alone = true;
 
-	p->late = 0;
+	p->late = NULL;
 	s = j->plant == PLANT_LOOK ? truth_slot(j->truth, mm->process, page) : NULL;
 	if (!s || !p->judged)
 		return;
@@ -165,18 +174,20 @@ void plant_spent_ends(struct judge *j, struct mm *mm, uint64_t page, struct page
 		if (v[i].what == TOUCH_READ)
 			continue;
 		if (v[i].t0 <= p->since && v[i].t1 >= p->since) {
-			required |= (v[i].saw & SAW_REQUIRED) && v[i].t1 < b->t0;
+			if ((v[i].saw & SAW_REQUIRED) && v[i].t1 < b->t0)
+				required = &v[i];
 			alone &= !!(v[i].saw & SAW_FOUND);
 		} else if (!v[i].verdict && v[i].what == TOUCH_WRITE && v[i].t1 < b->t0 &&
 			   v[i].t0 > p->since + 1) {
-			p->late = v[i].t0 - 1;
+			p->late = &v[i];
 		}
 	}
 	if (alone && required)
-		plant_site(j, PLANT_DROP_FAULT, p->seq, 0);
+		keep_place(j, PLANT_DROP_FAULT, 0, (struct candidate){ mm, required, page, p->seq });
 }
 
-void plant_gap_tells(struct judge *j, struct mm *mm, uint64_t page, const struct page *p,
+/* The memory is new: a write that nothing else than this gap declares. */
+void plant_gap_tells(struct judge *j, struct mm *mm, uint64_t page, struct page *p,
 		     const struct boundary *b)
 {
 	struct slot *s = j->plant == PLANT_LOOK ? truth_slot(j->truth, mm->process, page) : NULL;
@@ -186,36 +197,39 @@ void plant_gap_tells(struct judge *j, struct mm *mm, uint64_t page, const struct
 		if (v[i].what != TOUCH_WRITE || v[i].t0 <= p->since || v[i].t0 <= b->t0 ||
 		    v[i].t1 >= b->t1)
 			continue;
-		keep_gap(j, mm, page, &v[i], j->seq);
+		p->blind = &v[i];
 		return;
 	}
 }
 
 /* Of new memory a gap has been told; it is armed now. */
-void plant_gap_ends(struct judge *j, struct mm *mm, uint64_t page, const struct page *p,
+void plant_gap_ends(struct judge *j, struct mm *mm, uint64_t page, struct page *p,
 		    const struct boundary *b)
 {
 	struct slot *s = j->plant == PLANT_LOOK ? truth_slot(j->truth, mm->process, page) : NULL;
 	struct touch *v = s ? &j->truth->touches[s->first] : NULL;
 
-	for (uint32_t i = s ? s->cursor : 0; s && i < s->n && v[i].t0 < b->t0; i++) {
-		if (v[i].what != TOUCH_WRITE || v[i].t0 <= p->since || v[i].t1 >= b->t0)
-			continue;
-		keep_gap(j, mm, page, &v[i], p->seq);
-		return;
+	for (uint32_t i = s ? s->cursor : 0; s && !p->blind && i < s->n && v[i].t0 < b->t0; i++) {
+		if (v[i].what == TOUCH_WRITE && v[i].t0 > p->since && v[i].t1 < b->t0)
+			p->blind = &v[i];
 	}
+	if (p->blind)
+		keep_place(j, PLANT_DROP_GAP, 0, (struct candidate){ mm, p->blind, page, p->seq });
 }
 
-void plant_gaps_end(struct judge *j)
+void plant_places_end(struct judge *j)
 {
-	for (size_t i = 0; i < j->ngap_places; i++) {
-		const struct candidate *c = &j->gap_places[i];
+	for (size_t i = 0; i < j->nplaces; i++) {
+		const struct place *q = &j->places[i];
+		const struct candidate *c = &q->write;
 
-		size_t gaps = gaps_over(c->mm, c->page, c->touch);
-
-		if (j->async ? !gaps && c->touch->verdict == V_FOUND &&
-			       !moved_since(c->mm, c->page, c->touch->t0) : gaps == 1)
-			plant_site(j, j->async ? PLANT_DROP_DIRTY : PLANT_DROP_GAP, c->seq, 0);
+		if (gaps_over(c->mm, c->page, c->touch, c->seq) ||
+		    (q->kind == PLANT_DROP_GAP && !gaps_over(c->mm, c->page, c->touch, 0)))
+			continue;
+		if (q->kind == PLANT_DROP_DIRTY && (c->touch->verdict != V_FOUND ||
+						    moved_since(c->mm, c->page, c->touch->t0)))
+			continue;
+		plant_site(j, q->kind, c->seq, q->value);
 	}
 }
 

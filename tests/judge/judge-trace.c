@@ -46,14 +46,16 @@ static void on_arm(struct judge *j, struct mm *mm, const struct record *r, uint6
 static void gap_page(struct judge *j, struct mm *mm, uint64_t page, struct page *p, void *arg)
 {
 	const struct spread *s = arg;
-	bool young = p->state == PAGE_FRESH;
+	struct page was = *p;
 
-	if (young)
-		plant_gap_tells(j, mm, page, p, &s->b);
+	was.blind = NULL;
+	if (was.state == PAGE_FRESH)
+		plant_gap_tells(j, mm, page, &was, &s->b);
 	if (s->r->gap.reason != GAP_RESYNC && s->r->gap.reason != GAP_RING)
 		p->registered = false;
 	page_change(j, mm, page, p, &s->b);
-	p->young = young;
+	p->young = was.state == PAGE_FRESH;
+	p->blind = was.blind;
 }
 
 static void on_gap(struct judge *j, struct mm *mm, const struct record *r, uint64_t ts)
@@ -464,7 +466,7 @@ void judge_end(struct judge *j)
 	verdicts_excuse(j);
 	for (struct mm *mm = j->mms; mm; mm = mm->next)
 		layout_check(j, mm);
-	plant_gaps_end(j);
+	plant_places_end(j);
 	family_check(j);
 	for (uint64_t i = 0; i < j->truth->syscall_errors; i++)
 		complain(j, &c);
@@ -485,5 +487,5 @@ void judge_free(struct judge *j)
 		free(j->sites[i]);
 	free(j->by_id);
 	free(j->candidates);
-	free(j->gap_places);
+	free(j->places);
 }

@@ -116,7 +116,7 @@ void page_change(struct judge *j, struct mm *mm, uint64_t page, struct page *p,
 	p->again = 0;
 	p->young = false;
 	if (c.to != PAGE_COVERED)
-		p->late = 0;
+		p->late = NULL;
 	p->seq = j->seq;
 }
 
@@ -262,7 +262,7 @@ static bool excused_elsewhere(const struct candidate *c)
 		if (m->kind != RECORD_REMAP || page < m->lo || page >= m->hi)
 			continue;
 		page = m->to + (page - m->lo);
-		if (gaps_over(mm, page, c->touch))
+		if (gaps_over(mm, page, c->touch, 0))
 			return true;
 	}
 	return false;
@@ -284,12 +284,13 @@ static bool excused(const struct candidate *c)
 	return false;
 }
 
-size_t gaps_over(const struct mm *mm, uint64_t page, const struct touch *x)
+size_t gaps_over(const struct mm *mm, uint64_t page, const struct touch *x, uint32_t but)
 {
 	size_t n = 0;
 
 	for (size_t i = first_since(mm->gaps, mm->ngaps, x->t0); i < mm->ngaps; i++)
-		n += mm->gaps[i].ts0 <= x->t1 && page >= mm->gaps[i].lo && page < mm->gaps[i].hi;
+		n += mm->gaps[i].ts0 <= x->t1 && page >= mm->gaps[i].lo && page < mm->gaps[i].hi &&
+		     mm->gaps[i].seq != but;
 	return n;
 }
 

@@ -131,7 +131,8 @@ enum page_state {
 struct page {
 	uint64_t since0, since;	/* when the state began: in between, or at since */
 	uint64_t again;		/* last arm while covered */
-	uint64_t late;		/* plants: an earlier arm than this one would be a lie */
+	struct touch *late;	/* plants: an arm before this write would be a lie */
+	struct touch *blind;	/* plants: a write that only the gap over it declares */
 	uint32_t seq;		/* record that began the state */
 	uint8_t state;
 	bool judged;		/* in an area of the truth now */
@@ -209,6 +210,13 @@ struct plant_site {
 	uint32_t seq;
 };
 
+/* A site, if no gap but a dropped one lies over the write that would tell. */
+struct place {
+	enum plant kind;
+	uint64_t value;
+	struct candidate write;
+};
+
 struct judge {
 	struct truth *truth;
 	const char *path;
@@ -231,8 +239,8 @@ struct judge {
 	struct plant_site site;
 	struct plant_site *sites[PLANT_NR];	/* where it could be */
 	size_t nsites[PLANT_NR];
-	struct candidate *gap_places;	/* a gap, and a write that it alone may declare */
-	size_t ngap_places;
+	struct place *places;
+	size_t nplaces;
 	unsigned int skipped[PLANT_NR], passed[PLANT_NR];	/* one in so many is kept */
 	unsigned int looked;
 	bool planted;
@@ -265,8 +273,8 @@ void verdicts_end(struct judge *j, struct mm *mm, uint64_t when, bool ended);
 void verdicts_excuse(struct judge *j);
 /* Was the page moved away by mremap() since then? */
 bool moved_since(const struct mm *mm, uint64_t page, uint64_t when);
-/* How many gaps of the trace lie over the page and the time of the touch. */
-size_t gaps_over(const struct mm *mm, uint64_t page, const struct touch *x);
+/* How many gaps of the trace lie over the page and the time of the touch, but that one. */
+size_t gaps_over(const struct mm *mm, uint64_t page, const struct touch *x, uint32_t but);
 
 /* spaces.c: mm and process, forks, execs, ends. */
 struct mm *mm_find(struct judge *j, uint32_t id);
@@ -307,17 +315,17 @@ void plant_fault_seen(struct judge *j, struct mm *mm, uint64_t page, struct page
 		      const struct touch *x, uint64_t at);
 void plant_spent_ends(struct judge *j, struct mm *mm, uint64_t page, struct page *p,
 		      const struct boundary *b);
-void plant_gap_tells(struct judge *j, struct mm *mm, uint64_t page, const struct page *p,
+void plant_gap_tells(struct judge *j, struct mm *mm, uint64_t page, struct page *p,
 		     const struct boundary *b);
-void plant_gap_ends(struct judge *j, struct mm *mm, uint64_t page, const struct page *p,
+void plant_gap_ends(struct judge *j, struct mm *mm, uint64_t page, struct page *p,
 		    const struct boundary *b);
 /* A page in a dirty record, and the only write that makes it so; NULL: there are more. */
 void plant_dirty_seen(struct judge *j, struct mm *mm, const struct record *r, uint64_t page,
-		      const struct touch *x);
+		      struct touch *x);
 void plant_witnessed(struct judge *j, struct mm *mm, uint64_t page, const struct touch *x,
 		     uint64_t at);
 /* When all gaps are known. */
-void plant_gaps_end(struct judge *j);
+void plant_places_end(struct judge *j);
 /* Plants each kind, or one, that often; how many were not found. */
 int plants_run(struct truth *t, const char *path, enum plant only, unsigned int each);
 
