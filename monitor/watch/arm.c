@@ -91,6 +91,9 @@ static bool without_spares(const struct space *s, const struct region *g, struct
 static bool next_chunk(struct space *s, struct space_todo *t, struct range *ret,
 		       struct region **ret_region)
 {
+	/* What KSM has taken off would be put back before it is seen to be missing. */
+	bool bridge = !ksm_may_hide(s);
+
 	for (int skips = 0; skips < SKIPS_A_STEP; skips++) {
 		struct region *g = layout_from(&s->layout, t->r.lo);
 		struct range part, run, more;
@@ -107,7 +110,7 @@ static bool next_chunk(struct space *s, struct space_todo *t, struct range *ret,
 			t->r.lo = range_empty(part) ? range_common(t->r, g->r).hi : part.hi;
 			continue;
 		}
-		for (more = run; more.hi < part.hi && run.hi - run.lo < ARM_CHUNK;) {
+		for (more = run; bridge && more.hi < part.hi && run.hi - run.lo < ARM_CHUNK;) {
 			struct range beyond = { run.hi, run.hi + ARM_BRIDGE };
 
 			if (!cover_next_unclaimed(&s->cover, range_common(beyond, part), &more))
@@ -183,33 +186,6 @@ static void disclaim(struct space *s, struct range r, uint64_t since, enum gap_r
 	space_owe(s, r, now, TODO_ARM, 0);
 }
 
-static uint64_t top(const struct space *s)
-{
-	return align_down(UINT64_MAX, s->shared->page_size);
-}
-
-static bool is_doubt(const struct space *s, const struct space_todo *t)
-{
-	return t->what == TODO_CHECK && t->r.hi == top(s) && t->armed != s->born_at;
-}
-
-/*
- * replace_page() in mm/ksm.c makes a new entry without bit 57, and tells nobody.  So
- * whatever lacks it may have been written since the look before.
- */
-void arm_doubt(struct space *s, uint64_t now)
-{
-	if (s->async)
-		return;
-	for (unsigned int i = s->todo_head; i < s->ntodo; i++)
-		if (is_doubt(s, &s->todo[i]))
-			return;
-	if (s->doubted < s->born_at)
-		s->doubted = s->born_at + 1;
-	space_owe(s, (struct range){ 0, top(s) }, now, TODO_CHECK, s->doubted);
-	s->doubted = now;
-}
-
 /*
  * The REMOVE event comes before the zap (kernel-measured: a re-arm right after it
  * was lost in up to 45 of 500 runs), and a fork may leave pages behind; so claims
@@ -218,12 +194,16 @@ void arm_doubt(struct space *s, uint64_t now)
 static int check_step(struct space *s, struct space_todo *t)
 {
 	uint64_t entry[CHECK_PAGES], page = s->shared->page_size, since = t->armed;
-	enum gap_reason why = is_doubt(s, t) ? GAP_KSM : GAP_REMOVE_RACE;
+	enum gap_reason why = ksm_is_check(s, t) ? GAP_KSM : GAP_REMOVE_RACE;
 	struct range run, bad;
 	ssize_t n;
 
 	if (s->pagemap < 0 || !cover_next_armed(&s->cover, t->r, &run)) {
+		struct space_todo done = *t;
+
 		space_todo_done(s);
+		if (ksm_is_check(s, &done))
+			ksm_checked(s, done.when);
 		return 1;
 	}
 	if (range_len(run) > CHECK_PAGES * page)
@@ -256,11 +236,11 @@ void arm_confess(struct space *s)
 	}
 	if (!s->pid)
 		emit_gap(e, 0, s->mm, s->born_at, now, none, GAP_FORK);
-	else if (s->shared->merging)
-		arm_doubt(s, now);
+	else if (s->shared->ksm.merged)
+		ksm_doubt(s, now);
 	for (unsigned int i = s->todo_head; s->pid && i < s->ntodo; i++) {
 		const struct space_todo *t = &s->todo[i];
-		bool fork = t->armed == s->born_at, whole = fork || is_doubt(s, t);
+		bool fork = t->armed == s->born_at, whole = fork || ksm_is_check(s, t);
 
 		if (t->what == TODO_CHECK && cover_next_armed(&s->cover, t->r, &run))
 			emit_gap(e, s->pid, s->mm, t->armed, now, whole ? none : t->r,

@@ -199,6 +199,7 @@ static void on_layout(struct space *s, const struct event *ev, uint64_t now)
 	struct follow_change change;
 	int r;
 
+	ksm_confess(s, ev->kind == EVENT_REMAP ? ev->remap.from : ev->span, now);
 	emit_layout_event(s, ev, now);
 	if (s->snapshot && ev->kind != EVENT_REMOVE)
 		survey_admit(s, ev->kind == EVENT_REMAP ? ev->remap.from : ev->span,

@@ -100,7 +100,7 @@ void session_let_go(struct session *s)
 		if (sp->async && !sp->gone && !s->at_once && !s->mute)
 			census_finish(sp, clock_now() + LAST_PASS_MAX);
 	s->summary.ran_ns = clock_now() - s->started;
-	session_doubt(s);
+	ksm_look(&s->shared.ksm);
 	for (struct space *sp = s->spaces; sp; sp = sp->next)
 		arm_confess(sp);
 	session_witness_lost(s, true);

@@ -49,7 +49,7 @@ static void exec_space(struct session *s, struct space *sp, uint64_t when)
 	pid_t pid = sp->pid;
 
 	session_guard_settle(s);
-	session_doubt(s);
+	ksm_look(&s->shared.ksm);
 	arm_confess(sp);
 	emit_exec(s, pid, sp->mm, new_mm);
 	session_drop_space(s, sp);
@@ -216,7 +216,7 @@ void session_on_gone(struct session *s, struct space *sp)
 		sp->exit_status = (uint32_t)p.exit_code;
 		sp->exit_told = true;
 	}
-	session_doubt(s);
+	ksm_look(&s->shared.ksm);
 	arm_confess(sp);
 	emit_exit(s, sp);
 	session_drop_space(s, sp);

@@ -10,7 +10,6 @@
  *	session-census.c	what the passes of the async engine find
  *	session-who.c		which thread wrote what the passes find
  *	session-guard.c		the watchdog, and what it has let go
- *	session-doubt.c		protection that goes without a word
  *	session-wait.c		waiting, where the answer is quickest
  *	session-end.c		counters, summary, letting go
  */
@@ -86,7 +85,6 @@ struct session {
 	unsigned int nadoptions;
 	pid_t first_pid;
 	uint64_t started, ends, next_tick, next_epoch;
-	uint64_t looked, scanned;	/* when KSM was last asked after, and its pages_scanned */
 	uint64_t netlink_lost;
 	uint64_t dirty_pages;		/* in dirty records, all epochs together */
 	struct session_summary summary;
@@ -137,13 +135,6 @@ void session_who_read(struct session *s);
 void session_who_dirty(struct session *s, const struct space *sp, const struct region *g,
 		       struct range run, uint64_t t0, uint64_t t1);
 void session_who_passed(struct session *s);
-
-/* session-doubt.c */
-
-/* Has KSM run since the last look?  Before what is claimed is confessed (arm_confess). */
-void session_doubt(struct session *s);
-/* Once a second. */
-void session_doubt_all(struct session *s, uint64_t now);
 
 /* session-census.c */
 

@@ -66,7 +66,7 @@ static int open_parts(struct session *s)
 	s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (s->reserve < 0)
 		return -errno;
-	session_doubt(s);
+	ksm_look(&s->shared.ksm);
 	s->shared.page_size = page;
 	s->shared.huge_size = 2u << 20;
 	s->shared.memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * page;
@@ -419,6 +419,7 @@ static void claim(struct session *s)
 static void tick(struct session *s, uint64_t now)
 {
 	if (now >= s->next_epoch) {
+		ksm_look(&s->shared.ksm);
 		for (struct space *sp = s->spaces; sp && !s->mute; sp = sp->next)
 			arm_epoch(sp, now);
 		s->next_epoch = now + s->opts.rearm_ns;
@@ -428,7 +429,7 @@ static void tick(struct session *s, uint64_t now)
 		if (s->next_tick <= now)
 			s->next_tick = now + TICK;
 		session_witness_lost(s, false);
-		session_doubt_all(s, now);
+		ksm_tick(&s->shared, s->spaces, now);
 		session_emit_stats(s, false);
 		agent_expire(s->opts.agent, now);
 		call_tick(s, false);

@@ -9,6 +9,7 @@
  *	survey.c	reads the maps, registers, asks for arming
  *	arm.c		arms what is owed, chunk by chunk, between events
  *	census.c	the same, and the passes, where nobody waits for an answer
+ *	ksm.c		doubts what is armed, where the kernel takes it off
  *	serve.c		reads messages, resolves, follows, emits
  */
 #ifndef WATCH_SPACE_H
@@ -33,6 +34,17 @@
 #include "watch/tids.h"
 #include "watch/watchable.h"
 
+/*
+ * Documentation/admin-guide/mm/ksm.rst: run is 1 while it may merge; pages_scanned (since
+ * 6.6) counts each page that was up for it, and stands still while no process has
+ * mergeable memory.
+ */
+struct ksm {
+	uint64_t looked, scanned;	/* when it was last asked after, and pages_scanned */
+	bool runs;
+	bool merged;			/* maybe, since the last second */
+};
+
 /* What all spaces of a session share; borrowed by each. */
 struct space_shared {
 	struct emit emit;
@@ -56,7 +68,7 @@ struct space_shared {
 	unsigned int nspaces, max_spaces;
 	int max_fds;			/* RLIMIT_NOFILE */
 	bool full;			/* take no child now: there is no descriptor left */
-	bool merging;			/* KSM takes protections off without a word */
+	struct ksm ksm;
 	bool procwatch;			/* forks that are not followed are told by it */
 };
 
@@ -142,7 +154,8 @@ struct space {
 	bool resync;			/* follow failed: seed everything anew */
 	bool anew;			/* the guard has unregistered everything */
 	bool text_only;			/* no PROCMAP_QUERY in this kernel */
-	uint64_t doubted;		/* what was claimed then has been looked at, or will be */
+	uint64_t trusted;		/* what was claimed then was protected: see ksm.c */
+	bool doubting, doubt_again;	/* claims are still to be held against pagemap */
 	uint64_t witnessed;		/* touches before that are not ours to tell */
 	struct space_fresh fresh[SPACE_FRESH_MAX];
 	unsigned int nfresh;
@@ -226,8 +239,6 @@ int arm_step(struct space *s);
 struct range arm_allowed(const struct space *s, struct range r);
 /* When the next owed piece is due; UINT64_MAX if none. */
 uint64_t arm_due(const struct space *s);
-/* While KSM runs: hold everything that is claimed against pagemap, once. */
-void arm_doubt(struct space *s, uint64_t now);
 /* The end: declare what is claimed and has not been held against the kernel's word. */
 void arm_confess(struct space *s);
 /* Is something still owed that was due at `since`? */
@@ -236,6 +247,22 @@ bool arm_owes(const struct space *s, uint64_t since);
 uint64_t arm_epoch(struct space *s, uint64_t now);
 /* Is the userfaultfd of this very address space?  0, -EXDEV, -EAGAIN: try later. */
 int arm_prove(struct space *s);
+
+/* ksm.c: pages that KSM merges lose their protection without a word */
+
+/* Has it scanned since the last look? */
+void ksm_look(struct ksm *k);
+/* Once a second: hold the claims of all against pagemap, if it has. */
+void ksm_tick(struct space_shared *sh, struct space *spaces, uint64_t now);
+/* Owe a look at everything that is claimed. */
+void ksm_doubt(struct space *s, uint64_t now);
+/* Is it that look?  When it is over: it had begun at `begun`. */
+bool ksm_is_check(const struct space *s, const struct space_todo *t);
+void ksm_checked(struct space *s, uint64_t begun);
+/* Could a claimed page lack its protection?  Then it must not be armed unseen. */
+bool ksm_may_hide(const struct space *s);
+/* Pages are about to go: declare what cannot be looked at any more. */
+void ksm_confess(struct space *s, struct range r, uint64_t now);
 
 /* serve.c */
 

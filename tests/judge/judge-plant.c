@@ -183,7 +183,8 @@ void plant_spent_ends(struct judge *j, struct mm *mm, uint64_t page, struct page
 		}
 	}
 	if (alone && required)
-		keep_place(j, PLANT_DROP_FAULT, 0, (struct candidate){ mm, required, page, p->seq });
+		keep_place(j, PLANT_DROP_FAULT, 0,
+			   (struct candidate){ mm, required, page, p->seq });
 }
 
 /* The memory is new: a write that nothing else than this gap declares. */

@@ -198,6 +198,19 @@ case_merged_pages() {
 	[ $rc = 0 ] && merged_pages_told
 }
 
+# The random target offers and takes back pages all the time.
+case_merged_and_judged() {
+	local rc
+	set_file /sys/kernel/mm/ksm/run 1 && set_file /sys/kernel/mm/ksm/sleep_millisecs 5 &&
+		set_file /sys/kernel/mm/ksm/pages_to_scan 2000 ||
+		{ restore_files; skip no-ksm '/sys/kernel/mm/ksm cannot be set'; return; }
+	TMPDIR=$D JUDGE_LIMIT=100 bash "$SRC/tests/judge/run.sh" --first 902 --ops 2400 --require 10 \
+		>"$D/judge.out" 2>&1
+	rc=$?
+	restore_files
+	[ $rc = 0 ] || wrong "$(tail -n 1 "$D/judge.out")"
+}
+
 # Each of 64 merged pages that were written is in the trace, as a write or in a gap.
 merged_pages_told() {
 	local first
