@@ -38,7 +38,8 @@ void session_who_dirty(struct session *s, const struct space *sp, const struct r
 {
 	struct who_run r = {
 		.pid = sp->pid, .mm = sp->mm, .vma = g->id, .page_size = g->page_size,
-		.run = run, .t0 = t0, .t1 = t1, .came = g->seen || sp->born_at > t0,
+		.layout = &sp->layout, .run = run, .t0 = t0, .t1 = t1,
+		.came = g->seen || sp->born_at > t0,
 	};
 
 	if (!r.page_size)

@@ -10,6 +10,7 @@
 struct chain {
 	uint64_t hash;
 	uint32_t process, first, n;	/* frames[first], n of them */
+	uint32_t as;			/* 1 + index of the chain it is told as; 0: not asked yet */
 	bool told;
 };
 
@@ -82,38 +83,90 @@ static bool is_it(const struct stacks *s, const struct chain *c, const struct ch
 	       !memcmp(s->frames + c->first, s->frames + want->first, c->n * sizeof(*s->frames));
 }
 
+/* 1 + the index of a chain whose frames are there; 0: no room for it. */
+static uint32_t find(struct stacks *s, struct chain *c, bool *ret_new)
+{
+	uint32_t at;
+
+	c->hash = hash_of(c->process, s->frames + c->first, c->n);
+	*ret_new = false;
+	for (at = (uint32_t)c->hash & s->mask; s->slots[at]; at = (at + 1) & s->mask)
+		if (is_it(s, &s->chains[s->slots[at] - 1], c))
+			return s->slots[at];
+	if (s->nchains == s->room || s->base > UINT32_MAX - s->room)
+		return 0;
+	*ret_new = true;
+	s->chains[s->nchains++] = *c;
+	s->slots[at] = s->nchains;
+	return s->nchains;
+}
+
 uint32_t stacks_number(struct stacks *s, uint32_t process, const struct witness_event *touch)
 {
 	struct chain c = { .process = process, .first = s->nframes, .n = touch->touch.nframes };
-	uint32_t at;
+	const void *frames = touch->touch.frames;
+	uint32_t index;
+	bool new;
 
+	if (!c.n && !touch->touch.kernel) {
+		frames = &touch->touch.ip;
+		c.n = 1;
+	}
 	if (!c.n || c.n > s->frames_room - s->nframes)
 		return 0;
 	/* Into its place, should it be new. */
-	memcpy(s->frames + c.first, touch->touch.frames, c.n * sizeof(*s->frames));
-	c.hash = hash_of(process, s->frames + c.first, c.n);
-	for (at = (uint32_t)c.hash & s->mask; s->slots[at]; at = (at + 1) & s->mask)
-		if (is_it(s, &s->chains[s->slots[at] - 1], &c))
-			return s->base + s->slots[at] - 1;
-	if (s->nchains == s->room || s->base > UINT32_MAX - s->room)
-		return 0;
-	s->chains[s->nchains++] = c;
-	s->slots[at] = s->nchains;
-	s->nframes += c.n;
-	return s->base + s->nchains - 1;
+	memcpy(s->frames + c.first, frames, c.n * sizeof(*s->frames));
+	index = find(s, &c, &new);
+	if (new)
+		s->nframes += c.n;
+	return index ? s->base + index - 1 : 0;
 }
 
-const uint64_t *stacks_frames(struct stacks *s, uint32_t number, size_t *ret_n, bool *ret_first)
+static struct chain *chain_of(const struct stacks *s, uint32_t number)
 {
-	struct chain *c;
-
 	if (number < s->base || number - s->base >= s->nchains)
 		return NULL;
-	c = &s->chains[number - s->base];
-	*ret_first = !c->told;
+	return &s->chains[number - s->base];
+}
+
+uint64_t stacks_ip(const struct stacks *s, uint32_t number)
+{
+	const struct chain *c = chain_of(s, number);
+
+	return c ? s->frames[c->first] : 0;
+}
+
+/* The frames of a chain that was cut are those of the whole one. */
+static uint32_t cut(struct stacks *s, const struct chain *c, uint32_t n)
+{
+	struct chain head = { .process = c->process, .first = c->first, .n = n };
+	uint32_t whole = (uint32_t)(c - s->chains) + 1, index;
+	bool new;
+
+	if (n == c->n)
+		return whole;
+	index = find(s, &head, &new);
+	return index ? index : whole;
+}
+
+uint32_t stacks_tell(struct stacks *s, uint32_t number, stacks_good good, const void *arg,
+		     const uint64_t **ret_frames, size_t *ret_n)
+{
+	struct chain *c = chain_of(s, number);
+
+	*ret_n = 0;
+	if (!c)
+		return 0;
+	if (!c->as)
+		c->as = cut(s, c, (uint32_t)good(arg, s->frames + c->first, c->n));
+	number = s->base + c->as - 1;
+	c = &s->chains[c->as - 1];
+	if (!c->told) {
+		*ret_frames = s->frames + c->first;
+		*ret_n = c->n;
+	}
 	c->told = true;
-	*ret_n = c->n;
-	return s->frames + c->first;
+	return number;
 }
 
 bool stacks_crowded(const struct stacks *s)

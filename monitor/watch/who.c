@@ -5,22 +5,32 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 
 #include "watch/stacks.h"
 
 /* Touches of one page that are looked at; of more the last ones. */
 #define CROWD 64
 #define THREADS 4096u
-#define NO_TIME UINT64_MAX
+#define HUGE (2u << 20)
 
+/*
+ * Half a cache line: of a storm most of the time goes into waiting for memory.  Of the
+ * way through user space 57 bits are used at most, of a pid 22 (PID_MAX_LIMIT).
+ */
 struct touch {
-	uint64_t addr, ip, time;
-	uint64_t over;		/* the fault had ended by then; NO_TIME: not known */
-	uint64_t below;		/* the touch before it in its chain, as `next` counts */
+	uint64_t time;
+	uint64_t addr : 57;
+	uint64_t told : 1;	/* a pass has asked for it */
+	uint64_t pid : 22, tid : 22;
+	int64_t other : 20;	/* this far away is a later one of its thread; 0: not known */
+	uint32_t below;		/* this far back is the one before it in its chain; 0: none */
 	uint32_t stack;
-	pid_t pid, tid;
-	bool told;		/* a pass has asked for it */
 };
+
+_Static_assert(sizeof(struct touch) == 32, "two of them in a cache line");
+#define TOUCHES_MAX (1u << 19)	/* of `other` */
 
 struct last_of_thread {
 	uint64_t touch;		/* as `next` counts */
@@ -29,7 +39,7 @@ struct last_of_thread {
 
 struct who {
 	struct touch *v;	/* a ring: touch n is v[n & mask] */
-	uint64_t *heads;	/* by page: the latest touch of a chain */
+	uint32_t *heads;	/* by page: the latest touch of a chain, its low bits */
 	struct last_of_thread threads[THREADS];
 	struct stacks *stacks;
 	uint64_t next, done;	/* of the ring: where to put, and until where passes are over */
@@ -37,21 +47,33 @@ struct who {
 	uint32_t mask, page;
 };
 
+/* In huge pages: what is looked for is anywhere, and a table walk is as dear as a miss. */
+static void *table_new(size_t bytes)
+{
+	void *v = aligned_alloc(HUGE, align_up(bytes, HUGE));
+
+	/* Refused where the kernel has none. */
+	if (v)
+		madvise(v, bytes, MADV_HUGEPAGE);
+	return v;
+}
+
 int who_new(struct who **ret, uint32_t touches, uint32_t base_page)
 {
-	struct who *w = calloc(1, sizeof(*w));
+	struct who *w = touches > TOUCHES_MAX ? NULL : calloc(1, sizeof(*w));
 
 	if (!w)
-		return -ENOMEM;
+		return touches > TOUCHES_MAX ? -EINVAL : -ENOMEM;
 	w->mask = touches - 1;
 	w->page = base_page;
-	w->next = w->done = touches;	/* a chain ends where it leaves the ring: 0 does */
-	w->v = calloc(touches, sizeof(*w->v));
-	w->heads = calloc(touches, sizeof(*w->heads));
+	w->next = w->done = touches;	/* a chain ends at 0 */
+	w->v = table_new(touches * sizeof(*w->v));
+	w->heads = table_new(touches * sizeof(*w->heads));
 	if (!w->v || !w->heads || stacks_new(&w->stacks, WHO_CHAINS, WHO_FRAMES) < 0) {
 		who_free(w);
 		return -ENOMEM;
 	}
+	memset(w->heads, 0, touches * sizeof(*w->heads));
 	*ret = w;
 	return 0;
 }
@@ -67,41 +89,60 @@ struct who *who_free(struct who *w)
 	return NULL;
 }
 
-static uint64_t *chain_of(const struct who *w, pid_t pid, uint64_t page)
+/*
+ * Neighbours are neighbours here too: a pass asks for one after the other.  Each 4 GiB
+ * of each process begin somewhere else.
+ */
+static uint32_t *chain_of(const struct who *w, pid_t pid, uint64_t page)
 {
-	uint64_t h = (page / w->page + ((uint64_t)pid << 40)) * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t n = page / w->page;
+	uint64_t far = (n >> 20 ^ (uint64_t)pid << 40) * UINT64_C(0x9e3779b97f4a7c15);
 
-	return &w->heads[h >> 32 & w->mask];
+	return &w->heads[(n + (far >> 32)) & w->mask];
 }
 
-/* It has not been overwritten. */
+/* It has not been overwritten, and a pass may ask for it. */
 static bool is_there(const struct who *w, uint64_t n)
 {
-	return n + w->mask + 1 > w->next - 1 && n < w->next && n > w->mask;
+	return n >= w->done && n < w->next;
+}
+
+/* The latest of a chain.  One of 2^32 touches ago may be taken for it: others pass it. */
+static uint64_t latest(const struct who *w, uint32_t head)
+{
+	return w->next - (uint32_t)((uint32_t)w->next - head);
 }
 
 /* A thread's fault is over when it has another one; the rings are not in order of time. */
 static void note_thread(struct who *w, struct touch *t, uint64_t n)
 {
 	struct last_of_thread *l = &w->threads[(uint32_t)t->tid % THREADS];
-	struct touch *last;
+	struct touch *last = &w->v[l->touch & w->mask];
 
-	if (l->tid == t->tid && is_there(w, l->touch)) {
-		last = &w->v[l->touch & w->mask];
-		if (last->tid == t->tid && last->time > t->time) {
-			t->over = last->time;
+	if (l->tid == (pid_t)t->tid && is_there(w, l->touch)) {
+		if (last->time > t->time) {
+			t->other = (int64_t)(l->touch - n);
 			return;
 		}
-		if (last->tid == t->tid && last->time < t->time)
-			last->over = t->time;
+		if (last->time < t->time)
+			last->other = (int64_t)(n - l->touch);
 	}
-	*l = (struct last_of_thread){ n, t->tid };
+	*l = (struct last_of_thread){ n, (pid_t)t->tid };
+}
+
+/* The fault had ended by then.  What has come to be there instead is later still. */
+static uint64_t over(const struct who *w, const struct touch *t)
+{
+	const struct touch *o = &w->v[(uint64_t)(t - w->v + t->other) & w->mask];
+
+	return t->other && o->tid == t->tid && o->time > t->time ? o->time : UINT64_MAX;
 }
 
 void who_touch(struct who *w, const struct witness_event *ev)
 {
 	struct touch *t = &w->v[w->next & w->mask];
-	uint64_t *head = chain_of(w, ev->pid, align_down(ev->touch.addr, w->page));
+	uint32_t *head = chain_of(w, ev->pid, align_down(ev->touch.addr, w->page));
+	uint64_t before = latest(w, *head);
 
 	/* No pass has asked for it yet: it is as good as lost. */
 	if (w->next - w->done > w->mask) {
@@ -110,17 +151,14 @@ void who_touch(struct who *w, const struct witness_event *ev)
 	}
 	*t = (struct touch){
 		.addr = ev->touch.addr,
-		.ip = !ev->touch.kernel ? ev->touch.ip :
-		      ev->touch.nframes ? witness_frame(ev, 0) : 0,
 		.time = ev->time,
-		.over = NO_TIME,
-		.below = *head,
-		.pid = ev->pid,
-		.tid = ev->tid,
+		.below = is_there(w, before) ? (uint32_t)(w->next - before) : 0,
+		.pid = (uint32_t)ev->pid,
+		.tid = (uint32_t)ev->tid,
 		.stack = stacks_number(w->stacks, (uint32_t)ev->pid, ev),
 	};
 	note_thread(w, t, w->next);
-	*head = w->next++;
+	*head = (uint32_t)w->next++;
 }
 
 void who_lost(struct who *w, uint64_t time)
@@ -137,9 +175,11 @@ struct crowd {
 
 static void put(struct crowd *c, struct touch *t)
 {
-	unsigned int at = c->n < CROWD ? c->n++ : CROWD - 1;
+	unsigned int at = c->n;
 
-	if (at == CROWD - 1 && c->v[at] && c->v[at]->time > t->time)
+	if (c->n < CROWD)
+		c->n++;
+	else if (c->v[--at]->time > t->time)
 		return;
 	for (; at && c->v[at - 1]->time < t->time; at--)
 		c->v[at] = c->v[at - 1];
@@ -148,12 +188,14 @@ static void put(struct crowd *c, struct touch *t)
 
 static void gather(struct who *w, const struct who_run *r, uint64_t page, struct crowd *c)
 {
-	for (uint64_t n = *chain_of(w, r->pid, page); is_there(w, n);) {
+	uint64_t n = latest(w, *chain_of(w, r->pid, page));
+
+	while (is_there(w, n)) {
 		struct touch *t = &w->v[n & w->mask];
 
-		n = t->below;
-		if (t->pid != r->pid || align_down(t->addr, w->page) != page || t->time <= r->t0 ||
-		    t->time > r->t1)
+		n -= t->below ? t->below : n;
+		if ((pid_t)t->pid != r->pid || align_down(t->addr, w->page) != page ||
+		    t->time <= r->t0 || t->time > r->t1)
 			continue;
 		c->told |= t->told;
 		if (!t->told)
@@ -162,23 +204,41 @@ static void gather(struct who *w, const struct who_run *r, uint64_t page, struct
 	}
 }
 
-static void say_stack(struct who *w, struct emit *e, const struct who_run *r, uint64_t now,
-		      struct touch *t)
+/*
+ * The kernel follows frame pointers, and where a function keeps none it follows what it
+ * finds in that register.  The first frame is the instruction itself.  A return address
+ * may be the first byte after its function's mapping: the call is before it.
+ */
+static size_t in_code(const void *arg, const uint64_t *frames, size_t n)
+{
+	const struct layout *l = arg;
+	const struct region *g;
+	size_t i;
+
+	for (i = 1; i < n && l; i++) {
+		g = layout_find(l, frames[i] - 1);
+		if (!g || !(g->prot & RECORD_PROT_EXEC))
+			break;
+	}
+	return l ? i : n;
+}
+
+/* Its number in the trace, where it is before whoever names it. */
+static uint32_t say_stack(struct who *w, struct emit *e, const struct who_run *r, uint64_t now,
+			  uint32_t stack)
 {
 	struct record s = { .kind = RECORD_STACK, .pid = r->pid, .mm = r->mm };
 	const uint64_t *frames;
-	bool first = false;
-	size_t n = 0;
+	size_t n;
 
-	frames = stacks_frames(w->stacks, t->stack, &n, &first);
-	if (!frames)
-		t->stack = 0;
-	if (!frames || !first)
-		return;
-	s.ts = emit_ts(e, now);
-	s.stack.id = t->stack;
-	s.text = record_frames_new(frames, n);
-	emit_push(e, &s);
+	stack = stacks_tell(w->stacks, stack, in_code, r->layout, &frames, &n);
+	if (n) {
+		s.ts = emit_ts(e, now);
+		s.stack.id = stack;
+		s.text = record_frames_new(frames, n);
+		emit_push(e, &s);
+	}
+	return stack;
 }
 
 static void say(struct who *w, struct emit *e, const struct who_run *r, uint64_t now,
@@ -193,9 +253,9 @@ static void say(struct who *w, struct emit *e, const struct who_run *r, uint64_t
 		.addr = t->addr,
 		.npages = r->page_size / w->page,
 		.fault = {
-			.ip = t->ip,
+			.ip = stacks_ip(w->stacks, t->stack),
 			.vma = r->vma,
-			.tid = t->tid,
+			.tid = (int32_t)t->tid,
 			.kind = FAULT_WP,
 			.act = ACT_NONE,
 			.via = VIA_PERF,
@@ -204,13 +264,12 @@ static void say(struct who *w, struct emit *e, const struct who_run *r, uint64_t
 		},
 	};
 
-	say_stack(w, e, r, now, t);
-	f.fault.stack = t->stack;
+	f.fault.stack = say_stack(w, e, r, now, t->stack);
 	emit_push(e, &f);
 }
 
 /* Another touch by a thread that has a later one: that is where it wrote, if it did. */
-static bool has_later(const struct crowd *c, unsigned int n, pid_t tid)
+static bool has_later(const struct crowd *c, unsigned int n, uint64_t tid)
 {
 	while (n)
 		if (c->v[--n]->tid == tid)
@@ -219,12 +278,12 @@ static bool has_later(const struct crowd *c, unsigned int n, pid_t tid)
 }
 
 /* Those who may have written are moved to the front. */
-static void leave_suspects(struct crowd *c)
+static void leave_suspects(const struct who *w, struct crowd *c)
 {
 	unsigned int n = 1;
 
 	for (unsigned int i = 1; i < c->n; i++)
-		if (c->v[i]->over > c->v[0]->time && !has_later(c, n, c->v[i]->tid))
+		if (over(w, c->v[i]) > c->v[0]->time && !has_later(c, n, c->v[i]->tid))
 			c->v[n++] = c->v[i];
 	c->n = n;
 }
@@ -232,16 +291,18 @@ static void leave_suspects(struct crowd *c)
 static void page_dirty(struct who *w, struct emit *e, const struct who_run *r, uint64_t page,
 		       uint64_t now)
 {
-	struct crowd c = { .n = 0 };
+	struct crowd c;
 	bool sure;
 
+	c.n = 0;
+	c.told = false;
 	for (uint64_t at = page; at < page + r->page_size; at += w->page)
 		gather(w, r, at, &c);
 	if (!c.n) {
 		w->unwitnessed += c.told ? 0 : r->page_size / w->page;
 		return;
 	}
-	leave_suspects(&c);
+	leave_suspects(w, &c);
 	sure = !r->came && c.n == 1 && c.v[0]->time > w->lost_until;
 	while (c.n)
 		say(w, e, r, now, c.v[--c.n], sure);
@@ -270,7 +331,7 @@ void who_exec(struct who *w)
 
 bool who_crowded(const struct who *w)
 {
-	return w->next - w->done > w->mask / 4u * 3 || stacks_crowded(w->stacks);
+	return w->next - w->done > w->mask / 2 || stacks_crowded(w->stacks);
 }
 
 uint64_t who_unwitnessed(const struct who *w)

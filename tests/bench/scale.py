@@ -174,8 +174,8 @@ def storm(bench):
     with Pages(bench, 1536, npages, threads=2) as pages:
         for _ in rounds(40, min(3, ROUNDS)):
             out = bench.scratch("storm.ndjson")
-            with Pagetap(bench, pages.pid, ["--engine", "async", "--epoch", "1000", "--who",
-                                            "--ring", "2000000"], out=out) as p:
+            with Pagetap(bench, pages.pid, ["--engine", "async", "--epoch", "1000", "--who"],
+                         out=out) as p:
                 pages.wait_armed()
                 written = pages.number(f"pace 300 {seconds * 1000}")
                 last = p.stop()

@@ -39,16 +39,19 @@ for line in subprocess.run(['nm', '-S', program], capture_output=True, text=True
     if len(word) == 4:
         symbols[word[3]] = int(word[0], 16), int(word[1], 16)
 
-base, stacks, faults, code, base_ns = None, {}, [], None, 0
+base, stacks, faults, code, text, base_ns = None, {}, [], None, [], 0
 for line in open(trace):
     r = json.loads(line)
     if r['ev'] == 'header':
         base_ns = r['base_mono_ns']
     elif r['ev'] == 'stack':
         stacks[r['id']] = [int(f, 16) for f in r['frames']]
-    elif r['ev'] == 'vma' and 'x' in r['prot'] and r['name'].endswith('/penmen'):
-        # The linker puts code where it stands in the file, as readelf -l shows.
-        base, code = int(r['addr'], 16) - r['off'], r
+    elif r['ev'] == 'vma' and 'x' in r['prot']:
+        lo = int(r['addr'], 16)
+        text.append((lo, lo + r['npages'] * PAGE))
+        if r['name'].endswith('/penmen'):
+            # The linker puts code where it stands in the file, as readelf -l shows.
+            base, code = lo - r['off'], r
     elif r['ev'] == 'fault':
         a = int(r['addr'], 16)
         if any(lo <= a < hi for lo, hi in area):
@@ -80,7 +83,10 @@ for tid, addr, name, t0, t1 in writes:
     frames = stacks.get(r.get('stack'), [])
     lo, size = symbols[f'hand_{name}']
     lo += base or 0
-    if not any(lo < f <= lo + size for f in frames):
+    if name == 'stray':
+        if frames[1:]:
+            wrong(f'{addr:#x}: a chain that leads astray {[hex(f) for f in frames]}')
+    elif not any(lo < f <= lo + size for f in frames):
         wrong(f'{addr:#x} by {name}: hand_{name} is not in its chain {[hex(f) for f in frames]}')
     if not frames or frames[0] != int(r.get('ip', '0'), 16):
         wrong(f'{addr:#x} by {name}: its chain does not begin with its instruction')
@@ -88,6 +94,11 @@ for tid, addr, name, t0, t1 in writes:
     lo += base or 0
     if name != 'call' and not lo <= int(r.get('ip', '0'), 16) < lo + size and name != 'copy':
         wrong(f'{addr:#x} by {name}: written by {r.get("ip")}')
+
+for frames in stacks.values():
+    for f in frames[1:]:
+        if not any(lo < f <= hi for lo, hi in text):
+            wrong(f'{f:#x} is not in code {[hex(f) for f in frames]}')
 
 rest = sum(len(v) for v in by_page.values())
 if rest:

@@ -22,7 +22,7 @@
 
 #define PAGE ((size_t)4096)
 #define EACH ((size_t)64)	/* pages a thread writes in a round */
-#define THREADS 4
+#define THREADS 5
 #define DEPTH 24
 
 /* Whoever asks for its frame has one, so that frame pointers lead through it. */
@@ -41,6 +41,8 @@ void pen_plain(unsigned char *p);
 void pen_copy(unsigned char *p);
 void pen_call(unsigned char *p);
 void pen_shared(unsigned char *p);
+void hand_stray(unsigned char *p);
+void pen_stray(unsigned char *p);
 
 static uint64_t now(void)
 {
@@ -95,12 +97,31 @@ HAND(copy)
 HAND(call)
 HAND(shared)
 
+/*
+ * Code without frame pointers has anything in that register.  Here it is a frame that
+ * returns to data: the chain leads through no function of ours, and not astray.
+ */
+__attribute__((noinline)) void pen_stray(unsigned char *p)
+{
+#ifdef __x86_64__
+	static const void *const frame[2] = { NULL, &frame_of_somebody };
+
+	const void *other = frame;
+
+	__asm__ volatile("xchg %%rbp, %0\n\tincb (%1)\n\txchg %%rbp, %0"
+			 : "+a"(other) : "D"(p) : "memory", "cc");
+#else
+	*(volatile unsigned char *)p += 1;
+#endif
+}
+HAND(stray)
+
 static const struct penman {
 	const char *name;
 	void (*write)(unsigned char *p);
 } penmen[THREADS] = {
 	{ "plain", hand_plain }, { "copy", hand_copy }, { "call", hand_call },
-	{ "shared", hand_shared },
+	{ "shared", hand_shared }, { "stray", hand_stray },
 };
 
 static struct task {

@@ -2,6 +2,7 @@
 /* Who: touches and dirty pages in, faults and stacks out. */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "suite.h"
 #include "watch/stacks.h"
@@ -270,6 +271,20 @@ static struct witness_event with_frames(const uint64_t *frames, uint32_t n)
 	};
 }
 
+static size_t all_good(const void *arg, const uint64_t *frames, size_t n)
+{
+	(void)arg;
+	(void)frames;
+	return n;
+}
+
+static size_t two_good(const void *arg, const uint64_t *frames, size_t n)
+{
+	(void)arg;
+	(void)frames;
+	return n < 2 ? n : 2;
+}
+
 static void test_stacks(void)
 {
 	uint64_t frames[] = { 1, 2, 3, 4 };
@@ -277,7 +292,6 @@ static void test_stacks(void)
 	struct witness_event none = with_frames(frames, 0);
 	struct stacks *s;
 	const uint64_t *v;
-	bool first;
 	uint32_t a, b;
 	size_t n;
 
@@ -286,17 +300,47 @@ static void test_stacks(void)
 	b = stacks_number(s, 1, &shorter);
 	CU_ASSERT(a && b && a != b);
 	CU_ASSERT_EQUAL(stacks_number(s, 1, &ev), a);
+	none.touch.kernel = true;
 	CU_ASSERT_EQUAL(stacks_number(s, 1, &none), 0);
-	v = stacks_frames(s, a, &n, &first);
-	CU_ASSERT(v && n == 3 && first && v[0] == 1 && v[2] == 3);
-	CU_ASSERT(stacks_frames(s, a, &n, &first) && !first);
+	CU_ASSERT(stacks_ip(s, a) == 1 && stacks_ip(s, 0) == 0);
+	CU_ASSERT_EQUAL(stacks_tell(s, a, all_good, NULL, &v, &n), a);
+	CU_ASSERT(n == 3 && v[0] == 1 && v[2] == 3);
+	CU_ASSERT_EQUAL(stacks_tell(s, a, all_good, NULL, &v, &n), a);
+	CU_ASSERT_EQUAL(n, 0);
 	CU_ASSERT(stacks_number(s, 2, &ev) > b);	/* another process */
 	CU_ASSERT_EQUAL(stacks_number(s, 3, &ev), 0);	/* no room: 8 frames of 9 are taken */
 	CU_ASSERT(stacks_crowded(s));
 	stacks_forget(s);
 	CU_ASSERT_FALSE(stacks_crowded(s));
-	CU_ASSERT_PTR_NULL(stacks_frames(s, a, &n, &first));
+	CU_ASSERT_EQUAL(stacks_tell(s, a, all_good, NULL, &v, &n), 0);
+	CU_ASSERT_EQUAL(n, 0);
 	CU_ASSERT(stacks_number(s, 1, &ev) > b + 1);
+	stacks_free(s);
+}
+
+/* Those that differ only in what is cut off are told as one. */
+static void test_stacks_cut(void)
+{
+	uint64_t frames[] = { 1, 2, 3 }, other[] = { 1, 2, 4 };
+	struct witness_event ev = with_frames(frames, 3), ev2 = with_frames(other, 3);
+	struct witness_event alone = { .kind = WITNESS_TOUCH, .touch = { .ip = 9 } };
+	struct stacks *s;
+	const uint64_t *v;
+	uint32_t a, b, as;
+	size_t n;
+
+	CU_ASSERT_EQUAL_FATAL(stacks_new(&s, 4, 9), 0);
+	a = stacks_number(s, 1, &ev);
+	b = stacks_number(s, 1, &ev2);
+	CU_ASSERT(a != b);
+	as = stacks_tell(s, a, two_good, NULL, &v, &n);
+	CU_ASSERT(as && as != a && as != b && n == 2 && v[0] == 1 && v[1] == 2);
+	CU_ASSERT_EQUAL(stacks_tell(s, b, two_good, NULL, &v, &n), as);
+	CU_ASSERT_EQUAL(n, 0);
+	/* Without a chain there is the instruction. */
+	a = stacks_number(s, 1, &alone);
+	CU_ASSERT_EQUAL(stacks_ip(s, a), 9);
+	CU_ASSERT(stacks_tell(s, a, two_good, NULL, &v, &n) == a && n == 1 && v[0] == 9);
 	stacks_free(s);
 }
 
@@ -321,6 +365,51 @@ static void test_stack_records(void)
 	end();
 }
 
+static void ignore(void *arg, enum vma_op op, struct region *r)
+{
+	(void)arg;
+	(void)op;
+	(void)r;
+}
+
+/* A chain ends where it leaves what is code, but it begins wherever the thread was. */
+static void test_frames_of_code(void)
+{
+	static const uint64_t frames[] = { 0x10, 0x402000, 0x401001, 0x400fff, 0x401500 };
+	struct map_entry code = {
+		.lo = 0x401000, .hi = 0x402000, .prot = RECORD_PROT_READ | RECORD_PROT_EXEC,
+		.ino = 7, .name = "/f", .name_len = 2,
+	};
+	struct maps m = { .v = &code, .n = 1 };
+	struct witness_event ev = with_frames(frames, 5);
+	struct layout layout;
+	struct who_run r = {
+		.pid = 7, .mm = 1, .page_size = (uint32_t)PAGE, .layout = &layout,
+		.run = { AT, AT + PAGE }, .t0 = 50, .t1 = 200,
+	};
+	uint64_t told[3];
+	uint32_t id = 1;
+	struct record s;
+
+	begin();
+	layout_init(&layout, 10);
+	CU_ASSERT_EQUAL_FATAL(layout_reconcile(&layout, &m, true, &id, ignore, NULL), 0);
+	ev.pid = 7;
+	ev.time = 100;
+	ev.touch.addr = AT;
+	who_touch(who, &ev);
+	who_dirty(who, &emit, &r, 201);
+	CU_ASSERT_EQUAL_FATAL(queue_pop(queue, &s, 0), 1);
+	CU_ASSERT_FATAL(s.kind == RECORD_STACK && s.text && s.text->len[0] == sizeof(told));
+	memcpy(told, s.text->bytes, sizeof(told));
+	CU_ASSERT(told[0] == 0x10 && told[1] == 0x402000 && told[2] == 0x401001);
+	record_release(&s);
+	CU_ASSERT_EQUAL_FATAL(queue_pop(queue, &s, 0), 1);
+	CU_ASSERT(s.kind == RECORD_FAULT && s.fault.ip == 0x10 && s.fault.stack);
+	layout_done(&layout);
+	end();
+}
+
 static const struct suite_test tests[] = {
 	{ "one writer a page", test_one_writer },
 	{ "touches of other epochs", test_epochs },
@@ -332,7 +421,9 @@ static const struct suite_test tests[] = {
 	{ "a huge page", test_huge_page },
 	{ "no room", test_full },
 	{ "many, against a table", test_many },
+	{ "frames outside of code", test_frames_of_code },
 	{ "stacks: equal ones have one number", test_stacks },
+	{ "stacks: cut", test_stacks_cut },
 	{ "stacks: told once, and first", test_stack_records },
 };
 
