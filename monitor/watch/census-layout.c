@@ -32,6 +32,8 @@ void census_before_event(struct space *s, const struct event *ev, uint64_t now)
 {
 	struct range from, to;
 
+	if (ev->kind == EVENT_UNMAP || ev->kind == EVENT_REMOVE)
+		census_unsettle(s, pages_of(s, ev->span));
 	if (ev->kind == EVENT_UNMAP)
 		lose(s, pages_of(s, ev->span), now);
 	if (ev->kind == EVENT_REMOVE)
@@ -44,8 +46,11 @@ void census_before_event(struct space *s, const struct event *ev, uint64_t now)
 		return;
 	/* Protection moves along (EVENT_REMAP), and so do doubts; MREMAP_DONTUNMAP leaves holes. */
 	from = pages_of(s, ev->remap.from);
-	if (range_make(ev->remap.to, range_len(from), &to))
+	census_unsettle(s, from);
+	if (range_make(ev->remap.to, range_len(from), &to)) {
+		census_unsettle(s, to);
 		lose(s, to, now);
+	}
 	doubt_copy(&s->census.doubts, from, ev->remap.to);
 	doubt_add(&s->census.doubts, (struct doubt){
 		.r = from, .since = s->census.before, .until = now + REMOVE_SETTLES,

@@ -16,26 +16,37 @@
 /* A page table that is not there costs nothing: reserves of terabytes are crossed fast. */
 #define WIDTH_MAX (UINT64_C(4) << 30)
 #define QUICK (8 * NSEC_PER_USEC)
+/* Clean pages cost little. */
+#define WIDTH_EASY (UINT64_C(64) << 20)
+#define EASY (100 * NSEC_PER_USEC)
+#define SLOW (250 * NSEC_PER_USEC)
 #define RUNS_MAX 4096
 #define SKIPS_A_STEP 256
-#define REREAD_DELAY (2 * NSEC_PER_MSEC)
 /* A pass may take one part in this many of the time: then the next one comes later. */
 #define PASS_SHARE 4
-/* A layout change is under way: its thread shall have the processor. */
-#define CHANGE_DELAY (200 * NSEC_PER_USEC)
 #define QUIET_MAX (20 * NSEC_PER_MSEC)
 #define NO_ROOM_RETRY NSEC_PER_MSEC
 
-void census_init(struct census *c, uint64_t now)
+void census_init(struct census *c, uint32_t page_size, uint64_t now)
 {
 	*c = (struct census){
 		.due = now, .before = now, .older = now, .width = WIDTH,
 	};
+	cover_init(&c->settled, page_size);
+}
+
+void census_done(struct census *c)
+{
+	cover_done(&c->settled);
 }
 
 void census_clone(struct census *ret, const struct census *c, uint64_t now)
 {
+	uint32_t page_size = ret->settled.page_size;
+
 	*ret = *c;
+	/* MADV_WIPEONFORK has emptied tables, and nobody says which. */
+	cover_init(&ret->settled, page_size);
 	ret->begun = ret->at = 0;
 	ret->due = now;
 	ret->complete = false;
@@ -45,6 +56,8 @@ void census_forget(struct space *s)
 {
 	for (struct region *g = layout_from(&s->layout, 0); g; g = layout_next(&s->layout, g))
 		g->armed = (struct range){ 0, 0 };
+	cover_done(&s->census.settled);
+	cover_init(&s->census.settled, s->shared->page_size);
 	s->census.doubts.n = 0;
 	s->census.begun = s->census.at = 0;
 }
@@ -66,7 +79,7 @@ uint64_t census_told_until(const struct space *s, const struct region *g)
 	return g->armed_at > t ? g->armed_at : t;
 }
 
-static enum pagescan_kind kind_of(const struct region *g)
+enum pagescan_kind census_kind(const struct region *g)
 {
 	if (g->prot & RECORD_PROT_SHARED || g->kind == VMA_KIND_HUGETLB)
 		return PAGESCAN_SHARED;
@@ -77,7 +90,7 @@ static enum pagescan_kind kind_of(const struct region *g)
 
 bool census_is_lazy(const struct region *g)
 {
-	return kind_of(g) != PAGESCAN_SHARED;
+	return census_kind(g) != PAGESCAN_SHARED;
 }
 
 /*
@@ -91,11 +104,11 @@ static void give_up_on(struct space *s, struct region *g, struct range part)
 	census_gap(s, part, census_told_until(s, g), now);
 	g->armed = (struct range){ 0, 0 };
 	g->again = true;
-	space_reread(s, now, REREAD_DELAY);
+	space_reread(s, now, CENSUS_REREAD_DELAY);
 }
 
 /* Whole huge pages, at one place or another: a part of one would have it cut in two. */
-static struct range slice_of(const struct space *s, const struct region *g, struct range r)
+struct range census_slice(const struct space *s, const struct region *g, struct range r)
 {
 	uint64_t unit = g->page_size > WIDTH ? g->page_size : WIDTH;
 	uint64_t width = s->census.width > unit ? s->census.width : unit;
@@ -105,109 +118,38 @@ static struct range slice_of(const struct space *s, const struct region *g, stru
 	return r;
 }
 
-/* ---- arming ------------------------------------------------------------------ */
-
-/* Where there is little to walk over, more at once. */
-static void adapt(struct space *s, struct range done, uint64_t took)
+/*
+ * Where there is little to walk over, more at once; where nothing is, much more.  Should
+ * all of it be written at the next pass, a slice still ends within a millisecond, but for
+ * the first after a great silence.
+ */
+void census_adapt(struct space *s, struct range done, uint64_t took)
 {
-	if (took > QUICK)
-		s->census.width = WIDTH;
-	else if (s->census.width < WIDTH_MAX && range_len(done) >= s->census.width)
-		s->census.width *= 2;
-}
+	struct census *c = &s->census;
+	uint64_t most = took <= QUICK ? WIDTH_MAX : took <= EASY ? WIDTH_EASY : c->width;
 
-static int arm_part(struct space *s, struct region *g, struct range part, uint64_t since)
-{
-	uint64_t t0 = clock_now(), t1, end;
-	int64_t n;
-
-	/* PAGEMAP_SCAN leaves holes in hugetlb memory bare; this does not. */
-	if (g->kind == VMA_KIND_HUGETLB)
-		n = uffd_protect(s->uffd, part);
-	else
-		n = pagescan_take(s->pagemap, part, kind_of(g), s->shared->guard_pages, NULL, 0,
-				  &end);
-	if (n < 0)
-		return (int)n;
-	t1 = clock_now();
-	adapt(s, part, t1 - t0);
-	if (since)
-		emit_gap(&s->shared->emit, s->pid, s->mm, since, t1, part, GAP_NEW_MAPPING);
-	emit_arm(&s->shared->emit, s->pid, s->mm, t0, t1, part, ARM_ASYNC);
-	return 0;
-}
-
-/* The part that is armed is one: a chunk counts when it has come to touch it. */
-static void extend(struct region *g, const struct space_todo *t, struct range chunk, uint64_t t0)
-{
-	struct range done = { t->armed ? t->armed : chunk.lo, chunk.hi };
-
-	done = range_common(done, g->r);
-	g->armed = range_common(g->armed, g->r);
-	if (range_empty(g->armed)) {
-		g->armed = done;
-		g->armed_at = t0;
-		g->seen = 0;
-	} else if (done.lo <= g->armed.hi && g->armed.lo <= done.hi) {
-		g->armed.lo = done.lo < g->armed.lo ? done.lo : g->armed.lo;
-		g->armed.hi = done.hi > g->armed.hi ? done.hi : g->armed.hi;
-	}
-}
-
-static int arm_step_of(struct space *s, struct space_todo *t, struct region *g)
-{
-	struct range chunk = range_common(t->r, g->r), part;
-	uint64_t t0 = clock_now();
-	int r = 0;
-
-	chunk = slice_of(s, g, chunk);
-	for (part = arm_allowed(s, chunk); !range_empty(part) && !r;
-	     part = arm_allowed(s, (struct range){ part.hi, chunk.hi }))
-		r = arm_part(s, g, part, t->since);
-	if (r == -EAGAIN) {
-		/* Begun anew: what was armed of it already is not promised yet. */
-		s->arm_after = clock_now() + CHANGE_DELAY;
-		emit_gap(&s->shared->emit, s->pid, s->mm, t0, clock_now(), chunk, GAP_REGISTER);
-		return 0;
-	}
-	t->r.lo = chunk.hi;
-	if (r < 0) {
-		emit_gap(&s->shared->emit, s->pid, s->mm, t->since ? t->since : t0, clock_now(),
-			 chunk, GAP_REGISTER);
-		t->armed = 0;
-		g->again = true;
-		space_reread(s, t0, REREAD_DELAY);
-		return 1;
-	}
-	extend(g, t, chunk, t0);
-	t->armed = t->armed ? t->armed : chunk.lo;
-	if (chunk.hi == g->r.hi)
-		t->armed = 0;
-	return 1;
-}
-
-static int arming_step(struct space *s, struct space_todo *t)
-{
-	for (int i = 0; i < SKIPS_A_STEP; i++) {
-		struct region *g = layout_from(&s->layout, t->r.lo);
-
-		if (!g || g->r.lo >= t->r.hi || range_empty(t->r)) {
-			space_todo_done(s);
-			return 1;
-		}
-		if (g->r.lo > t->r.lo) {
-			t->r.lo = g->r.lo;
-			t->armed = 0;
-		}
-		if (g->arm && g->modes)
-			return arm_step_of(s, t, g);
-		t->r.lo = g->r.hi;
-		t->armed = 0;
-	}
-	return 1;
+	if (took > SLOW)
+		c->width = WIDTH;
+	else if (c->width < most && range_len(done) >= c->width)
+		c->width *= 2;
+	else if (c->width > WIDTH_EASY && took > QUICK)
+		c->width = WIDTH_EASY;
 }
 
 /* ---- a pass ------------------------------------------------------------------ */
+
+/*
+ * Is a layout change under way?  Memory may have moved or gone then, and the pass have
+ * gone over a hole, while the word of it is not there yet.  The kernel counts a change
+ * from before it is made until its event was read and its thread has run, and refuses
+ * everything meanwhile, also what makes no sense (userfaultfd_writeprotect()).
+ */
+static bool changing(const struct space *s)
+{
+	uint64_t page = s->shared->page_size;
+
+	return uffd_protect(s->uffd, (struct range){ page, 2 * page }) == -EAGAIN;
+}
 
 /* What was dropped in there since the last pass: only that it may have been written. */
 static void declare_doubts(struct space *s, struct region *g, struct range part, uint64_t t0,
@@ -236,7 +178,7 @@ static void tell(struct space *s, const struct region *g, struct range run, uint
 {
 	struct range rest = run, bad;
 
-	while (kind_of(g) == PAGESCAN_SHARED && doubt_first(&s->census.doubts, rest, &bad)) {
+	while (census_kind(g) == PAGESCAN_SHARED && doubt_first(&s->census.doubts, rest, &bad)) {
 		if (bad.lo > rest.lo)
 			s->shared->dirty(s->shared->census_arg, s, g,
 					 (struct range){ rest.lo, bad.lo }, t0, now);
@@ -246,15 +188,59 @@ static void tell(struct space *s, const struct region *g, struct range run, uint
 		s->shared->dirty(s->shared->census_arg, s, g, rest, t0, now);
 }
 
+/*
+ * A layout change under way may have emptied page tables (mremap(2)), so that what was
+ * found may only have gone.  What is there now was written, all else is declared.
+ */
+static void tell_doubtful(struct space *s, const struct region *g, struct range run,
+			  uint64_t t0)
+{
+	struct page_region v[64];
+	uint64_t end;
+
+	for (; !range_empty(run); run.lo = end) {
+		int64_t n = pagescan_own(s->pagemap, run, census_kind(g), s->shared->guard_pages,
+					 v, 64, &end);
+		uint64_t now = clock_now();
+
+		end = n < 0 ? run.hi : end;
+		for (int64_t i = 0; i < n; i++)
+			tell(s, g, (struct range){ v[i].start, v[i].end }, t0, now);
+		if (n != 1 || v[0].start > run.lo || v[0].end < end)
+			census_gap(s, (struct range){ run.lo, end }, t0, now);
+	}
+}
+
+/* Where the plain mask has told, an empty entry counts as written, too. */
+static void tell_all(struct space *s, struct region *g, const struct page_region *v, int64_t n,
+		     bool plain, uint64_t now)
+{
+	uint64_t since = census_told_until(s, g);
+	bool lazy = census_is_lazy(g), doubtful = n && lazy && plain && changing(s);
+
+	for (int64_t i = 0; i < n; i++) {
+		struct range run = { v[i].start, v[i].end };
+
+		if (doubtful)
+			tell_doubtful(s, g, run, since);
+		else
+			tell(s, g, run, since, now);
+		if (lazy && !plain)
+			census_settle_written(s, g, run);
+	}
+}
+
 static int scan_part(struct space *s, struct region *g, struct range part)
 {
 	static struct page_region v[RUNS_MAX];	/* one thread scans */
-	uint64_t begin = clock_now(), now = begin, end, since = census_told_until(s, g);
+	uint64_t begin = clock_now(), now = begin, end;
 	struct range rest = part;
 	bool first = true;
 
 	while (!range_empty(rest)) {
-		int64_t n = pagescan_take(s->pagemap, rest, kind_of(g), s->shared->guard_pages, v,
+		struct range r = rest;
+		enum pagescan_kind way = census_way(s, g, &r);
+		int64_t n = pagescan_take(s->pagemap, r, way, s->shared->guard_pages, v,
 					  RUNS_MAX, &end);
 
 		now = clock_now();
@@ -263,18 +249,17 @@ static int scan_part(struct space *s, struct region *g, struct range part)
 			return (int)n;
 		}
 		/* exit_mmap() takes the pages before the mappings: bare is not written. */
-		if (n && kind_of(g) == PAGESCAN_SHARED && !space_alive(s)) {
+		if (n && way == PAGESCAN_SHARED && !space_alive(s)) {
 			s->dead = true;
 			return -ESRCH;
 		}
 		if (first)
 			declare_doubts(s, g, part, begin, now);
 		first = false;
-		for (int64_t i = 0; i < n; i++)
-			tell(s, g, (struct range){ v[i].start, v[i].end }, since, now);
+		tell_all(s, g, v, n, way == PAGESCAN_SHARED, now);
 		rest.lo = end;
 	}
-	adapt(s, part, now - begin);
+	census_adapt(s, part, now - begin);
 	return 0;
 }
 
@@ -283,19 +268,6 @@ static void begin_pass(struct space *s, uint64_t now)
 	s->census.begun = now;
 	s->census.at = s->census.at_end = 0;
 	s->census.epoch++;
-}
-
-/*
- * Is a layout change under way?  Memory may have moved or gone then, and the pass have
- * gone over a hole, while the word of it is not there yet.  The kernel counts a change
- * from before it is made until its event was read and its thread has run, and refuses
- * everything meanwhile, also what makes no sense (userfaultfd_writeprotect()).
- */
-static bool changing(const struct space *s)
-{
-	uint64_t page = s->shared->page_size;
-
-	return uffd_protect(s->uffd, (struct range){ page, 2 * page }) == -EAGAIN;
 }
 
 /*
@@ -314,7 +286,7 @@ static void end_pass(struct space *s, uint64_t now)
 		return;
 	}
 	if (!relied && now < c->at_end + QUIET_MAX) {
-		s->arm_after = now + CHANGE_DELAY;
+		s->arm_after = now + CENSUS_CHANGE_DELAY;
 		return;
 	}
 	if (relied) {
@@ -363,7 +335,7 @@ static int pass_step(struct space *s)
 	chunk = whole;
 	if (chunk.lo < c->at)
 		chunk.lo = c->at;
-	chunk = slice_of(s, g, chunk);
+	chunk = census_slice(s, g, chunk);
 	c->at = chunk.hi;
 	for (part = arm_allowed(s, chunk); !range_empty(part) && !r;
 	     part = arm_allowed(s, (struct range){ part.hi, chunk.hi }))
@@ -390,7 +362,7 @@ int census_step(struct space *s)
 	}
 	t = space_todo_due(s, now);
 	if (t)
-		return arming_step(s, t);
+		return census_arm_step(s, t);
 	if (!s->census.begun && now < s->census.due)
 		return 0;
 	if (!s->census.begun)

@@ -20,14 +20,18 @@
 #include <stdint.h>
 
 #include "base/range.h"
+#include "watch/cover.h"
 #include "watch/doubt.h"
 #include "watch/event.h"
+#include "watch/pagescan.h"
 
 struct region;
 struct space;
+struct space_todo;
 
 struct census {
 	struct doubts doubts;
+	struct cover settled;	/* armed there: every entry has been protected once */
 	uint64_t due;		/* when the next pass is to begin */
 	uint64_t begun;		/* of the pass under way; 0: none is */
 	uint64_t before;	/* begin of the last pass that can be relied on */
@@ -48,8 +52,12 @@ typedef void (*census_dirty)(void *arg, struct space *s, const struct region *g,
 /* A pass over the space has ended; its epoch is s->census.epoch. */
 typedef void (*census_passed)(void *arg, struct space *s);
 
-void census_init(struct census *c, uint64_t now);
-/* Of a forked child: what its parent had written since its last pass is seen here, too. */
+void census_init(struct census *c, uint32_t page_size, uint64_t now);
+void census_done(struct census *c);
+/*
+ * Of a forked child, after census_init(): what its parent had written since its last pass
+ * is seen here, too.
+ */
 void census_clone(struct census *ret, const struct census *c, uint64_t now);
 
 /* Its layout has been copied: what its parent had not come to arm is owed here as well. */
@@ -83,11 +91,37 @@ uint64_t census_armed(const struct space *s);
 /* Is the userfaultfd of this very address space?  0, -EXDEV, -EACCES: it cannot be read. */
 int census_prove(struct space *s);
 
-/* census.c for census-layout.c */
+/* The following is for census*.c alone. */
+
+#define CENSUS_REREAD_DELAY (2 * NSEC_PER_MSEC)
+/* A layout change is under way: its thread shall have the processor. */
+#define CENSUS_CHANGE_DELAY (200 * NSEC_PER_USEC)
 
 /* What was written in the region after that has been told by no pass. */
 uint64_t census_told_until(const struct space *s, const struct region *g);
 /* What was written in r since then nobody has looked at. */
 void census_gap(struct space *s, struct range r, uint64_t since, uint64_t now);
+/* The census's word for the memory of a region. */
+enum pagescan_kind census_kind(const struct region *g);
+/* Of r, what is to be done in one go; and what to learn from how long that took. */
+struct range census_slice(const struct space *s, const struct region *g, struct range r);
+void census_adapt(struct space *s, struct range done, uint64_t took);
+
+/* census-arm.c: one slice of what is owed.  As census_step(). */
+int census_arm_step(struct space *s, struct space_todo *t);
+
+/*
+ * census-settled.c: page tables of private memory all of whose entries, as far as they
+ * are in the region, have been protected once.  Without memory fewer are remembered.
+ */
+
+/* `part` has been protected just now: note the tables that are there. */
+void census_settle(struct space *s, const struct region *g, struct range part);
+/* The pages of this run were found written, and are protected: note whole tables. */
+void census_settle_written(struct space *s, const struct region *g, struct range run);
+/* Pages may have gone there, or go. */
+void census_unsettle(struct space *s, struct range r);
+/* The way to scan *r, which is cut where another one begins. */
+enum pagescan_kind census_way(const struct space *s, const struct region *g, struct range *r);
 
 #endif

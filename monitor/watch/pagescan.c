@@ -54,6 +54,13 @@ struct pagescan_able pagescan_probe(void)
 	return able;
 }
 
+/* What is there in private memory, and has not been written. */
+static uint64_t not_own(enum pagescan_kind kind, bool guard)
+{
+	return PAGE_IS_PFNZERO | (kind == PAGESCAN_PRIVATE_FILE ? PAGE_IS_FILE : 0) |
+	       (guard ? PAGE_IS_GUARD : 0);
+}
+
 /*
  * A richer mask is used for private memory alone: there a page that was dropped
  * (MADV_DONTNEED) is not there, and so no candidate; elsewhere it must be WRITTEN.
@@ -65,14 +72,52 @@ static void choose(struct pm_scan_arg *a, enum pagescan_kind kind, bool guard)
 	a->category_mask = PAGE_IS_WRITTEN;
 	if (kind == PAGESCAN_SHARED)
 		return;
-	not = PAGE_IS_PFNZERO;
-	if (kind == PAGESCAN_PRIVATE_FILE)
-		not |= PAGE_IS_FILE;
-	if (guard)
-		not |= PAGE_IS_GUARD;
+	not = not_own(kind, guard);
 	a->category_mask |= not;
 	a->category_inverted = not;
 	a->category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED;
+}
+
+static int64_t look(int pagemap, struct pm_scan_arg *a, struct page_region *v, uint32_t n,
+		    uint64_t *ret_end)
+{
+	int e;
+
+	a->size = sizeof(*a);
+	a->flags = PM_SCAN_CHECK_WPASYNC;
+	a->vec = (uint64_t)(uintptr_t)v;
+	a->vec_len = n;
+	e = scan(pagemap, a);
+	if (e < 0)
+		return e;
+	*ret_end = a->walk_end ? a->walk_end : a->end;
+	return e;
+}
+
+int64_t pagescan_entries(int pagemap, struct range r, struct page_region *v, uint32_t n,
+			 uint64_t *ret_end)
+{
+	struct pm_scan_arg a = {
+		.start = r.lo,
+		.end = r.hi,
+		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+	};
+
+	return look(pagemap, &a, v, n, ret_end);
+}
+
+int64_t pagescan_own(int pagemap, struct range r, enum pagescan_kind kind, bool guard,
+		     struct page_region *v, uint32_t n, uint64_t *ret_end)
+{
+	uint64_t not = not_own(kind, guard);
+	struct pm_scan_arg a = {
+		.start = r.lo,
+		.end = r.hi,
+		.category_mask = PAGE_IS_PRESENT | not,
+		.category_inverted = not,
+	};
+
+	return look(pagemap, &a, v, n, ret_end);
 }
 
 int64_t pagescan_take(int pagemap, struct range r, enum pagescan_kind kind, bool guard,

@@ -25,7 +25,12 @@ enum pagescan_kind {
 	PAGESCAN_ANON,
 	/* A private mapping of a file: likewise, or it is the file's own page. */
 	PAGESCAN_PRIVATE_FILE,
-	/* Shared memory, huge pages: a page comes by reading as well, so all are protected. */
+	/*
+	 * Shared memory, huge pages: a page comes by reading as well, so all are protected.
+	 * By this mask alone the kernel goes its short way (pagemap_scan_pmd_entry(), half
+	 * the time), so it serves for private memory, too, where all entries of a page
+	 * table have been protected once (census-settled.c).
+	 */
 	PAGESCAN_SHARED,
 };
 
@@ -46,6 +51,19 @@ struct pagescan_able pagescan_probe(void);
  */
 int64_t pagescan_take(int pagemap, struct range r, enum pagescan_kind kind, bool guard,
 		      struct page_region *v, uint32_t n, uint64_t *ret_end);
+
+/*
+ * Runs of `r` that have entries in page tables: pages, swapped ones, markers.  Protects
+ * nothing.  As pagescan_take().
+ */
+int64_t pagescan_entries(int pagemap, struct range r, struct page_region *v, uint32_t n,
+			 uint64_t *ret_end);
+/*
+ * Runs of `r` where there is a page of the process's own now, written or not; kind is
+ * that of the memory.  Protects nothing.  As pagescan_take().
+ */
+int64_t pagescan_own(int pagemap, struct range r, enum pagescan_kind kind, bool guard,
+		     struct page_region *v, uint32_t n, uint64_t *ret_end);
 
 /* Is `r` registered for asynchronous write protection?  0, -EPERM. */
 int pagescan_registered(int pagemap, struct range r);
