@@ -96,23 +96,52 @@ void summary_ending(const struct cmd_name *first, pid_t pid, unsigned int target
 		log_info("%s has ended; detached from its children", first->s);
 }
 
+/* Nobody waited for an answer: so nothing is said of how long that took. */
+static void async_numbers(const struct session_summary *s)
+{
+	const struct record_stats *t = &s->stats;
+	struct words pages, epochs, lost, faults, unseen;
+
+	if (t->unwitnessed == RECORD_UNKNOWN)
+		log_result("  %s pages written in %s epochs   %s lost",
+			   words_count(t->dirty_pages, &pages), words_count(s->epochs, &epochs),
+			   words_count(t->lost, &lost));
+	else
+		log_result("  %s pages written in %s epochs   %s lost      %s faults, %s pages "
+			   "without a witness",
+			   words_count(t->dirty_pages, &pages), words_count(s->epochs, &epochs),
+			   words_count(t->lost, &lost), words_count(t->faults, &faults),
+			   words_count((uint64_t)t->unwitnessed, &unseen));
+}
+
 void summary_numbers(const struct recording *rec)
 {
 	const struct record_stats *t = &rec->summary.stats;
 	struct words faults, writes, lost, p50, p99;
 
 	if (rec->summary.async)
-		log_result("  %s pages written in %s epochs   %s lost",
-			   words_count(t->dirty_pages, &writes),
-			   words_count(rec->summary.epochs, &faults),
-			   words_count(t->lost, &lost));
-	else if (t->faults)
+		async_numbers(&rec->summary);
+	else if (t->lat_p99_ns)
 		log_result("  %s faults   %s writes   %s lost      handled in %s (p50), %s (p99)",
 			   words_count(t->faults, &faults), words_count(t->writes, &writes),
 			   words_count(t->lost, &lost), words_duration(t->lat_p50_ns, &p50),
 			   words_duration(t->lat_p99_ns, &p99));
 	else
-		log_result("  0 faults   0 writes   %s lost", words_count(t->lost, &lost));
+		log_result("  %s faults   %s writes   %s lost", words_count(t->faults, &faults),
+			   words_count(t->writes, &writes), words_count(t->lost, &lost));
+}
+
+/* With --who every touch comes by the rings; else only those of new mappings. */
+static void perf_losses(const struct recording *rec)
+{
+	uint64_t perf = rec->summary.lost_perf;
+	bool who = rec->summary.stats.unwitnessed != RECORD_UNKNOWN;
+	struct words n;
+
+	if (perf)
+		log_warn("%s perf event%s lost by the kernel; %s may be missing",
+			 words_count(perf, &n), perf == 1 ? "" : "s",
+			 who ? "who wrote some of the pages" : "first touches of new mappings");
 }
 
 void summary_losses(const struct recording *rec, uint64_t slots)
@@ -121,9 +150,7 @@ void summary_losses(const struct recording *rec, uint64_t slots)
 	struct words n;
 
 	lost -= perf < lost ? perf : lost;
-	if (perf)
-		log_warn("%s perf event%s lost by the kernel; first touches of new mappings may "
-			 "be missing", words_count(perf, &n), perf == 1 ? "" : "s");
+	perf_losses(rec);
 	if (!lost)
 		return;
 	log_warn("%s record%s lost (ring full); counts are still exact, the page list is not",

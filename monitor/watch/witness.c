@@ -93,16 +93,28 @@ static size_t touches_ring(const struct witness *w)
 	return bytes;
 }
 
+/* -EPERM: more than who has no CAP_IPC_LOCK may lock (perf_event_mlock_kb). */
+static int open_touches(struct witness *w, struct cpu *c)
+{
+	size_t bytes = touches_ring(w);
+	unsigned int share = w->what == WITNESS_CHAINS ? 4 : 2;
+	int r;
+
+	do {
+		r = perf_ring_open(&c->touches, c->nr, bytes, (uint32_t)(bytes / share));
+		bytes /= 2;
+	} while (r == -EPERM && bytes >= TOUCHES_RING);
+	return r;
+}
+
 static int open_cpu(struct witness *w, struct cpu *c)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
-	size_t bytes = touches_ring(w);
 	int r;
 
 	r = perf_ring_open(&c->maps, c->nr, MAPS_RING, 1);
 	if (!r)
-		r = perf_ring_open(&c->touches, c->nr, bytes,
-				   (uint32_t)(w->what == WITNESS_CHAINS ? bytes / 4 : bytes / 2));
+		r = open_touches(w, c);
 	if (!r && epoll_ctl(w->epoll, EPOLL_CTL_ADD, c->maps.fd, &ev) < 0)
 		r = -errno;
 	if (!r && epoll_ctl(w->epoll, EPOLL_CTL_ADD, c->touches.fd, &ev) < 0)

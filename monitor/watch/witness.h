@@ -20,7 +20,7 @@
 #include "watch/agent.h"
 #include "watch/witness-decode.h"
 
-/* Frames of a chain. */
+/* Entries of a chain: a marker of the kernel's, and frames. */
 #define WITNESS_FRAMES 32
 
 struct witness;

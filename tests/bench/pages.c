@@ -12,7 +12,8 @@
  *	protect N	the same, after mprotect(2): its own SIGSEGV handler lifts it
  *	traced N	mprotect(2) alone; who traces lifts it
  *	touch N		the same after madvise(MADV_DONTNEED): first touches
- *	pace N MS	for MS milliseconds N pages a millisecond, round and round
+ *	pace N MS DEPTH	for MS milliseconds N pages a millisecond, round and round, by
+ *			threads that are so many calls deep
  *	armed		how many of the pages have no write protection of a userfaultfd
  *	uffd		opens one and says its number
  *	close		closes it
@@ -51,6 +52,7 @@ static int nthreads;
 /* What the threads do next; between the barriers only they run. */
 static pthread_barrier_t begin_barrier, end_barrier;
 static size_t want_first, want_pages;
+static unsigned int want_depth;		/* of calls with frame pointers */
 static uint64_t begin_at[THREADS_MAX], end_at[THREADS_MAX];
 static size_t done[THREADS_MAX];
 
@@ -78,11 +80,16 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 		_exit(1);
 }
 
-static void write_share(int me)
+/* Whoever asks for its frame has one. */
+#define HAVE_A_FRAME (*(void *volatile *)&frame_of_somebody = __builtin_frame_address(0))
+static void *frame_of_somebody;
+
+__attribute__((noinline)) static void write_share(int me)
 {
 	size_t lo = want_pages * (size_t)me / (size_t)nthreads;
 	size_t hi = want_pages * ((size_t)me + 1) / (size_t)nthreads;
 
+	HAVE_A_FRAME;
 	begin_at[me] = clock_now();
 	for (size_t i = lo; i < hi; i++) {
 		size_t at = (want_first + i) % npages;
@@ -96,6 +103,16 @@ static void write_share(int me)
 	end_at[me] = clock_now();
 }
 
+__attribute__((noinline)) static void write_from(int me, unsigned int depth)
+{
+	HAVE_A_FRAME;
+	if (depth)
+		write_from(me, depth - 1);
+	else
+		write_share(me);
+	HAVE_A_FRAME;	/* not a jump */
+}
+
 static void *thread_main(void *arg)
 {
 	int me = (int)(intptr_t)arg;
@@ -107,7 +124,7 @@ static void *thread_main(void *arg)
 	sched_setaffinity(0, sizeof(cpus), &cpus);
 	for (;;) {
 		pthread_barrier_wait(&begin_barrier);
-		write_share(me);
+		write_from(me, want_depth);
 		pthread_barrier_wait(&end_barrier);
 	}
 	return NULL;
@@ -234,7 +251,8 @@ static bool obey(const char *line)
 	size_t n = 0, more = 0;
 	char word[16];
 
-	if (sscanf(line, "%15s %zu %zu", word, &n, &more) < 1 || n > npages)
+	want_depth = 0;
+	if (sscanf(line, "%15s %zu %zu %u", word, &n, &more, &want_depth) < 1 || n > npages)
 		return false;
 	if (!strcmp(word, "write")) {
 		write_and_tell(more, n);

@@ -8,6 +8,7 @@ from harness import (PAGE, ROUNDS, Bare, Broken, Pages, Pagetap, figure, memory,
 
 GIB_PAGES = 2 ** 30 // PAGE
 CHUNK = 1 << 16			# pages written at one command
+DEPTH = 12			# calls of who writes in the storm
 WRITTEN = 65536			# of growth: the same work in every mapping
 
 
@@ -177,7 +178,7 @@ def storm(bench):
             with Pagetap(bench, pages.pid, ["--engine", "async", "--epoch", "1000", "--who"],
                          out=out) as p:
                 pages.wait_armed()
-                written = pages.number(f"pace 300 {seconds * 1000}")
+                written = pages.number(f"pace 300 {seconds * 1000} {DEPTH}")
                 last = p.stop()
             rates.append(written / seconds)
             seen.append(last["records"].get("fault", 0))

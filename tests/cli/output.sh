@@ -36,6 +36,20 @@ case_default_name() {
 	fine
 }
 
+# Nobody waits in the asynchronous engine, and so nothing is said of how long.
+case_of_async() {
+	load || return
+	says 0 "pagetap: detached from $TARGET (writer), which runs on" \
+		"$PAGETAP" record --engine async -p "$TARGET" -d 0.3 -o "$D/t.ndjson" || return
+	like '  [0-9,]+ pages written in [0-9,]+ epochs   0 lost' || return
+	says 0 "pagetap: detached from $TARGET (writer), which runs on" \
+		"$PAGETAP" record --engine async --who -p "$TARGET" -d 0.3 -o "$D/t.ndjson" || return
+	like '  [0-9,]+ pages written in [0-9,]+ epochs   0 lost      [0-9,]+ faults, [0-9,]+ pages without a witness' || return
+	[ "$(sed -n 's/.*lost      \([0-9,]*\) faults.*/\1/p' "$D/says.err" | tr -d ,)" = \
+		"$(count "$D/t.ndjson" '.ev == "fault"')" ] || wrong 'faults of the summary' || return
+	fine
+}
+
 # The numbers of the summary are those of the trace.
 case_summary_is_true() {
 	load || return
