@@ -52,7 +52,7 @@ _pagetap_value() {
 	--engine) _pagetap_words 'auto async sync' "$cur" ;;
 	--granularity) _pagetap_words '2 4 8 16 32 64 128 256 512' "$cur" ;;
 	--color) _pagetap_words 'auto always never' "$cur" ;;
-	-a | --address | -d | --duration | -n | --count | --max-size | --epoch | --rearm | --ring | --max-processes | --watchdog) ;;
+	-a | --address | -d | --duration | -n | --count | --max-size | --epoch | --budget | --rearm | --ring | --max-processes | --watchdog) ;;
 	*) return 1 ;;
 	esac
 }
@@ -84,8 +84,8 @@ _pagetap() {
 	case $command in
 	record)
 		_pagetap_words "-p --pid -o --output -f --follow -e --events -m --mapping
-			-a --address -d --duration -n --count --max-size --engine --epoch --who --mode
-			--rearm --granularity --ring --max-processes --watchdog --strict $common --" "$cur"
+			-a --address -d --duration -n --count --max-size --engine --epoch --who --budget
+			--mode --rearm --granularity --ring --max-processes --watchdog --strict $common --" "$cur"
 		;;
 	map)
 		_pagetap_words "-p --pid -m --mapping -a --address --mode -J --json

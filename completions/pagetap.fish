@@ -54,6 +54,7 @@ complete -c pagetap -n $record -l max-size -x -d 'stop when the output is so lar
 complete -c pagetap -n $record -l engine -x -a 'auto async sync' -d 'how faults are seen'
 complete -c pagetap -n $record -l who -d 'also who wrote each page, and from where'
 complete -c pagetap -n $record -l epoch -x -d 'written pages each so many ms'
+complete -c pagetap -n $record -l budget -x -d 'slow the target by no more per cent'
 complete -c pagetap -n $record -l mode -x -a '(__pagetap_list write missing minor)' -d 'what to report'
 complete -c pagetap -n $record -l rearm -x -d 'protect again each so many ms'
 complete -c pagetap -n $record -l granularity -x -a '2 4 8 16 32 64 128 256 512' -d 'tell of so many pages as one'

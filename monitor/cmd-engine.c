@@ -11,6 +11,10 @@
 
 /* A huge page of 2 MiB: more is not told of as one either. */
 #define GRANULARITY_MAX 512
+/* 0.1 and 100 per cent. */
+#define BUDGET_MIN 1000
+#define BUDGET_MAX 1000000
+#define NS_A_PPM 100000		/* of what is read as seconds: 1 is 1 per cent */
 
 int engine_parse(void *member, const char *word, struct options_error *ret_error)
 {
@@ -34,6 +38,18 @@ int engine_granularity(void *member, const char *word, struct options_error *ret
 		return options_wrong(ret_error, "'%s' is no power of two up to %d", word,
 				     GRANULARITY_MAX);
 	*(uint64_t *)member = n;
+	return 0;
+}
+
+int engine_budget(void *member, const char *word, struct options_error *ret_error)
+{
+	uint64_t ns, ppm = 0;
+
+	if (options_seconds(word, &ns))
+		ppm = ns / NS_A_PPM;
+	if (ppm < BUDGET_MIN || ppm > BUDGET_MAX)
+		return options_wrong(ret_error, "'%s' is no percentage from 0.1 to 100", word);
+	*(uint64_t *)member = ppm;
 	return 0;
 }
 

@@ -19,6 +19,8 @@ enum engine { ENGINE_SYNC, ENGINE_ASYNC, ENGINE_AUTO };
 int engine_parse(void *member, const char *word, struct options_error *ret_error);
 /* An option_parser: pages told of as one; member is a uint64_t. */
 int engine_granularity(void *member, const char *word, struct options_error *ret_error);
+/* An option_parser: per cent, with decimals; member is a uint64_t, parts a million. */
+int engine_budget(void *member, const char *word, struct options_error *ret_error);
 
 /*
  * auto is async where this kernel has it (features: UFFD_FEATURE_*) and nothing that is

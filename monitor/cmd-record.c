@@ -36,7 +36,7 @@ struct record_args {
 	struct filter_args filter;
 	const char *output;
 	uint64_t duration_ns, max_faults, max_bytes, rearm_ms, ring, watchdog_ns, max_processes;
-	uint64_t epoch_ms, granularity;
+	uint64_t epoch_ms, granularity, budget_ppm;
 	bool follow, strict, who, async;	/* async: what the engine came to */
 	enum engine engine;
 	char **command;			/* NULL: -p */
@@ -92,6 +92,8 @@ static const struct option_spec options[] = {
 	{ 0, "epoch", "MS", "async: written pages each so many ms (1000)", OPTION_NUMBER,
 	  AT(epoch_ms), .min = 1, .max = 3600000 },
 	{ 0, "who", NULL, "async: also who wrote each page, and from where", OPTION_FLAG, AT(who) },
+	{ 0, "budget", "PCT", "async: slow the target by no more per cent", OPTION_PARSE,
+	  AT(budget_ppm), .parse = engine_budget },
 	{ 0, "mode", "MODE,...", "write, missing, minor (default: write)", OPTION_PARSE,
 	  AT(filter), .parse = filter_args_modes },
 	{ 0, "rearm", "MS", "protect written pages again each so many ms", OPTION_NUMBER,
@@ -148,8 +150,11 @@ static int check_args(struct run *run, int argc, char **argv, int operand)
 				 a->rearm_ms ? "--rearm" : "--granularity");
 	if (a->engine == ENGINE_ASYNC && wants_sync(a))
 		return cmd_usage(&page, "%s needs --engine sync", wants_sync(a));
-	if (a->engine == ENGINE_SYNC && (a->who || a->epoch_ms))
-		return cmd_usage(&page, "%s needs --engine async", a->who ? "--who" : "--epoch");
+	if (a->engine == ENGINE_SYNC && (a->who || a->epoch_ms || a->budget_ppm))
+		return cmd_usage(&page, "%s needs --engine async",
+				 a->who ? "--who" : a->epoch_ms ? "--epoch" : "--budget");
+	if (a->budget_ppm && wants_sync(a))
+		return cmd_usage(&page, "--budget does not go with %s", wants_sync(a));
 	if (operand < argc)
 		a->command = argv + operand;
 	a->argv = (const char *const *)argv - 1;	/* with the name of the program */
@@ -226,6 +231,7 @@ static int start(struct run *run)
 		.async = a->async,
 		.who = a->who,
 		.epoch_ns = a->epoch_ms * NSEC_PER_MSEC,
+		.budget_ppm = a->budget_ppm,
 		.follow = a->follow,
 		.rearm_ns = a->rearm_ms * NSEC_PER_MSEC,
 		.granularity = (unsigned int)a->granularity,
@@ -430,13 +436,13 @@ static void discard_output(struct run *run)
 
 static int run_all(struct run *run)
 {
+	enum engine asked = run->a.who || run->a.budget_ppm ? ENGINE_ASYNC : run->a.engine;
 	bool command = run->a.command;
 	int status;
 
 	status = cmd_probe(filter_args_filter(&run->a.filter).modes, &run->features);
 	if (!status)
-		status = engine_choose(run->a.who ? ENGINE_ASYNC : run->a.engine,
-				       wants_sync(&run->a), run->features, &run->a.async);
+		status = engine_choose(asked, wants_sync(&run->a), run->features, &run->a.async);
 	if (status)
 		return command ? EXIT_COMMAND_FAILED : status;
 	status = command ? prepare_command(run) : look(run);

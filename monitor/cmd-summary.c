@@ -129,6 +129,8 @@ void summary_numbers(const struct recording *rec)
 	else
 		log_result("  %s faults   %s writes   %s lost", words_count(t->faults, &faults),
 			   words_count(t->writes, &writes), words_count(t->lost, &lost));
+	if (t->slowdown_ppm != RECORD_UNKNOWN)
+		log_result("  slowed down by about %.1f %%", (double)t->slowdown_ppm / 1e4);
 }
 
 /* With --who every touch comes by the rings; else only those of new mappings. */

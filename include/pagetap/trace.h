@@ -16,7 +16,7 @@
 	X(FAULT, "fault") X(DIRTY, "dirty") X(FORK, "fork") X(EXEC, "exec")            \
 	X(EXIT, "exit") X(REMAP, "remap") X(REMOVE, "remove") X(UNMAP, "unmap")        \
 	X(GAP, "gap") X(LOST, "lost") X(ERROR, "error") X(STATS, "stats")              \
-	X(DETACH, "detach") X(STACK, "stack")
+	X(DETACH, "detach") X(STACK, "stack") X(BUDGET, "budget")
 
 /* `kind` of a fault. */
 #define PAGETAP_FAULT_KINDS(X) X(MISSING, "missing") X(WP, "wp") X(MINOR, "minor")
@@ -56,7 +56,7 @@
 	X(REMOVE_RACE, "remove-race") X(REARM_RACE, "rearm-race") X(RESYNC, "resync")  \
 	X(RING, "ring") X(FORK, "fork") X(EXEC, "exec") X(REGISTER, "register-failed") \
 	X(STALL, "stall") X(THREAD_AREA, "thread-area") X(LIMIT, "limit")            \
-	X(KSM, "ksm") X(EPOCH, "epoch")
+	X(KSM, "ksm") X(EPOCH, "epoch") X(BUDGET, "budget")
 
 /* `reason` of a lost. */
 #define PAGETAP_LOST_REASONS(X)                                                        \

@@ -166,6 +166,7 @@ static const struct field stats_fields[] = {
 	{ "stop_p99_ns", .type = FIELD_U32, AT(stats.stop_p99_ns) },
 	{ "dirty_pages", .type = FIELD_U64, AT(stats.dirty_pages) },
 	{ "unwitnessed", .type = FIELD_MAYBE, AT(stats.unwitnessed), .optional = true },
+	{ "slowdown_ppm", .type = FIELD_MAYBE, AT(stats.slowdown_ppm), .optional = true },
 	{ "rss_kb", .type = FIELD_U32, AT(stats.rss_kb) },
 	{ .key = NULL },
 };
@@ -181,6 +182,16 @@ static const struct field stack_fields[] = {
 	{ .key = NULL },
 };
 
+static const struct field budget_fields[] = {
+	TS0,
+	{ "budget_ppm", .type = FIELD_U64, AT(budget.budget_ppm) },
+	{ "slowdown_ppm", .type = FIELD_U64, AT(budget.slowdown_ppm) },
+	{ "epoch_ns", .type = FIELD_U64, AT(budget.epoch_ns) },
+	{ "cold_every", .type = FIELD_U32, AT(budget.cold_every) },
+	{ "resting", .type = FIELD_BOOL, AT(budget.resting) },
+	{ .key = NULL },
+};
+
 static const struct field *const fields_of[RECORD_NR] = {
 	[RECORD_ATTACH] = attach_fields, [RECORD_VMA] = vma_fields,
 	[RECORD_ARM] = arm_fields, [RECORD_FAULT] = fault_fields,
@@ -190,7 +201,7 @@ static const struct field *const fields_of[RECORD_NR] = {
 	[RECORD_UNMAP] = span_fields, [RECORD_GAP] = gap_fields,
 	[RECORD_LOST] = lost_fields, [RECORD_ERROR] = error_fields,
 	[RECORD_STATS] = stats_fields, [RECORD_DETACH] = detach_fields,
-	[RECORD_STACK] = stack_fields,
+	[RECORD_STACK] = stack_fields, [RECORD_BUDGET] = budget_fields,
 };
 
 /* An integer from lo to hi. */

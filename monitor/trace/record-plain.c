@@ -155,6 +155,8 @@ static void put_stats(struct line *l, const struct record_stats *s)
 	line_u64(l, s->dirty_pages);
 	line_key(l, "unwitnessed");
 	put_maybe(l, s->unwitnessed);
+	line_key(l, "slowdown_ppm");
+	put_maybe(l, s->slowdown_ppm);
 	line_key(l, "rss_kb");
 	line_u64(l, s->rss_kb);
 }
@@ -183,6 +185,21 @@ static void put_stack(struct line *l, const struct record *r)
 		line_hex(l, frame);
 	}
 	line_lit(l, "]");
+}
+
+static void put_budget(struct line *l, const struct record *r)
+{
+	put_ts0(l, r);
+	line_key(l, "budget_ppm");
+	line_u64(l, r->budget.budget_ppm);
+	line_key(l, "slowdown_ppm");
+	line_u64(l, r->budget.slowdown_ppm);
+	line_key(l, "epoch_ns");
+	line_u64(l, r->budget.epoch_ns);
+	line_key(l, "cold_every");
+	line_u64(l, r->budget.cold_every);
+	line_key(l, "resting");
+	line_bool(l, r->budget.resting);
 }
 
 static void put_fork(struct line *l, const struct record *r)
@@ -263,6 +280,9 @@ static bool put_body(struct line *l, const struct record *r, uint32_t page_size)
 		return true;
 	case RECORD_STACK:
 		put_stack(l, r);
+		return true;
+	case RECORD_BUDGET:
+		put_budget(l, r);
 		return true;
 	case RECORD_DETACH:
 		line_key(l, "reason");

@@ -32,6 +32,7 @@ struct record_stats {
 	uint64_t repeats;	/* messages that repeated a fault already reported */
 	uint64_t dirty_pages;	/* pages written since they were last armed */
 	int64_t unwitnessed;	/* of those found dirty, without a witness; or RECORD_UNKNOWN */
+	int64_t slowdown_ppm;	/* of the targets, as estimated; or RECORD_UNKNOWN */
 	uint32_t lat_p50_ns, lat_p99_ns, stop_p99_ns;
 	uint32_t rss_kb;	/* of the monitor */
 	bool final;
@@ -82,6 +83,11 @@ struct record {
 		struct record_stats stats;
 		struct { uint8_t reason; bool clean; } detach;
 		struct { uint32_t id; } stack;	/* text: frames, 8 bytes each */
+		struct {
+			uint64_t budget_ppm, slowdown_ppm, epoch_ns;
+			uint32_t cold_every;
+			bool resting;
+		} budget;
 	};
 	struct record_text *text;	/* owned; NULL: the kind has none, or no memory (null) */
 };

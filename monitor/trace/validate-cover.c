@@ -25,6 +25,7 @@ int validate_arm(struct validator *v, const struct record *r, struct address_spa
 	uint64_t lo = validate_first(v, r), hi = validate_last(v, r);
 	int err;
 
+	validate_rest(v, r, s);
 	if ((r->arm.mode != ARM_WP && r->arm.mode != ARM_ASYNC) || !is_checked(v))
 		return 0;
 	err = spans_remove(&s->declared, lo, hi);

@@ -37,6 +37,7 @@ struct address_space {
 	bool lent;		/* a child by vfork may fork, too */
 	bool over;		/* exited, or replaced by exec */
 	uint64_t epoch;		/* of its last dirty record */
+	bool resting;		/* nothing is watched, a budget record says */
 	struct mapping_tree mappings;
 	struct spans covered;	/* pages whose next write must be reported */
 	struct spans declared;	/* pages of which nothing is promised: gap */
@@ -94,6 +95,10 @@ int validate_remap(struct validator *v, const struct record *r, struct address_s
 int validate_remove(struct validator *v, const struct record *r, struct address_space *s);
 void validate_dirty(struct validator *v, const struct record *r, struct address_space *s);
 int validate_coverage(struct validator *v, const struct record *r, struct address_space *s);
+
+/* validate-budget.c: nothing is covered in a rest.  -ENOMEM. */
+int validate_budget(struct validator *v, const struct record *r);
+void validate_rest(struct validator *v, const struct record *r, const struct address_space *s);
 
 /* validate-stack.c: ids are told once, before whoever names them.  -ENOMEM. */
 int validate_stack(struct validator *v, const struct record *r);

@@ -149,6 +149,8 @@ static int check_kind(struct validator *v, const struct record *r)
 		if (!v->final)
 			validate_complain_about(v, "detach without final stats before it");
 		return 0;
+	case RECORD_BUDGET:
+		return validate_budget(v, r);
 	case RECORD_ERROR:
 	case RECORD_HEADER:
 	case RECORD_NR:

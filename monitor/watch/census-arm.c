@@ -28,6 +28,7 @@ static int arm_part(struct space *s, struct region *g, struct range part, uint64
 		return (int)n;
 	t1 = clock_now();
 	census_adapt(s, part, t1 - t0);
+	s->census.held += t1 - t0;
 	census_settle(s, g, part);
 	if (since)
 		emit_gap(&s->shared->emit, s->pid, s->mm, since, t1, part, GAP_NEW_MAPPING);

@@ -39,7 +39,7 @@ void census_before_event(struct space *s, const struct event *ev, uint64_t now)
 	if (ev->kind == EVENT_REMOVE)
 		doubt_add(&s->census.doubts, (struct doubt){
 			.r = pages_of(s, ev->span),
-			.since = s->census.before,
+			.since = census_all_told_until(s),
 			.until = now + REMOVE_SETTLES,
 		});
 	if (ev->kind != EVENT_REMAP)
@@ -53,7 +53,7 @@ void census_before_event(struct space *s, const struct event *ev, uint64_t now)
 	}
 	doubt_copy(&s->census.doubts, from, ev->remap.to);
 	doubt_add(&s->census.doubts, (struct doubt){
-		.r = from, .since = s->census.before, .until = now + REMOVE_SETTLES,
+		.r = from, .since = census_all_told_until(s), .until = now + REMOVE_SETTLES,
 	});
 }
 
@@ -81,6 +81,9 @@ static void owe_parts(struct space *s, const struct region *g, uint64_t since)
 	struct range above = { range_empty(armed) ? g->r.hi : armed.hi, g->r.hi };
 	uint64_t now = clock_now();
 
+	/* Everything will be, at the end of the rest. */
+	if (s->census.rest_since)
+		return;
 	/* No room for it: nothing is promised, and everything begins anew. */
 	if (!range_empty(below))
 		space_owe_since(s, below, now, since);

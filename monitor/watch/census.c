@@ -4,7 +4,6 @@
 #include "watch/census.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "watch/pagescan.h"
@@ -30,7 +29,8 @@
 void census_init(struct census *c, uint32_t page_size, uint64_t now)
 {
 	*c = (struct census){
-		.due = now, .before = now, .older = now, .width = WIDTH,
+		.due = now, .before = now, .older = now, .oldest = now, .width = WIDTH,
+		.cold_every = 1,
 	};
 	cover_init(&c->settled, page_size);
 }
@@ -50,6 +50,8 @@ void census_clone(struct census *ret, const struct census *c, uint64_t now)
 	ret->begun = ret->at = 0;
 	ret->due = now;
 	ret->complete = false;
+	if (c->rest_since)
+		ret->rest_since = now;
 }
 
 void census_forget(struct space *s)
@@ -105,6 +107,11 @@ static void give_up_on(struct space *s, struct region *g, struct range part)
 	g->armed = (struct range){ 0, 0 };
 	g->again = true;
 	space_reread(s, now, CENSUS_REREAD_DELAY);
+}
+
+uint64_t census_all_told_until(const struct space *s)
+{
+	return s->census.oldest < s->census.before ? s->census.oldest : s->census.before;
 }
 
 /* Whole huge pages, at one place or another: a part of one would have it cut in two. */
@@ -233,17 +240,20 @@ static void tell_all(struct space *s, struct region *g, const struct page_region
 static int scan_part(struct space *s, struct region *g, struct range part)
 {
 	static struct page_region v[RUNS_MAX];	/* one thread scans */
-	uint64_t begin = clock_now(), now = begin, end;
+	uint64_t begin = clock_now(), now = begin, call, end;
 	struct range rest = part;
 	bool first = true;
 
 	while (!range_empty(rest)) {
 		struct range r = rest;
 		enum pagescan_kind way = census_way(s, g, &r);
-		int64_t n = pagescan_take(s->pagemap, r, way, s->shared->guard_pages, v,
-					  RUNS_MAX, &end);
+		int64_t n;
 
+		call = clock_now();
+		n = pagescan_take(s->pagemap, r, way, s->shared->guard_pages, v, RUNS_MAX, &end);
 		now = clock_now();
+		s->census.held += now - call;
+		g->wrote |= n > 0;
 		if (n < 0) {
 			give_up_on(s, g, rest);
 			return (int)n;
@@ -267,6 +277,7 @@ static void begin_pass(struct space *s, uint64_t now)
 {
 	s->census.begun = now;
 	s->census.at = s->census.at_end = 0;
+	s->census.skipped = false;
 	s->census.epoch++;
 }
 
@@ -292,6 +303,7 @@ static void end_pass(struct space *s, uint64_t now)
 	if (relied) {
 		c->older = c->before;
 		c->before = c->begun;
+		c->oldest = c->skipped ? c->oldest : c->begun;
 		doubt_scanned(&c->doubts, c->begun);
 	}
 	c->due = c->begun + s->shared->epoch_ns;
@@ -309,7 +321,8 @@ static struct region *next_region(struct space *s, bool *ret_end)
 	struct region *g = layout_from(&s->layout, c->at);
 
 	for (int i = 0; g && i < SKIPS_A_STEP; i++, g = layout_next(&s->layout, g)) {
-		if (is_armed(g) && range_common(g->armed, g->r).hi > c->at)
+		if (is_armed(g) && range_common(g->armed, g->r).hi > c->at &&
+		    !census_leaves_out(s, g))
 			return g;
 		c->at = g->r.hi;
 	}
@@ -340,8 +353,11 @@ static int pass_step(struct space *s)
 	for (part = arm_allowed(s, chunk); !range_empty(part) && !r;
 	     part = arm_allowed(s, (struct range){ part.hi, chunk.hi }))
 		r = scan_part(s, g, part);
-	if (chunk.hi == whole.hi)
+	if (chunk.hi == whole.hi) {
 		g->seen = 0;
+		g->quiet = g->wrote ? 0 : g->quiet < UINT8_MAX ? g->quiet + 1 : UINT8_MAX;
+		g->wrote = false;
+	}
 	return 1;
 }
 
@@ -360,6 +376,8 @@ int census_step(struct space *s)
 		s->arm_after = now + NO_ROOM_RETRY;
 		return 0;
 	}
+	if (s->census.rest_since)
+		return census_rest_step(s);
 	t = space_todo_due(s, now);
 	if (t)
 		return census_arm_step(s, t);
@@ -376,6 +394,8 @@ uint64_t census_due(const struct space *s)
 
 	if (s->pagemap < 0)
 		return UINT64_MAX;
+	if (s->census.rest_since)
+		return s->census.rest_at == UINT64_MAX ? UINT64_MAX : s->arm_after;
 	if (pass < due)
 		due = pass;
 	return due < s->arm_after ? s->arm_after : due;
@@ -385,77 +405,4 @@ void census_hasten(struct space *s)
 {
 	if (!s->census.begun)
 		s->census.due = 0;
-}
-
-/* ---- the end ----------------------------------------------------------------- */
-
-/* What is new and has not been armed any more. */
-static void drop_owed(struct space *s)
-{
-	for (unsigned int i = s->todo_head; i < s->ntodo; i++)
-		if (s->todo[i].since && !range_empty(s->todo[i].r))
-			emit_gap(&s->shared->emit, s->pid, s->mm, s->todo[i].since, clock_now(),
-				 s->todo[i].r, GAP_NEW_MAPPING);
-	s->todo_head = s->ntodo = 0;
-}
-
-void census_finish(struct space *s, uint64_t limit)
-{
-	const struct timespec rest = { .tv_nsec = NO_ROOM_RETRY };
-	uint64_t begin = clock_now();
-
-	if (s->pagemap < 0)
-		return;
-	drop_owed(s);
-	while (!s->dead && s->census.before < begin && clock_now() < limit) {
-		census_hasten(s);
-		serve(s, clock_now());
-		if (!census_step(s))
-			nanosleep(&rest, NULL);
-	}
-	s->census.complete = !s->dead && s->census.before >= begin;
-}
-
-void census_confess(struct space *s)
-{
-	struct range all = { 0, UINT64_MAX }, none = { 0, 0 }, run;
-	uint64_t now = clock_now();
-	const struct doubt *d;
-
-	if (!s->census.complete) {
-		census_gap(s, none, s->census.before, now);
-		return;
-	}
-	while ((d = doubt_first(&s->census.doubts, all, &run))) {
-		census_gap(s, run, d->since, now);
-		all.lo = run.hi;
-	}
-}
-
-uint64_t census_armed(const struct space *s)
-{
-	uint64_t bytes = 0;
-
-	for (struct region *g = layout_from(&s->layout, 0); g; g = layout_next(&s->layout, g))
-		bytes += is_armed(g) ? range_len(range_common(g->armed, g->r)) : 0;
-	return bytes;
-}
-
-int census_prove(struct space *s)
-{
-	unsigned int tries = 0;
-
-	if (s->pagemap < 0)
-		return -EACCES;
-	for (struct region *g = layout_from(&s->layout, 0); g && tries < 8;
-	     g = layout_next(&s->layout, g)) {
-		struct range p = { g->r.lo, g->r.lo + g->page_size };
-
-		if (!g->modes)
-			continue;
-		tries++;
-		if (!pagescan_registered(s->pagemap, p))
-			return 0;
-	}
-	return tries ? -EXDEV : 0;
 }

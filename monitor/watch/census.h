@@ -41,6 +41,12 @@ struct census {
 	uint64_t at_end;	/* when it had come to the end; 0: it has not */
 	uint64_t width;		/* of a slice: wide where there is little */
 	bool complete;		/* nothing of the last pass is owed to the trace */
+	uint64_t held;		/* ns that the calls of passes and armings took, in all */
+	unsigned int cold_every;	/* each so many passes what is cold is looked at, too */
+	uint64_t oldest;	/* since then some of it may not have been looked at */
+	bool skipped;		/* the pass under way has left something cold out */
+	uint64_t rest_since;	/* nothing is watched; 0: it is */
+	uint64_t rest_at;	/* how far the protection has been taken off since */
 };
 
 /*
@@ -78,6 +84,13 @@ void census_finish(struct space *s, uint64_t limit);
 void census_confess(struct space *s);
 /* Promise nothing more of what is armed. */
 void census_forget(struct space *s);
+
+/*
+ * Watch nothing: what is protected is let go in slices (census_step()), and a gap lasts
+ * until census_resume() owes everything an arming again.
+ */
+void census_rest(struct space *s, uint64_t now);
+void census_resume(struct space *s, uint64_t now);
 
 /* Before a layout event changes the layout, and afterwards. */
 void census_before_event(struct space *s, const struct event *ev, uint64_t now);
@@ -123,5 +136,17 @@ void census_settle_written(struct space *s, const struct region *g, struct range
 void census_unsettle(struct space *s, struct range r);
 /* The way to scan *r, which is cut where another one begins. */
 enum pagescan_kind census_way(const struct space *s, const struct region *g, struct range *r);
+
+/* What was written anywhere before that has been told. */
+uint64_t census_all_told_until(const struct space *s);
+
+/* census-rest.c */
+
+/* One slice of letting go.  1: done; 0: not now. */
+int census_rest_step(struct space *s);
+/* The end, in a rest. */
+void census_rest_confess(struct space *s, uint64_t now);
+/* Is it cold, and left out of the pass under way? */
+bool census_leaves_out(struct space *s, struct region *g);
 
 #endif

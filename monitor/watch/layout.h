@@ -39,7 +39,9 @@ struct region {
 	uint32_t page_size;	/* of its pages; 0 = the base page; set by survey.c */
 	struct range armed;	/* census.c: this part of it is; moves along */
 	uint64_t armed_at;	/* begin of its first arming */
-	uint64_t seen;		/* it was moved: the last pass that is sure to have seen it */
+	uint64_t seen;		/* moved, or left out: the last pass that is sure to have seen it */
+	uint8_t quiet;		/* passes in a row that found nothing in it */
+	bool wrote;		/* the pass under way has found something */
 	uint8_t kind;		/* enum vma_kind */
 	uint8_t why;		/* enum vma_why; set by whoever judges */
 	bool arm;		/* write-protect it */

@@ -72,6 +72,21 @@ int procinfo_read(int procfd, struct procinfo *ret)
 	return 0;
 }
 
+int procinfo_faults(int procfd, uint64_t *ret)
+{
+	char buf[2048], *close;
+	unsigned long long minflt;
+	int64_t n = slurp(procfd, "stat", buf, sizeof(buf));
+
+	if (n < 0)
+		return (int)n;
+	close = memrchr(buf, ')', (size_t)n);
+	if (!close || sscanf(close + 1, " %*c %*d %*d %*d %*d %*d %*u %llu", &minflt) != 1)
+		return -EBADMSG;
+	*ret = minflt;
+	return 0;
+}
+
 int procinfo_of(pid_t pid, struct procinfo *ret)
 {
 	_close_ int fd = -1;

@@ -26,6 +26,8 @@ struct procinfo {
 int procinfo_read(int procfd, struct procinfo *ret);
 /* The same by pid, for a process that no descriptor pins. */
 int procinfo_of(pid_t pid, struct procinfo *ret);
+/* Page faults that needed no disk (minflt), of all its threads.  -ESRCH. */
+int procinfo_faults(int procfd, uint64_t *ret);
 /* Tgid of any thread id, through /proc; 0 if it has gone. */
 pid_t procinfo_tgid(pid_t tid);
 

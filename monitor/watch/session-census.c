@@ -11,6 +11,7 @@ static void on_dirty(void *arg, struct space *sp, const struct region *g, struct
 
 	emit_dirty(&s->shared.emit, sp->pid, sp->mm, t0, t1, run, g->id, sp->census.epoch);
 	s->dirty_pages += range_len(run) / s->shared.page_size;
+	sp->toll.writes += range_len(run) / (g->page_size ? g->page_size : s->shared.page_size);
 	if (s->who && (s->shared.kinds & WATCH_KIND_WP))
 		session_who_dirty(s, sp, g, run, t0, t1);
 }
@@ -19,8 +20,8 @@ static void on_passed(void *arg, struct space *sp)
 {
 	struct session *s = arg;
 
-	(void)sp;
 	s->summary.epochs++;
+	session_budget_passed(s, sp);
 	if (s->who)
 		session_who_passed(s);
 }
@@ -34,4 +35,5 @@ void session_census(struct session *s)
 	s->shared.passed = on_passed;
 	s->summary.async = s->opts.async;
 	s->shared.census_arg = s;
+	session_budget_begin(s);
 }

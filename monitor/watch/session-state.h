@@ -8,6 +8,7 @@
  *	session-births.c	forks, and the names of children
  *	session-witness.c	what the perf rings tell: new mappings, and who touched them
  *	session-census.c	what the passes of the async engine find
+ *	session-budget.c	what that costs them, and what follows
  *	session-who.c		which thread wrote what the passes find
  *	session-guard.c		the watchdog, and what it has let go
  *	session-wait.c		waiting, where the answer is quickest
@@ -86,6 +87,9 @@ struct session {
 	pid_t first_pid;
 	uint64_t started, ends, next_tick, next_epoch;
 	uint64_t netlink_lost;
+	uint64_t next_look;		/* of the budget; UINT64_MAX: there is none */
+	uint64_t first_write_ns;
+	double ran, taken;		/* of all targets, see budget.h */
 	uint64_t dirty_pages;		/* in dirty records, all epochs together */
 	struct session_summary summary;
 	bool stop, any_attached, at_once;
@@ -140,6 +144,16 @@ void session_who_passed(struct session *s);
 
 /* Whom the census of each space tells. */
 void session_census(struct session *s);
+
+/* session-budget.c */
+
+void session_budget_begin(struct session *s);
+/* Once in a while. */
+void session_budget_look(struct session *s);
+/* A pass has ended. */
+void session_budget_passed(struct session *s, struct space *sp);
+/* Of all targets, ppm; RECORD_UNKNOWN. */
+int64_t session_slowdown(const struct session *s);
 
 /* session-guard.c */
 

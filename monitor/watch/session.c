@@ -321,7 +321,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static uint64_t next_due(struct session *s, uint64_t now, uint64_t until)
 {
-	uint64_t due = earlier(until, earlier(s->next_tick, s->next_epoch));
+	uint64_t due = earlier(earlier(until, s->next_look),
+			       earlier(s->next_tick, s->next_epoch));
 
 	if (s->shared.emit.unnamed)
 		due = earlier(due, s->shared.emit.held_since + EMIT_HOLD_NS);
@@ -425,9 +426,7 @@ static void tick(struct session *s, uint64_t now)
 		s->next_epoch = now + s->opts.rearm_ns;
 	}
 	if (now >= s->next_tick) {
-		s->next_tick += TICK;
-		if (s->next_tick <= now)
-			s->next_tick = now + TICK;
+		s->next_tick = s->next_tick + TICK > now ? s->next_tick + TICK : now + TICK;
 		session_witness_lost(s, false);
 		ksm_tick(&s->shared, s->spaces, now);
 		session_emit_stats(s, false);
@@ -460,6 +459,7 @@ static void turn_housekeeping(struct session *s)
 		else if (sp->dead)
 			session_on_dead(s, sp);
 	}
+	session_budget_look(s);
 	claim(s);
 	now = clock_now();
 	session_adoptions_step(s);

@@ -34,6 +34,7 @@ struct session_opts {
 	bool async;			/* --engine async */
 	bool who;			/* async: and which thread wrote */
 	uint64_t epoch_ns;		/* async: from one pass to the next; 0 = SESSION_EPOCH_NS */
+	uint64_t budget_ppm;		/* async: slowdown that is allowed; 0 = any */
 	bool follow;			/* -f */
 	uint64_t rearm_ns;		/* 0 = never */
 	unsigned int granularity;	/* pages told of as one: a power of two; 0 = 1 */

@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 #include "watch/agent.h"
+#include "watch/budget.h"
 #include "watch/census.h"
 #include "watch/cover.h"
 #include "watch/door.h"
@@ -103,6 +104,13 @@ struct space_todo {
 	enum { TODO_ARM, TODO_REARM_AFTER_REMOVE, TODO_CHECK } what;
 };
 
+/* Counters of a target when its budget was accounted last. */
+struct space_toll {
+	uint64_t when;			/* 0: not yet */
+	uint64_t ran, faults, held;
+	uint64_t writes;		/* pages found written since */
+};
+
 struct space {
 	struct space *next;		/* list of the session */
 	struct space_shared *shared;
@@ -116,6 +124,8 @@ struct space {
 	struct layout layout;
 	struct cover cover;		/* stays empty where async */
 	struct census census;
+	struct budget budget;		/* session-budget.c */
+	struct space_toll toll;
 	bool async;			/* faults wait for nobody: the census tells of writes */
 	struct spares spares;
 	struct maps maps;

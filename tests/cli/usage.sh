@@ -64,6 +64,10 @@ case_record() {
 	usage 'pagetap: --granularity needs --mode write' record --granularity 8 --mode missing -p 1 || return
 	usage 'pagetap: --granularity needs --engine sync' record --granularity 8 --engine async -p 1 || return
 	usage "pagetap: option --granularity: '24' is no power of two up to 512" record --granularity 24 -p 1 || return
+	usage 'pagetap: --budget needs --engine async' record --engine sync --budget 5 -p 1 || return
+	usage 'pagetap: --budget does not go with --rearm' record --engine auto --budget 5 --rearm 10 -p 1 || return
+	usage "pagetap: option --budget: '0' is no percentage from 0.1 to 100" record --budget 0 -p 1 || return
+	usage "pagetap: option --budget: '5%' is no percentage from 0.1 to 100" record --budget 5% -p 1 || return
 	usage "pagetap: option --color: 'red' is not auto, always or never" \
 		record --color red -p 1 || return
 	usage 'pagetap: -q and -v contradict each other' record -q -v -p 1

@@ -368,6 +368,7 @@ void take_record(struct judge *j, const struct record *r, uint32_t seq)
 	case RECORD_ERROR:
 	case RECORD_HEADER:
 	case RECORD_STACK:
+	case RECORD_BUDGET:
 		break;
 	default:
 		take_memory(j, r, ts);

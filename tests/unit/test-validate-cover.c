@@ -288,6 +288,42 @@ static void test_dirty(void)
 	header.engine = engine_sync;
 }
 
+static void budget(bool resting)
+{
+	struct record *r = tell(&s, RECORD_BUDGET, 100, 1);
+
+	r->ts0 = r->ts - 5;
+	r->budget.budget_ppm = 50000;
+	r->budget.epoch_ns = 1000;
+	r->budget.cold_every = 1;
+	r->budget.resting = resting;
+}
+
+/* Nothing is armed in a rest, and one does not begin twice. */
+static void test_rest(void)
+{
+	header.engine = engine_async;
+	begin(&s);
+	budget(false);
+	budget(true);
+	tell_span(&s, RECORD_GAP, 1, 0, 0);
+	budget(false);
+	arm(&s, 1, 100, 20)->arm.mode = ARM_ASYNC;
+	end(&s, 3, 3, 0);
+	accept(&s);
+	begin(&s);
+	budget(true);
+	arm(&s, 1, 100, 20)->arm.mode = ARM_ASYNC;
+	end(&s, 3, 3, 0);
+	refuse(&s, s.n - 1, "mm 1 is armed in a rest");
+	begin(&s);
+	budget(true);
+	budget(true);
+	end(&s, 3, 3, 0);
+	refuse(&s, s.n - 1, "mm 1 rests already");
+	header.engine = engine_sync;
+}
+
 static const struct suite_test tests[] = {
 	{ "engine", test_header_engine },
 	{ "faults have a place", test_faults_have_a_place },
@@ -296,6 +332,7 @@ static const struct suite_test tests[] = {
 	{ "coverage moves", test_coverage_moves },
 	{ "fork", test_fork },
 	{ "dirty", test_dirty },
+	{ "rests", test_rest },
 	{ "exec and exit", test_exec_and_exit },
 };
 
