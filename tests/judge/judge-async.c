@@ -8,7 +8,9 @@
  */
 
 #include <stdio.h>
+#include <string.h>
 
+#include "base/cleanup.h"
 #include "judge.h"
 
 struct found {
@@ -56,15 +58,59 @@ static bool unlogged(const struct mm *mm, uint64_t ts)
 	return false;
 }
 
-/* It came here, or the process did, with what had been written before. */
+/*
+ * It came here, or the process did, with what had been written before; or nobody told
+ * then who writes there.
+ */
 static bool dirty_is_judged(const struct mm *mm, const struct page *p, uint64_t ts0)
 {
-	return p->state == PAGE_COVERED && p->since0 < ts0 && mm->begin < ts0;
+	return p->state == PAGE_COVERED && p->since0 < ts0 && mm->begin < ts0 &&
+	       p->judged_at < ts0;
 }
 
-bool dirty_would_be_found(const struct mm *mm, const struct page *p, uint64_t ts0, uint64_t ts)
+#define HUGE_PAGES 512u
+
+/* The kernel that judges is the one that ran the target: huge pages come unasked. */
+static bool huge_always(void)
 {
-	return dirty_is_judged(mm, p, ts0) && !unlogged(mm, ts);
+	static int known = -1;
+	_fclose_ FILE *f = known < 0 ? fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re") :
+				       NULL;
+	char words[64] = "";
+
+	if (known < 0)
+		known = f && fgets(words, sizeof(words), f) && strstr(words, "[always]");
+	return known;
+}
+
+/*
+ * What the kernel puts into a page counts as written: all of a huge page, when it comes
+ * at the first write to any part of it (pagetap-trace(5)).
+ */
+static bool came_with_huge(const struct judge *j, const struct mm *mm, const struct page *p,
+			   uint64_t page, const struct found *f)
+{
+	uint64_t first = page - page % HUGE_PAGES;
+
+	for (uint64_t q = first; (p->huge || huge_always()) && q < first + HUGE_PAGES; q++) {
+		const struct slot *s = truth_slot(j->truth, mm->process, q);
+		const struct touch *v = s ? &j->truth->touches[s->first] : NULL;
+
+		for (uint32_t i = 0; s && i < s->n && v[i].t0 <= f->ts; i++)
+			if (v[i].what != TOUCH_READ && v[i].t1 >= f->ts0)
+				return true;
+	}
+	return false;
+}
+
+bool dirty_would_be_found(struct judge *j, struct mm *mm, uint64_t page, uint64_t ts0,
+			  uint64_t ts)
+{
+	const struct page *p = page_of(j, mm, page);
+	const struct found f = { NULL, ts0, ts };
+
+	return dirty_is_judged(mm, p, ts0) && !unlogged(mm, ts) &&
+	       !came_with_huge(j, mm, p, page, &f);
 }
 
 static void dirty_page(struct judge *j, struct mm *mm, uint64_t page, struct page *p, void *arg)
@@ -84,7 +130,7 @@ static void dirty_page(struct judge *j, struct mm *mm, uint64_t page, struct pag
 	j->dirty++;
 	if (n)
 		plant_dirty_seen(j, mm, f->r, page, only);
-	if (n || !dirty_is_judged(mm, p, f->ts0))
+	if (n || !dirty_is_judged(mm, p, f->ts0) || came_with_huge(j, mm, p, page, f))
 		return;
 	if (unlogged(mm, f->ts)) {
 		j->unlogged++;

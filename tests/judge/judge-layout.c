@@ -16,6 +16,9 @@
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24
 #endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 
 /* No act that is looked for lasts longer. */
 #define ACT_NS UINT64_C(1000000000)
@@ -69,8 +72,7 @@ static bool told_pages(const struct judge *j, const struct truth_entry *e, uint6
 
 struct judged {
 	const struct truth_entry *e;
-	uint64_t run_lo, run_hi;
-	bool judged, gone;
+	bool judged, gone, huge;
 };
 
 static void claim(struct mm *mm, struct truth_act *act, uint64_t lo, uint64_t hi)
@@ -107,6 +109,8 @@ static void mark_page(struct judge *j, struct mm *mm, uint64_t page, struct page
 	struct boundary b = { .t0 = a->e->t0, .t1 = a->e->t0, .to = PAGE_FRESH };
 
 	p->judged = a->judged;
+	p->judged_at = a->e->t0;
+	p->huge = a->huge;
 	/*
 	 * The kernel lets go of who unmaps as soon as the event is read, so its next act may
 	 * begin before the record does: what is there then is registered no more.
@@ -121,9 +125,32 @@ static void mark_page(struct judge *j, struct mm *mm, uint64_t page, struct page
 static void mark(struct judge *j, struct mm *mm, const struct truth_entry *e, uint64_t addr,
 		 uint64_t len, bool judged, bool gone)
 {
-	struct judged a = { .e = e, .judged = judged, .gone = gone };
+	const struct page *moved = e->op == TRUTH_REMAP ?
+				   page_of(j, mm, first_page(j, e->addr)) : NULL;
+	struct judged a = {
+		.e = e, .judged = judged, .gone = gone, .huge = moved && moved->huge,
+	};
 
 	pages_each(j, mm, first_page(j, addr), behind_page(j, addr, len), mark_page, &a);
+}
+
+static void ask_huge(struct judge *j, struct mm *mm, uint64_t page, struct page *p, void *arg)
+{
+	(void)j;
+	(void)mm;
+	(void)page;
+	(void)arg;
+	p->huge = true;
+}
+
+/* What is huge stays so, whatever is said later. */
+static void advice_begins(struct judge *j, struct mm *mm, const struct truth_entry *e)
+{
+	int advice = e->flags & ~TRUTH_UNCERTAIN;
+
+	if (advice == MADV_HUGEPAGE || advice == MADV_COLLAPSE)
+		pages_each(j, mm, first_page(j, e->addr), behind_page(j, e->addr, e->len),
+			   ask_huge, NULL);
 }
 
 static void act_begins(struct judge *j, struct mm *mm, struct truth_act *act)
@@ -137,9 +164,10 @@ static void act_begins(struct judge *j, struct mm *mm, struct truth_act *act)
 		if (c.hi > c.lo)
 			claim(mm, act, c.lo, c.hi);
 	}
-	if (e->flags & TRUTH_UNCERTAIN && e->op == TRUTH_ADVISE)
-		return;
 	switch (e->op) {
+	case TRUTH_ADVISE:
+		advice_begins(j, mm, e);
+		break;
 	case TRUTH_AREA:
 	case TRUTH_REPLACE:
 		mark(j, mm, e, e->addr, e->len, true, e->op == TRUTH_REPLACE);

@@ -141,8 +141,7 @@ void plant_dirty_seen(struct judge *j, struct mm *mm, const struct record *r, ui
 	if (j->looked++ % 16)
 		return;
 	other = quiet_page(j, mm, page, j->base + r->ts0, j->base + r->ts);
-	if (other && dirty_would_be_found(mm, page_of(j, mm, other), j->base + r->ts0,
-					  j->base + r->ts))
+	if (other && dirty_would_be_found(j, mm, other, j->base + r->ts0, j->base + r->ts))
 		plant_site(j, PLANT_INVENT_DIRTY, j->seq, other);
 }
 

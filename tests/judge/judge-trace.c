@@ -135,6 +135,7 @@ static void move_page(struct judge *j, struct mm *mm, uint64_t page, struct page
 	b.to = was.state == PAGE_BEFORE ? PAGE_FRESH : was.state;
 	page_change(j, mm, s->to + (page - s->lo), to, &b);
 	to->registered = was.registered;
+	to->huge |= was.huge;
 }
 
 static void on_remap(struct judge *j, struct mm *mm, const struct record *r, uint64_t ts)

@@ -135,7 +135,9 @@ struct page {
 	struct touch *blind;	/* plants: a write that only the gap over it declares */
 	uint32_t seq;		/* record that began the state */
 	uint8_t state;
-	bool judged;		/* in an area of the truth now */
+	bool judged;		/* in an area of the truth now ... */
+	bool huge;		/* the target asked for huge pages here */
+	uint64_t judged_at;	/* ... and since then */
 	bool registered;	/* armed once, and not unmapped since */
 	bool young;		/* blind by the gap that told of new memory */
 };
@@ -294,7 +296,8 @@ void layout_check(struct judge *j, struct mm *mm);
 /* async.c: pages found dirty. */
 void take_dirty(struct judge *j, struct mm *mm, const struct record *r, uint64_t ts);
 /* Of a page that nobody wrote between them. */
-bool dirty_would_be_found(const struct mm *mm, const struct page *p, uint64_t ts0, uint64_t ts);
+bool dirty_would_be_found(struct judge *j, struct mm *mm, uint64_t page, uint64_t ts0,
+			  uint64_t ts);
 /* What has not been collected yet moves along with its page, or is lost with it. */
 void async_moves(struct judge *j, struct mm *mm, uint64_t page, uint64_t t0);
 
