@@ -205,13 +205,11 @@ static void emit_exit(struct session *s, const struct space *sp)
 		emit_push(&s->shared.emit, &r);
 }
 
-void session_on_gone(struct session *s, struct space *sp)
+static void on_gone(struct session *s, struct space *sp)
 {
 	struct procinfo p;
 
 	session_guard_settle(s);
-	/* The connector's event is sent before the pidfd becomes readable. */
-	session_read_procwatch(s);
 	if (!sp->exit_told && !agent_about(s->opts.agent, sp->pid, &p) && p.state == 'Z') {
 		sp->exit_status = (uint32_t)p.exit_code;
 		sp->exit_told = true;
@@ -223,7 +221,8 @@ void session_on_gone(struct session *s, struct space *sp)
 	session_check_empty(s, DETACH_EXIT);
 }
 
-void session_on_failed(struct session *s, struct space *sp)
+/* Its events cannot be read, and threads wait for that: let it go, and say so. */
+static void on_failed(struct session *s, struct space *sp)
 {
 	uint64_t now = clock_now();
 
@@ -235,7 +234,8 @@ void session_on_failed(struct session *s, struct space *sp)
 	session_check_empty(s, DETACH_ERROR);
 }
 
-void session_on_dead(struct session *s, struct space *sp)
+/* ESRCH: exec or exit. */
+static void on_dead(struct session *s, struct space *sp)
 {
 	uint64_t now = clock_now();
 
@@ -255,4 +255,27 @@ void session_on_dead(struct session *s, struct space *sp)
 	emit_named(&s->shared.emit, sp->mm, 0);
 	session_drop_space(s, sp);
 	session_check_empty(s, DETACH_EXIT);
+}
+
+/*
+ * How a process ended, the connector has told before its pidfd became readable.  It may
+ * tell of an exec, too, that drops a space: so before the list is walked.
+ */
+void session_endings(struct session *s)
+{
+	struct space *sp = s->spaces, *next;
+
+	while (sp && !sp->gone)
+		sp = sp->next;
+	if (sp)
+		session_read_procwatch(s);
+	for (sp = s->spaces; sp; sp = next) {
+		next = sp->next;
+		if (sp->gone)
+			on_gone(s, sp);
+		else if (sp->failed)
+			on_failed(s, sp);
+		else if (sp->dead)
+			on_dead(s, sp);
+	}
 }

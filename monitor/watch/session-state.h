@@ -182,12 +182,9 @@ void session_on_process(struct session *s, const struct procwatch_event *ev);
 void session_check_empty(struct session *s, enum detach_reason why);
 /* Put a named space's pidfd into the loop. */
 int session_watch_pidfd(struct session *s, struct space *sp);
-/* The process of a space has gone (pidfd). */
-void session_on_gone(struct session *s, struct space *sp);
-/* Its events cannot be read, and threads wait for that: let it go, and say so. */
-void session_on_failed(struct session *s, struct space *sp);
-/* A space died (ESRCH): exec or exit. */
-void session_on_dead(struct session *s, struct space *sp);
+/* Drop the spaces that have ended: exited, executed another program, failed. */
+void session_endings(struct session *s);
+
 /* session-births.c */
 
 void session_on_fork(struct session *s, const struct procwatch_event *ev);

@@ -441,7 +441,7 @@ static void tick(struct session *s, uint64_t now)
 
 static void turn_housekeeping(struct session *s)
 {
-	struct space *sp, *next;
+	struct space *sp;
 	uint64_t now;
 
 	for (sp = s->spaces; sp; sp = sp->next) {
@@ -450,15 +450,7 @@ static void turn_housekeeping(struct session *s)
 		serve_make_room(sp);
 	}
 	session_on_births(s);
-	for (sp = s->spaces; sp; sp = next) {
-		next = sp->next;
-		if (sp->gone)
-			session_on_gone(s, sp);
-		else if (sp->failed)
-			session_on_failed(s, sp);
-		else if (sp->dead)
-			session_on_dead(s, sp);
-	}
+	session_endings(s);
 	session_budget_look(s);
 	claim(s);
 	now = clock_now();

@@ -207,4 +207,15 @@ case_command_statuses() {
 	command_status 1 false
 }
 
+# One ends while another begins anew, again and again.
+case_children_that_execute_and_exit_at_once() {
+	MALLOC_PERTURB_=165 timeout 60 "$PAGETAP" record -q -f --rearm 10 -o "$D/t.ndjson" -- \
+		"$T/spawner" -n 1200 -T 50 mixed >"$D/command.out" 2>"$D/command.err" </dev/null
+	STATUS=$?
+	[ "$STATUS" = 0 ] || wrong "exit status $STATUS: $(tail -n 1 "$D/command.err")" || return
+	grep -q '^ok children=1200$' "$D/command.out" || wrong "the children did other work" || return
+	valid "$D/t.ndjson" || return
+	[ "$(count "$D/t.ndjson" '.ev == "exec" and .comm == "sleep"')" -gt 500 ] || wrong "few executions are told"
+}
+
 run_cases "$@"

@@ -138,7 +138,8 @@ target_ends() {
 record() {
 	local err=$1
 	shift
-	"$PAGETAP" record "$@" >"$err.out" 2>"$err" </dev/null &
+	# What is used after it was freed shall be noticed (mallopt(3)).
+	MALLOC_PERTURB_=165 "$PAGETAP" record "$@" >"$err.out" 2>"$err" </dev/null &
 	RECORDER=$!
 	started "$RECORDER"
 }

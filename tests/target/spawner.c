@@ -6,6 +6,8 @@
  *
  *	fork	-p a second: each checks what it inherited, writes to it, and exits
  *	spawn	-p a second: posix_spawn (a vfork) of /bin/true
+ *	mixed	two dozen at a time: each lives for a while, then every second one
+ *		executes /bin/sleep and the others exit
  *	bomb	each process forks two until -n have been forked or the kernel refuses,
  *		and waits for its own; which is not an error then
  *
@@ -20,6 +22,8 @@
 
 #define INHERITED 32u	/* pages */
 #define AT_A_TIME 4u
+#define MIXED_AT_A_TIME 24u
+#define MIXED_LIFE_US 20000
 
 struct spawner {
 	struct target t;
@@ -100,6 +104,43 @@ static void one_round(struct spawner *s, bool spawn, uint64_t key)
 		die("a child wrote into its parent's memory");
 }
 
+static void live_a_while(bool execute, useconds_t us)
+{
+	char seconds[16];
+
+	usleep(us);
+	if (!execute)
+		_exit(0);
+	snprintf(seconds, sizeof(seconds), "0.%06u", us);
+	execl("/bin/sleep", "sleep", seconds, (char *)NULL);
+	_exit(103);
+}
+
+static void mixed(struct spawner *s, int counter)
+{
+	uint64_t done = 0;
+	int got;
+
+	while (!target_stopped && (!s->t.work || done < s->t.work)) {
+		for (unsigned int i = 0; i < MIXED_AT_A_TIME; i++) {
+			useconds_t us = (useconds_t)(draw(&s->state) % MIXED_LIFE_US);
+
+			switch (fork()) {
+			case -1:
+				die("fork: %s", strerror(errno));
+			case 0:
+				live_a_while(i % 2, us);
+			}
+		}
+		for (unsigned int i = 0; i < MIXED_AT_A_TIME; i++)
+			if (wait(&got) < 0 || got)
+				die("a child ended with %#x", got);
+		done += MIXED_AT_A_TIME;
+		target_count(counter, done);
+	}
+	printf("ok children=%" PRIu64 "\n", done);
+}
+
 static void storm(struct spawner *s, bool spawn, int counter)
 {
 	uint64_t begin = now_ns(), done = 0, key;
@@ -171,6 +212,10 @@ int main(int argc, char **argv)
 	key = draw(&s.state);
 	fill(&s, key);
 	target_ready(&s.t);
+	if (!strcmp(kind, "mixed")) {
+		mixed(&s, counter);
+		return 0;
+	}
 	if (strcmp(kind, "bomb")) {
 		storm(&s, !strcmp(kind, "spawn"), counter);
 		return 0;
