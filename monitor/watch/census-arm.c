@@ -29,6 +29,9 @@ static int arm_part(struct space *s, struct region *g, struct range part, uint64
 	t1 = clock_now();
 	census_adapt(s, part, t1 - t0);
 	s->census.held += t1 - t0;
+	/* PAGEMAP_SCAN does not ask; a child has what its parent had before, and no more. */
+	if (census_changing(s))
+		return -EAGAIN;
 	census_settle(s, g, part);
 	if (since)
 		emit_gap(&s->shared->emit, s->pid, s->mm, since, t1, part, GAP_NEW_MAPPING);
@@ -57,16 +60,21 @@ static int arm_step_of(struct space *s, struct space_todo *t, struct region *g)
 {
 	struct range chunk = range_common(t->r, g->r), part;
 	uint64_t t0 = clock_now();
+	bool told = false;
 	int r = 0;
 
 	chunk = census_slice(s, g, chunk);
 	for (part = arm_allowed(s, chunk); !range_empty(part) && !r;
-	     part = arm_allowed(s, (struct range){ part.hi, chunk.hi }))
+	     part = arm_allowed(s, (struct range){ part.hi, chunk.hi })) {
 		r = arm_part(s, g, part, t->since);
+		told |= !r;
+	}
 	if (r == -EAGAIN) {
 		/* Begun anew: what was armed of it already is not promised yet. */
 		s->arm_after = clock_now() + CENSUS_CHANGE_DELAY;
-		emit_gap(&s->shared->emit, s->pid, s->mm, t0, clock_now(), chunk, GAP_REGISTER);
+		if (told)
+			emit_gap(&s->shared->emit, s->pid, s->mm, t0, clock_now(), chunk,
+				 GAP_REGISTER);
 		return 0;
 	}
 	t->r.lo = chunk.hi;

@@ -22,6 +22,26 @@ static void lose(struct space *s, struct range span, uint64_t now)
 	}
 }
 
+/*
+ * New, and not armed yet: if it goes before it is, nobody will have looked, and if it is
+ * moved, what was owed to it is owed to where it is then.  Returns since when.
+ */
+static uint64_t lose_owed(struct space *s, struct range span, uint64_t now)
+{
+	uint64_t first = now;
+
+	for (unsigned int i = s->todo_head; i < s->ntodo; i++) {
+		const struct space_todo *t = &s->todo[i];
+		struct range part = range_common(t->r, span);
+
+		if (!t->since || range_empty(part))
+			continue;
+		emit_gap(&s->shared->emit, s->pid, s->mm, t->since, now, part, GAP_NEW_MAPPING);
+		first = t->since < first ? t->since : first;
+	}
+	return first;
+}
+
 static struct range pages_of(const struct space *s, struct range r)
 {
 	return (struct range){ align_down(r.lo, s->shared->page_size),
@@ -34,8 +54,11 @@ void census_before_event(struct space *s, const struct event *ev, uint64_t now)
 
 	if (ev->kind == EVENT_UNMAP || ev->kind == EVENT_REMOVE)
 		census_unsettle(s, pages_of(s, ev->span));
-	if (ev->kind == EVENT_UNMAP)
+	s->census.moved_since = now;
+	if (ev->kind == EVENT_UNMAP) {
 		lose(s, pages_of(s, ev->span), now);
+		lose_owed(s, pages_of(s, ev->span), now);
+	}
 	if (ev->kind == EVENT_REMOVE)
 		doubt_add(&s->census.doubts, (struct doubt){
 			.r = pages_of(s, ev->span),
@@ -47,6 +70,7 @@ void census_before_event(struct space *s, const struct event *ev, uint64_t now)
 	/* Protection moves along (EVENT_REMAP), and so do doubts; MREMAP_DONTUNMAP leaves holes. */
 	from = pages_of(s, ev->remap.from);
 	census_unsettle(s, from);
+	s->census.moved_since = lose_owed(s, from, now);
 	if (range_make(ev->remap.to, range_len(from), &to)) {
 		census_unsettle(s, to);
 		lose(s, to, now);
@@ -55,22 +79,6 @@ void census_before_event(struct space *s, const struct event *ev, uint64_t now)
 	doubt_add(&s->census.doubts, (struct doubt){
 		.r = from, .since = census_all_told_until(s), .until = now + REMOVE_SETTLES,
 	});
-}
-
-/* An arming under way has begun in another layout: its parts do not join up any more. */
-void census_after_event(struct space *s, const struct event *ev)
-{
-	struct range to;
-
-	for (unsigned int i = s->todo_head; i < s->ntodo; i++)
-		s->todo[i].armed = 0;
-	if (ev->kind != EVENT_REMAP ||
-	    !range_make(ev->remap.to, range_len(pages_of(s, ev->remap.from)), &to))
-		return;
-	/* The cursor may be beyond it: then this pass does not see it. */
-	for (struct region *g = layout_from(&s->layout, to.lo); g && g->r.lo < to.hi;
-	     g = layout_next(&s->layout, g))
-		g->seen = g->seen ? g->seen : s->census.before;
 }
 
 /* Registered, and not armed: new since the last reading means a gap, until it is. */
@@ -89,6 +97,25 @@ static void owe_parts(struct space *s, const struct region *g, uint64_t since)
 		space_owe_since(s, below, now, since);
 	if (!range_empty(above))
 		space_owe_since(s, above, now, since);
+}
+
+/* An arming under way has begun in another layout: its parts do not join up any more. */
+void census_after_event(struct space *s, const struct event *ev)
+{
+	struct range to;
+
+	for (unsigned int i = s->todo_head; i < s->ntodo; i++)
+		s->todo[i].armed = 0;
+	if (ev->kind != EVENT_REMAP ||
+	    !range_make(ev->remap.to, range_len(pages_of(s, ev->remap.from)), &to))
+		return;
+	/* The cursor may be beyond it: then this pass does not see it. */
+	for (struct region *g = layout_from(&s->layout, to.lo); g && g->r.lo < to.hi;
+	     g = layout_next(&s->layout, g)) {
+		g->seen = g->seen ? g->seen : s->census.before;
+		if (g->modes && g->arm)
+			owe_parts(s, g, s->census.moved_since);
+	}
 }
 
 void census_born(struct space *s)

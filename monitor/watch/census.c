@@ -143,20 +143,21 @@ void census_adapt(struct space *s, struct range done, uint64_t took)
 		c->width = WIDTH_EASY;
 }
 
-/* ---- a pass ------------------------------------------------------------------ */
-
 /*
- * Is a layout change under way?  Memory may have moved or gone then, and the pass have
- * gone over a hole, while the word of it is not there yet.  The kernel counts a change
- * from before it is made until its event was read and its thread has run, and refuses
- * everything meanwhile, also what makes no sense (userfaultfd_writeprotect()).
+ * Memory may have moved or gone, and a pass have gone over a hole, while the word of it is
+ * not there yet; and a child may have been forked before what is here was registered or
+ * protected.  The kernel counts a change from before it is made until its event was read
+ * and its thread has run, and refuses everything meanwhile, also what makes no sense
+ * (userfaultfd_writeprotect()).
  */
-static bool changing(const struct space *s)
+bool census_changing(const struct space *s)
 {
 	uint64_t page = s->shared->page_size;
 
 	return uffd_protect(s->uffd, (struct range){ page, 2 * page }) == -EAGAIN;
 }
+
+/* ---- a pass ------------------------------------------------------------------ */
 
 /* What was dropped in there since the last pass: only that it may have been written. */
 static void declare_doubts(struct space *s, struct region *g, struct range part, uint64_t t0,
@@ -223,7 +224,7 @@ static void tell_all(struct space *s, struct region *g, const struct page_region
 		     bool plain, uint64_t now)
 {
 	uint64_t since = census_told_until(s, g);
-	bool lazy = census_is_lazy(g), doubtful = n && lazy && plain && changing(s);
+	bool lazy = census_is_lazy(g), doubtful = n && lazy && plain && census_changing(s);
 
 	for (int64_t i = 0; i < n; i++) {
 		struct range run = { v[i].start, v[i].end };
@@ -290,7 +291,7 @@ static void end_pass(struct space *s, uint64_t now)
 {
 	struct census *c = &s->census;
 	uint64_t took = now - c->begun;
-	bool relied = !changing(s);
+	bool relied = !census_changing(s);
 
 	if (!space_alive(s)) {
 		s->dead = true;

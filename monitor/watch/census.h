@@ -40,6 +40,7 @@ struct census {
 	uint64_t at;		/* how far the pass has come */
 	uint64_t at_end;	/* when it had come to the end; 0: it has not */
 	uint64_t width;		/* of a slice: wide where there is little */
+	uint64_t moved_since;	/* since when what an event moves has not been told of */
 	bool complete;		/* nothing of the last pass is owed to the trace */
 	uint64_t held;		/* ns that the calls of passes and armings took, in all */
 	unsigned int cold_every;	/* each so many passes what is cold is looked at, too */
@@ -119,6 +120,8 @@ enum pagescan_kind census_kind(const struct region *g);
 /* Of r, what is to be done in one go; and what to learn from how long that took. */
 struct range census_slice(const struct space *s, const struct region *g, struct range r);
 void census_adapt(struct space *s, struct range done, uint64_t took);
+/* Is a layout change under way, or the word of one not read yet? */
+bool census_changing(const struct space *s);
 
 /* census-arm.c: one slice of what is owed.  As census_step(). */
 int census_arm_step(struct space *s, struct space_todo *t);
