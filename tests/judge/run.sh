@@ -6,7 +6,7 @@
 #	O=build bash tests/judge/run.sh [--target PROGRAM] [--seeds N] [--first SEED]
 #		[--threads N] [--ops N] [--rearm MS] [--require PCT] [--ambiguous-max PCT]
 #		[--granularity N] [--plants N] [--keep DIR]
-#		[--engine async [--epoch MS] [--who]] [-- TARGET-OPTION...]
+#		[--engine async [--epoch MS] [--who] [--budget PCT]] [-- TARGET-OPTION...]
 #
 # For each seed: the target alone, the target under `pagetap record -f`, equal
 # digests, a valid trace, and no error of the judge.  One line a seed, then the sums.
@@ -18,7 +18,7 @@ PAGETAP=${PAGETAP:-$O/pagetap}
 JUDGE=$O/tests/judge/judge
 target=$O/tests/judge/random
 seeds=1 first=1 threads=4 ops=4000 rearm=10 require=60 ambiguous=2 plants=0 granularity=1 keep=
-engine=sync epoch=20 who=
+engine=sync epoch=20 who= budget=
 # A seed's whole life, alone and watched, is bounded.
 limit=${JUDGE_LIMIT:-300}
 
@@ -33,6 +33,7 @@ while [ $# -gt 0 ]; do
 	--engine) engine=$2 ;;
 	--epoch) epoch=$2 ;;
 	--who) who=--who; shift; continue ;;
+	--budget) budget=$2 ;;
 	--require) require=$2 ;;
 	--ambiguous-max) ambiguous=$2 ;;
 	--granularity) granularity=$2 ;;
@@ -45,7 +46,8 @@ while [ $# -gt 0 ]; do
 done
 
 how=(--engine sync --rearm "$rearm" --granularity "$granularity")
-[ "$engine" = sync ] || how=(--engine async --epoch "$epoch" ${who:+"$who"})
+[ "$engine" = sync ] || how=(--engine async --epoch "$epoch" ${who:+"$who"}
+	${budget:+--budget "$budget"})
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/judge.XXXXXX") || exit 2
 trap 'rm -rf "$work"' EXIT
