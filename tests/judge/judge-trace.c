@@ -206,7 +206,8 @@ static void unmatched(struct judge *j, struct mm *mm, const struct seen *f, cons
 		.tid = (uint32_t)f->r->fault.tid, .page = page, .t0 = f->at, .t1 = f->ts,
 	};
 
-	if (!p->judged)
+	/* What perf saw may be told late: of memory that was not judged yet. */
+	if (!p->judged || (f->r->fault.via == VIA_PERF && f->at < p->judged_at))
 		return;
 	if (unlogged(mm, f)) {
 		j->unlogged++;
