@@ -17,6 +17,7 @@
 
 const char *const arch_name = "aarch64";
 const unsigned int arch_elf_machine = EM_AARCH64;
+const bool arch_has_tls = true;
 
 #define PSTATE_32BIT 0x10
 
@@ -115,6 +116,11 @@ long arch_call_number(const void *text, size_t len)
 void arch_regs_set_call(struct arch_regs *io, long nr)
 {
 	io->user.regs[8] = (unsigned long long)nr;
+}
+
+void arch_xstate_learn(struct arch_xstate *io)
+{
+	io->learned = true;
 }
 
 size_t arch_net_size(const struct arch_xstate *x)

@@ -19,6 +19,7 @@
 
 const char *const arch_name = "x86-64";
 const unsigned int arch_elf_machine = EM_X86_64;
+const bool arch_has_tls = false;
 
 /* Results of the kernel that never reach a program: include/linux/errno.h. */
 #define ERESTARTSYS 512
@@ -286,38 +287,54 @@ static_assert(sizeof(struct sw_bytes) == 48, "kernel ABI");
 #define XFEATURE_TILE_DATA (UINT64_C(1) << 18)
 #define XSTATE_MIN (512 + 64)
 
+void arch_xstate_learn(struct arch_xstate *io)
+{
+	unsigned int lo = 0, hi = 0, b, c, len, at;
+
+	/* Intel SDM volume 1, 13.2: leaf 0xd, what there is, and then where. */
+	if (!__get_cpuid_count(0xd, 0, &lo, &b, &c, &hi))
+		return;
+	for (unsigned int i = 2; i < 63; i++) {
+		uint64_t there = (uint64_t)hi << 32 | lo;
+
+		io->end[i] = 0;
+		if (there >> i & 1 && __get_cpuid_count(0xd, i, &len, &at, &b, &c) && len)
+			io->end[i] = at + len;
+	}
+	io->learned = true;
+}
+
 /*
  * The image may be no longer than the thread's own: without permission for AMX that
  * excludes the tiles, though the register set always shows room for them.
  */
-static size_t xstate_size(const struct arch_xstate *x, uint64_t features)
+static uint64_t xstate_features(const struct arch_xstate *x)
 {
-	size_t size = XSTATE_MIN;
-	unsigned int len, at, c, d;
+	uint64_t features, in_use;
 
-	for (unsigned int i = 2; i < 63; i++) {
-		if (!(features >> i & 1))
-			continue;
-		if (!__get_cpuid_count(0xd, i, &len, &at, &c, &d) || !len)
-			continue;
-		if (size < at + len)
-			size = at + len;
-	}
-	return size <= x->len ? size : x->len;
+	/* PTRACE_GETREGSET leaves the mask of what the kernel enables here. */
+	memcpy(&features, x->bytes + SW_BYTES_AT, sizeof(features));
+	memcpy(&in_use, x->bytes + HEADER_AT, sizeof(in_use));
+	return in_use & XFEATURE_TILE_DATA ? features : features & ~XFEATURE_TILE_DATA;
+}
+
+static size_t xstate_size(const struct arch_xstate *x)
+{
+	uint64_t features = xstate_features(x);
+	size_t size = XSTATE_MIN;
+
+	for (unsigned int i = 2; i < 63; i++)
+		if (features >> i & 1 && size < x->end[i])
+			size = x->end[i];
+	return size <= x->len && x->learned ? size : x->len;
 }
 
 static void xstate_fill(unsigned char *image, const struct arch_xstate *x)
 {
-	struct sw_bytes sw = { .magic1 = MAGIC1 };
+	struct sw_bytes sw = { .magic1 = MAGIC1, .xfeatures = xstate_features(x) };
 	uint32_t magic2 = MAGIC2;
-	uint64_t in_use;
 
-	/* PTRACE_GETREGSET leaves the mask of what the kernel enables here. */
-	memcpy(&sw.xfeatures, x->bytes + SW_BYTES_AT, sizeof(sw.xfeatures));
-	memcpy(&in_use, x->bytes + HEADER_AT, sizeof(in_use));
-	if (!(in_use & XFEATURE_TILE_DATA))
-		sw.xfeatures &= ~XFEATURE_TILE_DATA;
-	sw.xstate_size = (uint32_t)xstate_size(x, sw.xfeatures);
+	sw.xstate_size = (uint32_t)xstate_size(x);
 	sw.extended_size = sw.xstate_size + sizeof(magic2);
 	memcpy(image, x->bytes, sw.xstate_size);
 	memcpy(image + SW_BYTES_AT, &sw, sizeof(sw));
@@ -343,7 +360,7 @@ size_t arch_net_size(const struct arch_xstate *x)
 {
 	if (x->len < XSTATE_MIN)
 		return 0;
-	return sizeof(struct image) + x->len + sizeof(uint32_t) + SIGINFO_SIZE;
+	return sizeof(struct image) + xstate_size(x) + sizeof(uint32_t) + SIGINFO_SIZE;
 }
 
 static void fill_copy(struct image *m, const struct arch_net_plan *plan)

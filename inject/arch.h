@@ -17,6 +17,8 @@
 extern const char *const arch_name;
 extern const unsigned int arch_elf_machine;
 
+extern const bool arch_has_tls;		/* not among the other registers */
+
 /* NT_PRSTATUS, ptrace(2) PTRACE_GETREGSET. */
 struct arch_regs {
 	struct user_regs_struct user;
@@ -26,6 +28,8 @@ struct arch_regs {
 /* Extended state, NT_X86_XSTATE: AMX tiles make it 11 KiB. */
 struct arch_xstate {
 	size_t len;			/* 0: none */
+	bool learned;
+	uint32_t end[64];		/* of each component, 0: this machine has none */
 	unsigned char bytes[16384] __attribute__((aligned(64)));
 };
 
@@ -82,6 +86,12 @@ void arch_regs_restart(struct arch_regs *io);
 bool arch_regs_restarted(const struct arch_regs *r);
 long arch_call_number(const void *text, size_t len);
 void arch_regs_set_call(struct arch_regs *io, long nr);
+
+/*
+ * Where the components of an extended state lie on this machine.  Before a thread is
+ * stopped, for to a virtual machine each question (cpuid) is a dear one.
+ */
+void arch_xstate_learn(struct arch_xstate *io);
 
 /* ---- the net: signal frames that restore the thread without us ---- */
 

@@ -39,7 +39,7 @@ static bool next_field(const char **p, int64_t *ret)
 int facts_parse_stat(const char *text, struct facts *ret)
 {
 	const char *open = strchr(text, '('), *close = strrchr(text, ')');
-	int64_t field[23] = { 0 };
+	int64_t field[42];
 	const char *p;
 
 	if (!open || !close || close < open || close[1] != ' ' || !close[2])
@@ -47,13 +47,16 @@ int facts_parse_stat(const char *text, struct facts *ret)
 	copy_name(ret->comm, open + 1, (size_t)(close - open - 1));
 	ret->state = close[2];
 	p = close + 3;
-	for (int i = 4; i <= 22; i++)
-		if (!next_field(&p, &field[i]))
+	field[39] = field[41] = -1;
+	for (int i = 4; i <= 41; i++)
+		if (!next_field(&p, &field[i]) && i <= 22)
 			return -EBADMSG;
 	ret->ppid = (pid_t)field[4];
 	ret->flags = (uint32_t)field[9];
 	ret->threads = (uint32_t)field[20];
 	ret->start_time = (uint64_t)field[22];
+	ret->cpu = (int)field[39];
+	ret->policy = (int)field[41];
 	return 0;
 }
 

@@ -26,6 +26,8 @@ struct facts {
 	uint32_t threads;
 	uint32_t flags;			/* field 9, PF_* of the kernel */
 	uint64_t start_time;		/* field 22, clock ticks since boot */
+	int cpu;			/* field 39, where it runs or ran; -1 not known */
+	int policy;			/* field 41, SCHED_*; -1 not known */
 	uid_t uid[3];			/* real, effective, saved */
 	gid_t gid[3];
 	uint64_t cap_permitted, cap_effective;

@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -189,26 +188,33 @@ static int check_socket(const struct handover *h, struct visit *v, pid_t pid)
 	return 0;
 }
 
-static int grab_end(struct handover *h, struct visit *v, pid_t pid, int pidfd)
+static int grab(const struct handover *h, struct visit *v, enum handover_slot slot)
 {
 	_close_ int thread = -1;
-	struct stat st;
 	int fd;
 
-	fd = sys_pidfd_getfd(pidfd, v->fds[HANDOVER_NEAR]);
+	fd = sys_pidfd_getfd(h->pidfd, v->fds[slot]);
 	if (fd == -ESRCH) {
 		/* The first thread has ended, and with it its use of the table. */
 		thread = sys_pidfd_open(v->tracee.tid, PIDFD_THREAD);
-		pidfd = thread;
-		fd = sys_pidfd_getfd(pidfd, v->fds[HANDOVER_NEAR]);
+		fd = sys_pidfd_getfd(thread, v->fds[slot]);
 	}
+	return fd < 0 ? fail_here(v, "pidfd_getfd", -fd) : fd;
+}
+
+static int grab_end(struct handover *h, struct visit *v, pid_t pid)
+{
+	struct stat st;
+	int fd;
+
+	fd = grab(h, v, HANDOVER_NEAR);
 	if (fd < 0)
-		return fail_here(v, "pidfd_getfd", -fd);
+		return fd;
 	h->socket = fd;
 	/* Not kept: our end hangs up only when the last copy of the other is closed. */
-	fd = sys_pidfd_getfd(pidfd, v->fds[HANDOVER_FAR]);
+	fd = grab(h, v, HANDOVER_FAR);
 	if (fd < 0)
-		return fail_here(v, "pidfd_getfd", -fd);
+		return fd;
 	if (fstat(fd, &st) == 0)
 		h->far = st.st_ino;
 	close(fd);
@@ -249,16 +255,27 @@ static int accept_abstract(struct handover *h, struct visit *v, pid_t pid)
 	return check_socket(h, v, pid);
 }
 
-static int connect_both(struct handover *h, struct visit *v, pid_t pid, int pidfd)
+/*
+ * Without a socket: nothing has to go in, what comes out can be taken, nobody can have
+ * copied it, and the net closes what it has not been told of.
+ */
+static bool needs_none(const struct handover *h, const struct visit *v)
 {
+	return v->alone && !h->abstract && !h->lend && (!v->has_net || v->net.sp_result);
+}
+
+/* The phases are passed in any case, so that a test that fails in each finds each. */
+static int connect_both(struct handover *h, struct visit *v, pid_t pid)
+{
+	bool none = needs_none(h, v);
 	int r = progress_enter(v->progress, PAGETAP_PHASE_SOCKET);
 
-	if (!r)
+	if (!r && !none)
 		r = h->abstract ? make_abstract(h, v) : make_pair(v);
 	if (!r)
 		r = progress_enter(v->progress, PAGETAP_PHASE_GRAB);
-	if (!r)
-		r = h->abstract ? accept_abstract(h, v, pid) : grab_end(h, v, pid, pidfd);
+	if (!r && !none)
+		r = h->abstract ? accept_abstract(h, v, pid) : grab_end(h, v, pid);
 	return r;
 }
 
@@ -298,19 +315,19 @@ static int lend_device(struct handover *h, struct visit *v)
 	return r < 0 ? r : net_watch(v, HANDOVER_DEVICE, 0);
 }
 
-/* The near end has been grabbed: the target's own is not needed any more. */
+/*
+ * The near end has been grabbed, the target's own is not needed any more.  With nobody else
+ * in this table the lowest free number is the next to be given out: so a net that cannot
+ * close the result of a call closes the userfaultfd before we have seen its number.
+ */
 static int drop_near(struct visit *v)
 {
 	int fd = v->fds[HANDOVER_NEAR], r;
 
-	if (fd < 0)
+	if (fd < 0 || !v->alone || !v->has_net || v->net.sp_result)
 		return 0;
 	r = remote_close(v, HANDOVER_NEAR);
-	/*
-	 * Nobody else in this table: the lowest free number is the next to be given
-	 * out, and so the net can close the userfaultfd before we have seen its number.
-	 */
-	if (!r && v->alone)
+	if (!r)
 		r = net_hold(v, HANDOVER_UFFD, fd);
 	return r;
 }
@@ -331,17 +348,22 @@ static int open_uffd(struct handover *h, struct visit *v)
 		r = remote_call_open(v, &result, SYS_userfaultfd, flags, 0, 0);
 	if (r < 0)
 		return r;
+	if (result >= 0 && needs_none(h, v)) {
+		/* The net closes the result still, and then our next call, which closes it. */
+		v->fds[HANDOVER_UFFD] = (int)result;
+		return 0;
+	}
 	if (result >= 0)
 		return net_hold(v, HANDOVER_UFFD, (int)result);
 	r = net_hold(v, HANDOVER_UFFD, -1);
 	return r < 0 ? r : (int)result;
 }
 
-static int get_uffd(struct handover *h, struct visit *v)
+static int get_uffd(struct handover *h, struct visit *v, pid_t pid)
 {
-	int r = 0;
+	int r = connect_both(h, v, pid);
 
-	if (h->lend)
+	if (!r && h->lend)
 		r = lend_device(h, v);
 	if (!r)
 		r = progress_enter(v->progress, PAGETAP_PHASE_OPEN);
@@ -350,7 +372,10 @@ static int get_uffd(struct handover *h, struct visit *v)
 	if (!r)
 		r = open_uffd(h, v);
 	if (r == -EPERM && !h->lent && h->device >= 0) {
-		r = lend_device(h, v);
+		h->lend = true;
+		r = h->socket < 0 ? connect_both(h, v, pid) : 0;
+		if (!r)
+			r = lend_device(h, v);
 		if (!r)
 			r = progress_enter(v->progress, PAGETAP_PHASE_OPEN);
 		if (!r)
@@ -361,31 +386,13 @@ static int get_uffd(struct handover *h, struct visit *v)
 	return r;
 }
 
-static bool is_uffd(int fd)
-{
-	char path[32] = "/proc/self/fd/", link[64];
-	size_t n = strlen(path);
-	char digits[12];
-	int i = 0;
-
-	for (int v = fd; v || !i; v /= 10)
-		digits[i++] = (char)('0' + v % 10);
-	while (i)
-		path[n++] = digits[--i];
-	path[n] = '\0';
-	return procfile_link(AT_FDCWD, path, link, sizeof(link)) > 0 &&
-	       !strcmp(link, "anon_inode:[userfaultfd]");
-}
-
-static int take_uffd(struct handover *h, struct visit *v)
+/* As a message, where it cannot be taken. */
+static int have_it_sent(struct handover *h, struct visit *v)
 {
 	struct parcel p;
 	long result;
 	int r;
 
-	r = progress_enter(v->progress, PAGETAP_PHASE_RETURN);
-	if (r < 0)
-		return r;
 	parcel_lay_out(&p, v->scratch.at, v->fds[HANDOVER_UFFD]);
 	r = memory_write(&v->memory, v->scratch.at, &p, sizeof(p));
 	if (!r)
@@ -396,32 +403,18 @@ static int take_uffd(struct handover *h, struct visit *v)
 	if (result < 0)
 		return fail_call(v, "sendmsg", (int)-result);
 	r = parcel_receive(h->socket, &h->uffd);
-	if (r < 0)
-		return fail_here(v, "receiving the userfaultfd", -r);
-	if (!is_uffd(h->uffd))
-		return fail_here(v, "what came back is no userfaultfd", EBADF);
-	return 0;
+	return r < 0 ? fail_here(v, "receiving the userfaultfd", -r) : 0;
 }
 
-/*
- * PR_GET_TID_ADDRESS (3.5) is there with CONFIG_CHECKPOINT_RESTORE; who goes without
- * knows less of where not to arm, and that is all.
- */
-static int ask_tid_word(struct handover *h, struct visit *v)
+static int take_uffd(struct handover *h, struct visit *v)
 {
-	uint64_t word = 0;
-	long result;
-	int r;
+	int r = progress_enter(v->progress, PAGETAP_PHASE_RETURN);
 
-	r = memory_write(&v->memory, v->scratch.at, &word, sizeof(word));
-	if (!r)
-		r = remote_call(v, &result, SYS_prctl, PR_GET_TID_ADDRESS, v->scratch.at, 0, 0,
-				0, 0);
-	if (!r && !result)
-		r = memory_read(&v->memory, v->scratch.at, &word, sizeof(word));
-	if (!r)
-		h->tid_word = word;
-	return r;
+	if (!r && h->abstract)
+		r = have_it_sent(h, v);
+	else if (!r)
+		r = h->uffd = grab(h, v, HANDOVER_UFFD);
+	return r < 0 ? r : 0;
 }
 
 /* The far end last: while it is open a fork copies it too, and that is what shows. */
@@ -429,7 +422,8 @@ static int close_theirs(struct visit *v)
 {
 	static const enum handover_slot order[] = { HANDOVER_NEAR, HANDOVER_DEVICE, HANDOVER_UFFD,
 						    HANDOVER_FAR };
-	int fault = progress_enter(v->progress, PAGETAP_PHASE_CLOSE), first = 0;
+	int fault = progress_enter(v->progress, PAGETAP_PHASE_CLOSE);
+	int first = remote_close_range(v);
 
 	/* One that has not come back from a call can make no other: visit_close() goes on. */
 	for (int i = 0; i < ARCH_NET_FDS && (v->tracee.stopped || !first); i++) {
@@ -442,19 +436,36 @@ static int close_theirs(struct visit *v)
 
 int handover_run(struct handover *h, struct visit *v, pid_t pid, int pidfd)
 {
-	int r = connect_both(h, v, pid, pidfd);
+	int r;
 
-	if (!r)
-		r = get_uffd(h, v);
+	h->pidfd = pidfd;
+	r = get_uffd(h, v, pid);
 	if (!r)
 		r = take_uffd(h, v);
-	if (!r)
-		r = ask_tid_word(h, v);
 	if (!r)
 		r = close_theirs(v);
 	if (r < 0)
 		close_fd(&h->uffd);
 	return r;
+}
+
+int handover_check(const struct handover *h, struct pagetap_failure *failure)
+{
+	char path[32] = "/proc/self/fd/", link[64];
+	size_t n = strlen(path);
+	char digits[12];
+	int i = 0;
+
+	for (int v = h->uffd; v || !i; v /= 10)
+		digits[i++] = (char)('0' + v % 10);
+	while (i)
+		path[n++] = digits[--i];
+	path[n] = '\0';
+	if (procfile_link(AT_FDCWD, path, link, sizeof(link)) > 0 &&
+	    !strcmp(link, "anon_inode:[userfaultfd]"))
+		return 0;
+	return failure_set(failure, PAGETAP_PHASE_RETURN, PAGETAP_REASON_NONE, EBADF,
+			   "what came back is no userfaultfd");
 }
 
 void handover_done(struct handover *h)

@@ -16,6 +16,7 @@
 #include "net.h"
 #include "procfile.h"
 #include "sweep.h"
+#include "tidword.h"
 
 #define ATTEMPTS 200			/* threads come and go, and exec replaces them all */
 #define PAUSE_NS (1000 * 1000)		/* between them: an exec takes its time */
@@ -76,6 +77,8 @@ static int work(struct inject *in)
 		r = progress_enter(in->progress, PAGETAP_PHASE_SCRATCH);
 	if (!r)
 		r = net_hang(v);
+	if (!r)
+		r = tidword_ask(v);
 	if (!r)
 		r = handover_run(&in->handover, v, in->pid, in->pidfd);
 	return r;
@@ -147,11 +150,13 @@ static int attempt(struct inject *in)
 		r = -in->failure.error;
 	if (!r && !in->visit.tracee.stopped && in->visit.tracee.ended)
 		r = -ESRCH;
+	if (!r)
+		r = handover_check(&in->handover, &in->failure);
 	in->loan.tid = in->visit.tracee.tid;
 	in->loan.calls += in->visit.calls;
 	in->loan.net = in->visit.net.sp && !in->visit.was_bare && !in->visit.seccomp;
 	in->loan.lent_device = in->handover.lent;
-	in->loan.tid_word = in->handover.tid_word;
+	in->loan.tid_word = in->visit.tid_word;
 	visit_done(&in->visit);
 	return r;
 }
@@ -193,9 +198,10 @@ static int finish_sweep(struct inject *in)
 	int r = progress_enter(in->progress, PAGETAP_PHASE_SWEEP);
 
 	/* Nothing was opened, or the thread and its table went away with an exec. */
-	if (in->handover.socket < 0)
+	if (in->handover.socket < 0 && in->handover.uffd < 0)
 		return 0;
-	if (sweep(&in->handover, &in->visit, in->pid, in->since) < 0)
+	/* Without a socket nobody can have made a copy. */
+	if (in->handover.socket >= 0 && sweep(&in->handover, &in->visit, in->pid, in->since) < 0)
 		return failure_damage(&in->failure, PAGETAP_PHASE_SWEEP, EBUSY,
 				      "a copy of the descriptors is left in a process that it "
 				      "forked meanwhile");
@@ -211,6 +217,8 @@ int inject_run(struct inject *in)
 	int r = -ESRCH, swept;
 
 	in->handover = (struct handover)HANDOVER_NULL;
+	in->visit.memory = (struct memory)MEMORY_NULL;
+	in->visit.taskdir = -1;
 	in->since = sweep_now();
 	in->since -= in->since > 0;
 	for (int i = 0; i < ATTEMPTS && r == -ESRCH; i++) {

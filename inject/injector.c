@@ -13,14 +13,11 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "compat/sys.h"
 #include "failure.h"
 #include "procfile.h"
 
 #define TICK_US 10000			/* interrupts waits, so that they can be bounded */
-
-#ifndef SYS_close_range			/* 5.9 */
-#define SYS_close_range 436
-#endif
 
 static void on_tick(int sig)
 {

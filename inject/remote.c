@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <sys/syscall.h>
 
+#include "compat/sys.h"
 #include "fault.h"
 #include "net.h"
 
@@ -52,6 +53,15 @@ int remote_call_open(struct visit *v, long *ret, long nr, uint64_t a0, uint64_t 
 	return call(v, ret, v->net.sp_result, nr, arg);
 }
 
+/* Closed.  If nobody else uses the table, the net may close the number once more. */
+static int forget(struct visit *v, unsigned int slot)
+{
+	if (!v->alone)
+		return net_hold(v, slot, -1);
+	v->fds[slot] = -1;
+	return 0;
+}
+
 static void close_came(struct visit *v, bool made, int64_t result)
 {
 	(void)result;
@@ -76,11 +86,43 @@ int remote_close(struct visit *v, unsigned int slot)
 	v->outcome = close_came;
 	if (!r)
 		r = remote_call(v, &result, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
-	if (r < 0)
-		return r;
-	r = net_hold(v, slot, -1);
+	if (!r)
+		r = forget(v, slot);
 	if (r < 0)
 		return r;
 	/* EBADF: another thread closes whatever it finds, and was first. */
 	return result < 0 && result != -EBADF ? (int)result : 0;
+}
+
+static void range_came(struct visit *v, bool made, int64_t result)
+{
+	for (unsigned int i = 0; i < ARCH_NET_FDS && made && !result; i++)
+		forget(v, i);
+}
+
+/* The numbers are one behind the other if the target had no gap where they came to lie. */
+int remote_close_range(struct visit *v)
+{
+	int lo = -1, hi = -1, held = 0, r;
+	long result;
+
+	for (unsigned int i = 0; i < ARCH_NET_FDS; i++) {
+		int fd = v->fds[i];
+
+		if (fd < 0)
+			continue;
+		lo = !held || fd < lo ? fd : lo;
+		hi = fd > hi ? fd : hi;
+		held++;
+	}
+	if (!v->alone || held < 2 || hi - lo != held - 1)
+		return 0;
+	v->outcome = range_came;
+	r = remote_call(v, &result, SYS_close_range, (uint64_t)lo, (uint64_t)hi, 0, 0, 0, 0);
+	if (r < 0)
+		return r;
+	/* ENOSYS: 5.8 and older.  One by one then. */
+	for (unsigned int i = 0; i < ARCH_NET_FDS && !result; i++)
+		forget(v, i);
+	return 0;
 }

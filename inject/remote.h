@@ -23,4 +23,10 @@ int remote_call_open(struct visit *v, long *ret, long nr, uint64_t a0, uint64_t 
 /* close(2) of what slot holds.  0, or a negative errno of either kind. */
 int remote_close(struct visit *v, unsigned int slot);
 
+/*
+ * The same for all that is held, by one close_range(2) where that closes nothing else;
+ * 0 and nothing done where it cannot be.
+ */
+int remote_close_range(struct visit *v);
+
 #endif

@@ -42,7 +42,7 @@ static int request(enum __ptrace_request what, pid_t tid, unsigned long addr, un
  */
 int tracee_seize(struct tracee *t, pid_t pid, pid_t tid, bool suspend_seccomp, uint64_t deadline)
 {
-	unsigned long options = PTRACE_O_TRACESYSGOOD;
+	unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC;
 	int r;
 
 	t->tid = tid;
@@ -128,6 +128,9 @@ int tracee_stop(struct tracee *t)
 			return r;
 		if (status >> 16 == PTRACE_EVENT_STOP)
 			break;
+		/* Another program than the one that was looked at. */
+		if (status >> 16 == PTRACE_EVENT_EXEC)
+			return -ESRCH;
 		/* A signal came first; it takes its course, our stop is still due. */
 		t->stopped = false;
 		r = request(PTRACE_CONT, t->tid, 0, signal_of(status));
@@ -176,7 +179,7 @@ int tracee_save(struct tracee *t, bool with_xstate)
 		return r;
 	if (arch_regs_foreign(&t->regs))
 		return -ENOTSUP;
-	if (get_regset(t, NT_ARM_TLS, &t->regs.tls, &tls) < 0)
+	if (!arch_has_tls || get_regset(t, NT_ARM_TLS, &t->regs.tls, &tls) < 0)
 		t->regs.tls = 0;
 	t->xstate.len = 0;
 	if (with_xstate) {

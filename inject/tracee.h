@@ -36,7 +36,10 @@ struct tracee {
  */
 int tracee_seize(struct tracee *t, pid_t pid, pid_t tid, bool suspend_seccomp, uint64_t deadline);
 
-/* PTRACE_INTERRUPT and wait.  -ETIMEDOUT: in an uninterruptible sleep; -ESRCH. */
+/*
+ * PTRACE_INTERRUPT and wait.  -ETIMEDOUT: in an uninterruptible sleep; -ESRCH, also if it
+ * has executed another program since it was seized.
+ */
 int tracee_stop(struct tracee *t);
 
 /* Registers, signal mask and, if asked, the extended state. */

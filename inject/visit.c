@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "facts.h"
 #include "failure.h"
@@ -19,7 +20,9 @@
 #include "procfile.h"
 #include "remote.h"
 #include "rseq.h"
+#include "table.h"
 #include "target.h"
+#include "tidword.h"
 
 #define PF_EXITING 0x4			/* proc_pid_stat(5) field 9 */
 #define REFUSALS 5			/* bare EPERM until it is believed */
@@ -41,10 +44,22 @@ static bool is_exiting(int procfd)
 	       (f.flags & PF_EXITING);
 }
 
+/*
+ * We are the child of a fork, and what we write to for the first time is copied: pages that
+ * are written while the thread stands, before it does.
+ */
+static void touch(struct visit *v)
+{
+	memset(v->room, 0, sizeof(v->room));
+	memset(v->scratch.saved, 0, sizeof(v->scratch.saved));
+	memset(v->tracee.xstate.bytes, 0, sizeof(v->tracee.xstate.bytes));
+}
+
 int visit_prepare(struct visit *v, int procfd)
 {
 	int r;
 
+	touch(v);
 	for (int i = 0; i < ARCH_NET_FDS; i++)
 		v->fds[i] = -1;
 	v->memory = (struct memory)MEMORY_NULL;
@@ -57,6 +72,11 @@ int visit_prepare(struct visit *v, int procfd)
 	v->tracee.late = false;
 	v->calls = 0;
 	v->stopped_at = 0;
+	v->tid_word = 0;
+	v->seat.taken = false;
+	v->taskdir = -1;
+	if (!v->tracee.xstate.learned)
+		arch_xstate_learn(&v->tracee.xstate);
 	r = memory_open(&v->memory, procfd);
 	if (r == -ESRCH || r == -ENOENT)
 		return -ESRCH;
@@ -76,20 +96,20 @@ int visit_prepare(struct visit *v, int procfd)
 }
 
 /* Seized, so that the id cannot be reused: is it one of the process that procfd pins? */
-static int check_identity(const struct visit *v, int procfd, int pidfd, uint64_t start_time,
-			  pid_t tid)
+static int check_identity(int procfd, int pidfd, uint64_t start_time, pid_t tid,
+			  struct facts *ret_thread)
 {
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
 	struct facts f = { 0 };
-	char path[32], text[64];
+	char path[32], text[1024];
 	int r;
 
-	(void)v;
 	r = facts_stat(procfd, &f);
 	if (r < 0)
 		return r;
-	snprintf(path, sizeof(path), "task/%d/comm", tid);
-	if (procfile_read(procfd, path, text, sizeof(text)) < 0)
+	snprintf(path, sizeof(path), "task/%d/stat", tid);
+	if (procfile_read(procfd, path, text, sizeof(text)) < 0 ||
+	    facts_parse_stat(text, ret_thread) < 0)
 		return -ESRCH;
 	if (f.start_time != start_time)
 		return -ESTALE;
@@ -178,8 +198,8 @@ static int find_home(struct visit *v)
 }
 
 /*
- * Since the text was searched the program may have been replaced by an exec; from here
- * on it cannot be, for that would end the stopped thread first.
+ * Since the text was searched the program may have been replaced by an exec.  One that comes
+ * after this ends the seized thread, or shows when it stops if it is the thread's own.
  */
 static int check_program(struct visit *v, int procfd)
 {
@@ -207,8 +227,8 @@ static int stop_and_save(struct visit *v, int procfd)
 	v->stopped_at = clock_now();
 	v->tracee.deadline = v->stopped_at + CALLS_MAX;
 	r = progress_enter(v->progress, PAGETAP_PHASE_SAVE);
-	if (!r)
-		r = check_program(v, procfd);
+	/* It may have started a thread before it stopped. */
+	v->alone = v->alone && !table_has_threads(v->taskdir);
 	if (!r)
 		r = tracee_save(&v->tracee, !(v->flags & PAGETAP_NO_NET));
 	if (r == -ENOTSUP)
@@ -225,6 +245,7 @@ int visit_open(struct visit *v, int procfd, int pidfd, uint64_t start_time,
 {
 	int r = progress_enter(v->progress, PAGETAP_PHASE_SEIZE);
 	const struct choose_thread *t = NULL;
+	struct facts thread = { 0 };
 
 	if (r < 0)
 		return r;
@@ -241,12 +262,18 @@ int visit_open(struct visit *v, int procfd, int pidfd, uint64_t start_time,
 	v->seccomp = t->seccomp;
 	r = progress_enter(v->progress, PAGETAP_PHASE_IDENTITY);
 	if (!r)
-		r = check_identity(v, procfd, pidfd, start_time, t->tid);
+		r = check_identity(procfd, pidfd, start_time, t->tid, &thread);
 	if (r == -ESTALE)
 		return fail(v, PAGETAP_REASON_RECYCLED, 0,
 			    "the process has exited and its pid is another process now");
+	if (!r)
+		r = check_program(v, procfd);
 	if (r < 0)
 		return r;
+	v->alone = v->alone && !table_is_shared(procfd, candidates->pid, thread.ppid);
+	v->taskdir = openat(procfd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	tidword_look(v);
+	seat_take(&v->seat, &thread);
 	return stop_and_save(v, procfd);
 }
 
@@ -277,14 +304,11 @@ static int rescue(struct visit *v)
 	return r;
 }
 
-int visit_close(struct visit *v, uint64_t *ret_ns)
+static int let_go(struct visit *v, uint64_t *ret_ns)
 {
 	struct tracee *t = &v->tracee;
 	int first = 0, r;
 
-	*ret_ns = 0;
-	if (!t->seized)
-		return 0;
 	if (!t->stopped) {
 		if (!v->is_bent) {
 			tracee_release(t, clock_now() + RELEASE_MAX);
@@ -318,7 +342,19 @@ int visit_close(struct visit *v, uint64_t *ret_ns)
 	return first == -ESRCH ? 0 : first;
 }
 
+int visit_close(struct visit *v, uint64_t *ret_ns)
+{
+	int r = 0;
+
+	*ret_ns = 0;
+	if (v->tracee.seized)
+		r = let_go(v, ret_ns);
+	seat_leave(&v->seat);
+	return r;
+}
+
 void visit_done(struct visit *v)
 {
+	close_fd(&v->taskdir);
 	memory_close(&v->memory);
 }

@@ -20,6 +20,7 @@
 #include "dispatch.h"
 #include "memory.h"
 #include "pagetap/inject.h"
+#include "seat.h"
 #include "progress.h"
 #include "scratch.h"
 #include "tracee.h"
@@ -38,7 +39,7 @@ struct visit {
 	struct progress *progress;
 	struct pagetap_failure *failure;
 	unsigned int flags;		/* PAGETAP_* */
-	bool alone;			/* no other thread shares the descriptors */
+	bool alone;			/* no other thread or process uses its descriptors */
 	bool shadow_stack;
 	pid_t self;			/* the process in its own pid namespace */
 	uint64_t deadline;
@@ -57,6 +58,9 @@ struct visit {
 	int fds[ARCH_NET_FDS];		/* descriptors of ours in the target, -1 none */
 	visit_outcome outcome;		/* of the call under way; NULL: it opens nothing */
 	struct { unsigned int slot; int fd; } closing;
+	int taskdir;			/* /proc/PID/task; -1: not open */
+	struct seat seat;		/* of ours, while it is stopped */
+	uint64_t tid_word;		/* of the thread, as tidword.h tells; 0: not known */
 	unsigned int calls;
 	unsigned int refusals;		/* of PTRACE_SEIZE, over all attempts */
 	uint64_t stopped_at;

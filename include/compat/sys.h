@@ -24,6 +24,9 @@
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
 #endif
+#ifndef SYS_close_range			/* 5.9 */
+#define SYS_close_range 436
+#endif
 #ifndef PIDFD_THREAD			/* 6.9 */
 #define PIDFD_THREAD 0200	/* O_EXCL */
 #endif

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """How long a thread that only counts stands still, as it sees it itself (still.c).
 
-A run in which others had its CPU for a while is none: that is no stop.
+A run in which others had its CPU for a while is none: that is no stop.  It is bound to the
+last CPU; who attaches runs where the scheduler puts it, or where it goes by itself.
 """
 import mmap
 import signal
@@ -46,7 +47,7 @@ class Still(Talker):
 
 def quiet(argv, pid, seconds, send=None):
     """A tool that attaches and lets go: by itself, or when it is told to after a while."""
-    with subprocess.Popen(["taskset", "-c", "0", *argv, str(pid)], stdin=subprocess.DEVNULL,
+    with subprocess.Popen([*argv, str(pid)], stdin=subprocess.DEVNULL,
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as p:
         try:
             if send:

@@ -39,6 +39,7 @@ static void build(struct arch_net *net, struct arch_regs *regs)
 					    .mask = 0x1234, .xstate = &xstate, .self = 77 };
 
 	xstate.len = 832;
+	arch_xstate_learn(&xstate);
 	memset(xstate.bytes, 0xa5, xstate.len);
 	memcpy(xstate.bytes + 464, &xcr0, sizeof(xcr0));
 	memcpy(xstate.bytes + 512, &in_use, sizeof(in_use));
@@ -151,6 +152,7 @@ static void test_frames_refused(void)
 	struct arch_net net;
 
 	xstate.len = 832;
+	arch_xstate_learn(&xstate);
 	CU_ASSERT_EQUAL(arch_net_build(&net, image, sizeof(image), &plan), -ENOTSUP);
 	insns.sigreturn = 3;
 	CU_ASSERT_EQUAL(arch_net_build(&net, image, 100, &plan), -ENOSPC);

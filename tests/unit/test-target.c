@@ -33,6 +33,8 @@ static void test_stat(void)
 	CU_ASSERT_EQUAL(f.flags, 4194304);
 	CU_ASSERT_EQUAL(f.threads, 7);
 	CU_ASSERT_EQUAL(f.start_time, 3091547);
+	CU_ASSERT_EQUAL(f.cpu, 1);
+	CU_ASSERT_EQUAL(f.policy, 0);
 }
 
 static void test_stat_broken(void)

@@ -138,12 +138,13 @@ static inline const char *case_blocked_die(long arg)
 	return NULL;
 }
 
-static inline const char *case_lent_die(long arg)
+static inline const char *case_lent_die(long threads)
 {
-	struct target *t = target_start(shape_place, PLACE_NOBODY, 2);
+	struct target *t = target_start(shape_place,
+					threads == 1 ? PLACE_NOBODY_ALONE : PLACE_NOBODY,
+					(int)threads);
 	const char *w;
 
-	(void)arg;
 	if (!t)
 		return "target not ready";
 	w = all_phases(t, "die", 0, 5, 0);
@@ -358,14 +359,17 @@ static inline const char *case_stopped_injector(long arg)
 }
 
 /* A call that is not over in time is given up on: what it opens must not stay open. */
-static inline const char *case_late(long nobody)
+enum { LATE_PLAIN, LATE_LENT, LATE_ALONE };
+
+static inline const char *case_late(long how)
 {
 	static const char *const late[] = {
 		"socket:late1", "lend:late1", "open:late1", "open:late2", "return:late1",
 		"close:late1", "close:late2", "close:late3",
 	};
-	struct target *t = nobody ? target_start(shape_place, PLACE_NOBODY, 2) :
-				    target_start(shape_spin, 2, 2);
+	int threads = how == LATE_ALONE ? 1 : 2;
+	struct target *t = how == LATE_LENT ? target_start(shape_place, PLACE_NOBODY, 2) :
+					      target_start(shape_spin, threads, threads);
 	static struct snapshot before;
 	unsigned int given_up = 0;
 	const char *w = NULL;
@@ -378,7 +382,7 @@ static inline const char *case_late(long nobody)
 		const char *fault = late[i / 5];
 
 		setenv("PAGETAP_FAULT", fault, 1);
-		if (attach(t->pid, i % 2 && !nobody ? PAGETAP_NO_NET : 0, &a) < 0) {
+		if (attach(t->pid, i % 2 && how != LATE_LENT ? PAGETAP_NO_NET : 0, &a) < 0) {
 			given_up++;
 			w = a.failure.state == PAGETAP_TARGET_RESTORED ? NULL : say(&a);
 		}
@@ -389,7 +393,7 @@ static inline const char *case_late(long nobody)
 	}
 	unsetenv("PAGETAP_FAULT");
 	/* Not every phase has so many calls everywhere. */
-	if (!w && given_up < 20)
+	if (!w && given_up < (how == LATE_ALONE ? 10 : 20))
 		w = why("given up only %u times", given_up);
 	return w ? w : target_ends_well(t, 3000);
 }

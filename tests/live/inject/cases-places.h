@@ -13,7 +13,8 @@
 #include "shapes.h"
 
 enum place {
-	PLACE_NOBODY, PLACE_NETNS, PLACE_MOUNTNS, PLACE_PIDNS, PLACE_USERNS, PLACE_ALL,
+	PLACE_NOBODY, PLACE_NOBODY_ALONE, PLACE_NETNS, PLACE_MOUNTNS, PLACE_PIDNS, PLACE_USERNS,
+	PLACE_ALL,
 	PLACE_SECCOMP, PLACE_STRICT, PLACE_NOT_DUMPABLE,
 };
 
@@ -91,6 +92,10 @@ static inline void shape_place(struct shared *s, long place)
 	switch (place) {
 	case PLACE_NOBODY:
 		become_nobody();
+		break;
+	case PLACE_NOBODY_ALONE:
+		become_nobody();
+		shape_doze(s, 1);
 		break;
 	case PLACE_NETNS:
 		if (unshare(CLONE_NEWNET))

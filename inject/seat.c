@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Seat: the injector on the CPU of the thread that it stops. */
+
+#include "seat.h"
+
+/* Behind a thread with another policy than these we might wait for ever. */
+static bool is_fair(int policy)
+{
+	return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE;
+}
+
+void seat_take(struct seat *p, const struct facts *thread)
+{
+	cpu_set_t there;
+
+	p->taken = false;
+	if (thread->cpu < 0 || thread->cpu >= CPU_SETSIZE || !is_fair(thread->policy))
+		return;
+	if (sched_getaffinity(0, sizeof(p->home), &p->home) < 0 ||
+	    !CPU_ISSET((size_t)thread->cpu, &p->home))
+		return;
+	CPU_ZERO(&there);
+	CPU_SET((size_t)thread->cpu, &there);
+	p->taken = !sched_setaffinity(0, sizeof(there), &there);
+}
+
+/* A CPU that is still allowed is not left (sched_setaffinity(2)): so without it, for once. */
+void seat_leave(struct seat *p)
+{
+	cpu_set_t elsewhere = p->home;
+	int here;
+
+	if (!p->taken)
+		return;
+	p->taken = false;
+	here = sched_getcpu();
+	if (here >= 0 && here < CPU_SETSIZE)
+		CPU_CLR((size_t)here, &elsewhere);
+	if (CPU_COUNT(&elsewhere))
+		sched_setaffinity(0, sizeof(elsewhere), &elsewhere);
+	sched_setaffinity(0, sizeof(p->home), &p->home);
+}
