@@ -39,6 +39,8 @@ struct queue {
 	int wake;		/* eventfd */
 	unsigned int sleeper;	/* AWAKE, DOZING, SLEEPING; by ck_pr_* alone */
 	unsigned int closed;	/* by ck_pr_* alone */
+	uint64_t more_in;	/* lines beyond one a record: pushed ... */
+	uint64_t more_out;	/* ... and popped; by ck_pr_* alone */
 
 	/* The producer's; the consumer's once `closed` is seen. */
 	uint64_t dropped, dropped_faults;
@@ -72,6 +74,16 @@ int queue_new(struct queue **ret, uint32_t slots)
 	return 0;
 }
 
+/* Lines inside.  Of the two sides' sums the one is read first that may be behind. */
+static uint64_t lines_inside(const struct queue *q)
+{
+	uint64_t out = ck_pr_load_64(&q->more_out), in;
+
+	ck_pr_fence_load();
+	in = ck_pr_load_64(&q->more_in);
+	return ck_ring_size(&q->ring) + (in - out);
+}
+
 /* Consumer. */
 static bool take(struct queue *q, struct record *ret)
 {
@@ -80,9 +92,11 @@ static bool take(struct queue *q, struct record *ret)
 	queue_tsan_ring_begin();
 	got = ck_ring_dequeue_spsc_record(&q->ring, q->slots, ret);
 	queue_tsan_ring_end();
-	if (got)
-		queue_tsan_take(q);
-	return got;
+	if (!got)
+		return false;
+	queue_tsan_take(q);
+	ck_pr_store_64(&q->more_out, q->more_out + record_lines(ret) - 1);
+	return true;
 }
 
 struct queue *queue_free(struct queue *q)
@@ -103,6 +117,7 @@ struct queue *queue_free(struct queue *q)
 /* Producer; the caller has seen that there is room. */
 static void put(struct queue *q, struct record *r)
 {
+	ck_pr_store_64(&q->more_in, q->more_in + record_lines(r) - 1);
 	queue_tsan_give(q);
 	queue_tsan_ring_begin();
 	ck_ring_enqueue_spsc_record(&q->ring, q->slots, r);
@@ -112,10 +127,11 @@ static void put(struct queue *q, struct record *r)
 static void drop(struct queue *q, struct record *r)
 {
 	bool fault = r->kind == RECORD_FAULT;
+	uint64_t lines = record_lines(r);
 
-	q->dropped++;
+	q->dropped += lines;
 	q->dropped_faults += fault;
-	q->undeclared++;
+	q->undeclared += lines;
 	q->undeclared_faults += fault;
 	q->undeclared_ts = r->ts;
 	record_release(r);
@@ -148,9 +164,10 @@ bool queue_push(struct queue *q, struct record *r)
 	unsigned int room = r->kind == RECORD_FAULT ? q->fault_room :
 			    ends_trace(r) ? q->room : q->room - LAST_WORDS;
 	unsigned int need = q->undeclared ? 2 : 1;
+	size_t lines = record_lines(r);
 	struct record lost;
 
-	if (ck_ring_size(&q->ring) + need > room) {
+	if (ck_ring_size(&q->ring) + need > room || (lines > 1 && lines > queue_room(q))) {
 		drop(q, r);
 		return false;
 	}
@@ -181,7 +198,7 @@ void queue_kick(struct queue *q)
 	sleeper = ck_pr_load_uint(&q->sleeper);
 	if (sleeper == AWAKE)
 		return;
-	if (sleeper == DOZING && ck_ring_size(&q->ring) < q->room / DOZE_SHARE)
+	if (sleeper == DOZING && lines_inside(q) < q->room / DOZE_SHARE)
 		return;
 	wake(q);
 }
@@ -204,7 +221,14 @@ uint64_t queue_dropped(const struct queue *q, uint64_t *ret_faults)
 
 bool queue_roomy(const struct queue *q)
 {
-	return ck_ring_size(&q->ring) <= q->room / 2;
+	return lines_inside(q) <= q->room / 2;
+}
+
+uint32_t queue_room(const struct queue *q)
+{
+	uint64_t inside = lines_inside(q) + 1;	/* a `lost` may go first */
+
+	return inside < q->fault_room ? (uint32_t)(q->fault_room - inside) : 0;
 }
 
 static bool is_closed(struct queue *q)
@@ -227,7 +251,7 @@ static void fall_asleep(struct queue *q, unsigned int how, int timeout_ms)
 
 	ck_pr_store_uint(&q->sleeper, how);
 	ck_pr_fence_memory();
-	if (ck_ring_size(&q->ring) < enough && !ck_pr_load_uint(&q->closed) &&
+	if (lines_inside(q) < enough && !ck_pr_load_uint(&q->closed) &&
 	    poll(&p, 1, timeout_ms) > 0) {
 		/* Fails only if nothing is there to read: nothing to forget then. */
 		if (read(q->wake, &wakes, sizeof(wakes)) < 0)

@@ -7,7 +7,9 @@
  * counted, and the next record that fits is preceded by a `lost` record that says
  * how many (pid and mm 0: it is about nobody in particular).  The last eighth of the
  * ring is kept for records other than faults, and the last slots of that for the final
- * stats and the detach.  See eventfd(2), ck_ring_spsc(3).
+ * stats and the detach.  Records that stand for many lines (record_lines()) are as many
+ * to the account, so that memory is bounded by the slots.  See eventfd(2),
+ * ck_ring_spsc(3).
  */
 #ifndef TRACE_QUEUE_H
 #define TRACE_QUEUE_H
@@ -34,8 +36,13 @@ void queue_kick(struct queue *q);
 void queue_close(struct queue *q);
 /* Producer: records dropped so far, and how many of them were faults. */
 uint64_t queue_dropped(const struct queue *q, uint64_t *ret_faults);
-/* Producer: is half of the ring free, so that it is worth to begin anew after a loss? */
+/*
+ * Producer: is half of the ring free, so that it is worth to begin anew after a loss?
+ * A record that stands for many lines counts as many, though it takes one slot.
+ */
 bool queue_roomy(const struct queue *q);
+/* Producer: lines that a record may stand for, so that it is not dropped now. */
+uint32_t queue_room(const struct queue *q);
 
 /*
  * Consumer.  Returns 1 with a record (its text is the caller's then), 0 when

@@ -35,6 +35,40 @@ struct record_text *record_frames_new(const uint64_t *frames, size_t n)
 	return record_text_new((const char *)frames, n * sizeof(*frames), NULL, 0);
 }
 
+struct record_text *record_runs_new(size_t n, struct record_run **ret_runs)
+{
+	struct record_text *t;
+
+	if (!n || n > RECORD_RUNS_MAX)
+		return NULL;
+	t = malloc(sizeof(*t) + n * sizeof(struct record_run));
+	if (!t)
+		return NULL;
+	t->len[0] = (uint32_t)(n * sizeof(struct record_run));
+	t->len[1] = 0;
+	*ret_runs = (struct record_run *)(void *)t->bytes;
+	return t;
+}
+
+size_t record_lines(const struct record *r)
+{
+	return r->kind == RECORD_DIRTY && r->text ? r->text->len[0] / sizeof(struct record_run) : 1;
+}
+
+struct record record_line(const struct record *r, size_t i)
+{
+	struct record one = *r;
+	struct record_run run;
+
+	if (r->kind == RECORD_DIRTY && r->text) {
+		memcpy(&run, r->text->bytes + i * sizeof(run), sizeof(run));
+		one.addr = run.addr;
+		one.npages = run.npages;
+		one.text = NULL;
+	}
+	return one;
+}
+
 void record_release(struct record *r)
 {
 	free(r->text);

@@ -72,7 +72,7 @@ struct record {
 			uint32_t threads, vmas;
 		} attach;			/* text: comm, exe */
 		struct { uint8_t mode; } arm;
-		struct { uint64_t epoch; uint32_t vma; } dirty;
+		struct { uint64_t epoch; uint32_t vma; } dirty;	/* text: see record_runs_new() */
 		struct { int64_t child; uint32_t child_mm; bool followed; } fork;
 		struct { uint32_t new_mm; } exec;	/* 0 = not followed; text: comm, exe */
 		struct { int64_t code; int64_t signal; } exit;	/* RECORD_UNKNOWN = null */
@@ -134,6 +134,19 @@ struct record_text *record_text_new(const char *a, size_t alen, const char *b, s
  */
 #define RECORD_FRAMES_MAX 127
 struct record_text *record_frames_new(const uint64_t *frames, size_t n);
+
+/*
+ * A dirty record may stand for many, which differ in their span alone: they are its text.
+ * So what a scan of memory finds goes its way as one.  NULL when out of memory.
+ */
+struct record_run {
+	uint64_t addr, npages;
+};
+#define RECORD_RUNS_MAX 65536
+struct record_text *record_runs_new(size_t n, struct record_run **ret_runs);
+/* For how many lines it stands; and which record is that of line i, without text. */
+size_t record_lines(const struct record *r);
+struct record record_line(const struct record *r, size_t i);
 
 /* Free what the record owns. */
 void record_release(struct record *r);

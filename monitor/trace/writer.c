@@ -170,7 +170,8 @@ static void take_last_word(struct writer *w, const struct record *r)
 		w->final = *r;
 }
 
-static void take(struct writer *w, struct record *r)
+/* One line, or none. */
+static void take_line(struct writer *w, struct record *r)
 {
 	struct account *a = &w->account;
 
@@ -195,6 +196,22 @@ static void take(struct writer *w, struct record *r)
 	if (r->kind == RECORD_STATS)
 		r->stats.lost = a->lost_total;
 	put_line(w, r);
+	record_release(r);
+}
+
+static void take(struct writer *w, struct record *r)
+{
+	size_t n = record_lines(r);
+	struct record one;
+
+	if (n == 1 && !(r->kind == RECORD_DIRTY && r->text)) {
+		take_line(w, r);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		one = record_line(r, i);
+		take_line(w, &one);
+	}
 	record_release(r);
 }
 

@@ -15,8 +15,6 @@
 /* A page table that is not there costs nothing: reserves of terabytes are crossed fast. */
 #define WIDTH_MAX (UINT64_C(4) << 30)
 #define QUICK (8 * NSEC_PER_USEC)
-/* Clean pages cost little. */
-#define WIDTH_EASY (UINT64_C(64) << 20)
 #define EASY (100 * NSEC_PER_USEC)
 #define SLOW (250 * NSEC_PER_USEC)
 #define RUNS_MAX 4096
@@ -133,14 +131,15 @@ struct range census_slice(const struct space *s, const struct region *g, struct 
 void census_adapt(struct space *s, struct range done, uint64_t took)
 {
 	struct census *c = &s->census;
-	uint64_t most = took <= QUICK ? WIDTH_MAX : took <= EASY ? WIDTH_EASY : c->width;
+	uint64_t most = took > EASY ? c->width :
+			took > QUICK || s->shared->narrow ? CENSUS_WIDTH_EASY : WIDTH_MAX;
 
 	if (took > SLOW)
 		c->width = WIDTH;
 	else if (c->width < most && range_len(done) >= c->width)
 		c->width *= 2;
-	else if (c->width > WIDTH_EASY && took > QUICK)
-		c->width = WIDTH_EASY;
+	else if (c->width > CENSUS_WIDTH_EASY && took > QUICK)
+		c->width = CENSUS_WIDTH_EASY;
 }
 
 /*
@@ -177,23 +176,25 @@ static void declare_doubts(struct space *s, struct region *g, struct range part,
 	}
 }
 
-/*
- * A page of shared memory that was dropped counts as written, whether it was or not;
- * of private memory it is not there any more, and what is there was written.
- */
 static void tell(struct space *s, const struct region *g, struct range run, uint64_t t0,
 		 uint64_t now)
 {
+	s->shared->dirty(s->shared->census_arg, s, g, &run, 1, t0, now);
+}
+
+/* A page of shared memory that was dropped counts as written, whether it was or not. */
+static void tell_sure(struct space *s, const struct region *g, struct range run, uint64_t t0,
+		      uint64_t now)
+{
 	struct range rest = run, bad;
 
-	while (census_kind(g) == PAGESCAN_SHARED && doubt_first(&s->census.doubts, rest, &bad)) {
+	while (doubt_first(&s->census.doubts, rest, &bad)) {
 		if (bad.lo > rest.lo)
-			s->shared->dirty(s->shared->census_arg, s, g,
-					 (struct range){ rest.lo, bad.lo }, t0, now);
+			tell(s, g, (struct range){ rest.lo, bad.lo }, t0, now);
 		rest.lo = bad.hi;
 	}
 	if (!range_empty(rest))
-		s->shared->dirty(s->shared->census_arg, s, g, rest, t0, now);
+		tell(s, g, rest, t0, now);
 }
 
 /*
@@ -219,65 +220,80 @@ static void tell_doubtful(struct space *s, const struct region *g, struct range 
 	}
 }
 
-/* Where the plain mask has told, an empty entry counts as written, too. */
-static void tell_all(struct space *s, struct region *g, const struct page_region *v, int64_t n,
-		     bool plain, uint64_t now)
+/* What a scan by the plain mask, or by the other one, has found in `r` at `now`. */
+static void tell_found(struct space *s, struct region *g, struct range r,
+		       const struct page_region *v, size_t n, bool plain, uint64_t now)
 {
+	static struct range runs[RUNS_MAX];
 	uint64_t since = census_told_until(s, g);
-	bool lazy = census_is_lazy(g), doubtful = n && lazy && plain && census_changing(s);
+	bool lazy = census_is_lazy(g), doubtful = lazy && plain && census_changing(s);
+	struct range part;
+	bool doubts = !lazy && doubt_first(&s->census.doubts, r, &part);
 
-	for (int64_t i = 0; i < n; i++) {
-		struct range run = { v[i].start, v[i].end };
-
-		if (doubtful)
-			tell_doubtful(s, g, run, since);
-		else
-			tell(s, g, run, since, now);
+	for (size_t i = 0; i < n; i++) {
+		runs[i] = (struct range){ v[i].start, v[i].end };
+		if (doubts)
+			tell_sure(s, g, runs[i], since, now);
+		else if (doubtful)
+			tell_doubtful(s, g, runs[i], since);
 		if (lazy && !plain)
-			census_settle_written(s, g, run);
+			census_settle_written(s, g, runs[i]);
 	}
+	if (!doubts && !doubtful)
+		s->shared->dirty(s->shared->census_arg, s, g, runs, n, since, now);
 }
 
-static int scan_part(struct space *s, struct region *g, struct range part)
+/* One call, at the head of *rest, and what it has found. */
+static int scan_once(struct space *s, struct region *g, struct range *rest)
 {
 	static struct page_region v[RUNS_MAX];	/* one thread scans */
-	uint64_t begin = clock_now(), now = begin, call, end;
-	struct range rest = part;
-	bool first = true;
+	uint32_t room = queue_room(s->shared->emit.queue);
+	uint64_t begin = clock_now(), now, end;
+	struct range r = *rest;
+	enum pagescan_kind way = census_way(s, g, &r);
+	int64_t n = pagescan_take(s->pagemap, r, way, s->shared->guard_pages, v,
+				  room > RUNS_MAX ? RUNS_MAX : room ? room : 1, &end);
 
-	while (!range_empty(rest)) {
-		struct range r = rest;
-		enum pagescan_kind way = census_way(s, g, &r);
-		int64_t n;
-
-		call = clock_now();
-		n = pagescan_take(s->pagemap, r, way, s->shared->guard_pages, v, RUNS_MAX, &end);
-		now = clock_now();
-		s->census.held += now - call;
-		g->wrote |= n > 0;
-		if (n < 0) {
-			give_up_on(s, g, rest);
-			return (int)n;
-		}
-		/* exit_mmap() takes the pages before the mappings: bare is not written. */
-		if (n && way == PAGESCAN_SHARED && !space_alive(s)) {
-			s->dead = true;
-			return -ESRCH;
-		}
-		if (first)
-			declare_doubts(s, g, part, begin, now);
-		first = false;
-		tell_all(s, g, v, n, way == PAGESCAN_SHARED, now);
-		rest.lo = end;
+	now = clock_now();
+	s->census.held += now - begin;
+	g->wrote |= n > 0;
+	if (n < 0) {
+		give_up_on(s, g, *rest);
+		return (int)n;
 	}
-	census_adapt(s, part, now - begin);
-	return 0;
+	/* exit_mmap() takes the pages before the mappings: bare is not written. */
+	if (n && way == PAGESCAN_SHARED && !space_alive(s)) {
+		s->dead = true;
+		return -ESRCH;
+	}
+	r.hi = rest->lo = end;
+	declare_doubts(s, g, r, begin, now);
+	if (n)
+		tell_found(s, g, r, v, (size_t)n, way == PAGESCAN_SHARED, now);
+	return range_empty(g->armed) ? -ESTALE : 0;
+}
+
+/* As far as there is room in the queue; where that ended in *ret_end. */
+static int scan_part(struct space *s, struct region *g, struct range part, uint64_t *ret_end)
+{
+	struct range rest = part;
+	uint64_t begin = clock_now(), took;
+	int r = 0;
+
+	while (!r && !range_empty(rest) && queue_roomy(s->shared->emit.queue))
+		r = scan_once(s, g, &rest);
+	took = clock_now() - begin;
+	s->census.spent += took;
+	if (range_empty(rest))
+		census_adapt(s, part, took);
+	*ret_end = rest.lo;
+	return r;
 }
 
 static void begin_pass(struct space *s, uint64_t now)
 {
 	s->census.begun = now;
-	s->census.at = s->census.at_end = 0;
+	s->census.at = s->census.at_end = s->census.spent = 0;
 	s->census.skipped = false;
 	s->census.epoch++;
 }
@@ -290,7 +306,7 @@ static void begin_pass(struct space *s, uint64_t now)
 static void end_pass(struct space *s, uint64_t now)
 {
 	struct census *c = &s->census;
-	uint64_t took = now - c->begun;
+	uint64_t took = c->spent;
 	bool relied = !census_changing(s);
 
 	if (!space_alive(s)) {
@@ -334,12 +350,13 @@ static struct region *next_region(struct space *s, bool *ret_end)
 static int pass_step(struct space *s)
 {
 	struct census *c = &s->census;
-	bool end = false;
-	struct region *g = next_region(s, &end);
+	bool over = false;
+	struct region *g = next_region(s, &over);
 	struct range whole, chunk, part;
+	uint64_t end;
 	int r = 0;
 
-	if (!g && end) {
+	if (!g && over) {
 		c->at_end = c->at_end ? c->at_end : clock_now();
 		end_pass(s, clock_now());
 	}
@@ -352,8 +369,13 @@ static int pass_step(struct space *s)
 	chunk = census_slice(s, g, chunk);
 	c->at = chunk.hi;
 	for (part = arm_allowed(s, chunk); !range_empty(part) && !r;
-	     part = arm_allowed(s, (struct range){ part.hi, chunk.hi }))
-		r = scan_part(s, g, part);
+	     part = arm_allowed(s, (struct range){ part.hi, chunk.hi })) {
+		r = scan_part(s, g, part, &end);
+		if (!r && end < part.hi) {
+			c->at = end;
+			return 1;
+		}
+	}
 	if (chunk.hi == whole.hi) {
 		g->seen = 0;
 		g->quiet = g->wrote ? 0 : g->quiet < UINT8_MAX ? g->quiet + 1 : UINT8_MAX;

@@ -39,6 +39,7 @@ struct census {
 	uint64_t epoch;		/* passes begun */
 	uint64_t at;		/* how far the pass has come */
 	uint64_t at_end;	/* when it had come to the end; 0: it has not */
+	uint64_t spent;		/* by the pass, without its rests */
 	uint64_t width;		/* of a slice: wide where there is little */
 	uint64_t moved_since;	/* since when what an event moves has not been told of */
 	bool complete;		/* nothing of the last pass is owed to the trace */
@@ -51,11 +52,11 @@ struct census {
 };
 
 /*
- * A run of pages that were written between t0 and t1, in region g; all of one call are
- * of one epoch, s->census.epoch.
+ * n > 0 runs of pages that were written between t0 and t1, in region g, in order; the
+ * epoch is s->census.epoch.
  */
 typedef void (*census_dirty)(void *arg, struct space *s, const struct region *g,
-			     struct range run, uint64_t t0, uint64_t t1);
+			     const struct range *runs, size_t n, uint64_t t0, uint64_t t1);
 /* A pass over the space has ended; its epoch is s->census.epoch. */
 typedef void (*census_passed)(void *arg, struct space *s);
 
@@ -107,6 +108,8 @@ int census_prove(struct space *s);
 
 /* The following is for census*.c alone. */
 
+/* Clean pages cost little: so much of them is a slice. */
+#define CENSUS_WIDTH_EASY (UINT64_C(64) << 20)
 #define CENSUS_REREAD_DELAY (2 * NSEC_PER_MSEC)
 /* A layout change is under way: its thread shall have the processor. */
 #define CENSUS_CHANGE_DELAY (200 * NSEC_PER_USEC)

@@ -63,6 +63,7 @@ struct space_shared {
 	struct guard *guard;		/* borrowed; NULL: none */
 	uint64_t epoch_ns;		/* from one pass of the census to the next */
 	bool guard_pages;		/* PAGEMAP_SCAN tells them */
+	bool narrow;			/* slices of the census stay below CENSUS_WIDTH_EASY */
 	census_dirty dirty;		/* whom the census tells, on the event thread */
 	census_passed passed;		/* may be NULL */
 	void *census_arg;

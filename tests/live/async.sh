@@ -70,6 +70,40 @@ case_layout() {
 	told "$PID" .
 }
 
+case_tables() {
+	watch tables || return
+	told "$PID" .
+}
+
+# A reader that is slow, and a ring that holds an eighth of what is found: each page is
+# told once, only later.
+case_burst() {
+	local lo n step
+	mkfifo "$D/gate" "$D/pipe"
+	"$T/epochs" burst "$D/gate" >"$D/target.out" 2>&1 </dev/null &
+	PID=$!
+	started "$PID"
+	within 20 grep -q '^ready' "$D/target.out" || wrong "the target is not ready" || return
+	(head -c 20000; sleep 0.7; exec cat) <"$D/pipe" >"$D/t.ndjson" &
+	started $!
+	record "$D/record.err" -p "$PID" -o "$D/pipe" --engine async --epoch 100 --ring 8192
+	within 10 grep -q attached "$D/record.err" || wrong "it does not say that it is attached" || return
+	timeout 5 sh -c "echo >'$D/gate'" || wrong "the target does not begin" || return
+	end_of "$PID" 60 || return
+	[ "$STATUS" = 0 ] || wrong "the target: status $STATUS" || return
+	end_of "$RECORDER" 20 || return
+	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
+	within 5 grep -q '^{"ev":"detach"' "$D/t.ndjson" || wrong "the trace has no end" || return
+	valid "$D/t.ndjson" || return
+	! grep -q '^{"ev":"lost"' "$D/t.ndjson" || wrong "records are lost" || return
+	read -r lo n step _ < <(sed -n 's/^burst //p' "$D/target.out")
+	jq -r 'select(.ev == "dirty") | "\(.page) \(.npages)"' "$D/t.ndjson" |
+		awk -v lo="$lo" -v n="$n" -v step="$step" '
+			$1 >= lo && $1 < lo + n * step { pages += $2; told += ($1 - lo) % step == 0 && $2 == 1 }
+			END { if (pages != n || told != n) { print pages, "pages told,", told, "of those written"; exit 1 } }' \
+		>"$D/burst.out" || wrong "$(cat "$D/burst.out"): $n were written"
+}
+
 case_fork() {
 	local child
 	watch fork -f || return

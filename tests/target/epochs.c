@@ -241,6 +241,63 @@ static void reserve_case(void)
 	rounds(&at, 1);
 }
 
+/*
+ * Page tables that were there before, and such that come later: of both only what was
+ * written is told, though all of it is read, dropped or moved away meanwhile.
+ */
+static void tables_case(void)
+{
+	const size_t table = PAGE / 8 * PAGE;
+	char *p = map_alone(5 * table, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+	char *first = (char *)(((uintptr_t)p + table - 1) / table * table);
+	struct place old = { "old-table", first, 1, false };
+	struct place young = { "young-table", first + table, 1, false };
+	struct place moved = { "moved-table", first + 2 * table, 1, false };
+
+	must(!madvise(p, 5 * table, MADV_NOHUGEPAGE), "MADV_NOHUGEPAGE");
+	*old.p = *moved.p = 1;
+	gate();
+	rest();
+	for (unsigned int r = 0; r < 2; r++) {
+		touch(&old, r);
+		touch(&young, r);
+		touch(&moved, r);
+		rest();
+	}
+	must(!madvise(old.p, PAGES * PAGE, MADV_DONTNEED), "MADV_DONTNEED");
+	rest();
+	must(mremap(moved.p, PAGES * PAGE, PAGES * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP) !=
+	     MAP_FAILED, "mremap");
+	rest();
+	for (unsigned int r = 0; r < 2; r++) {
+		touch(&old, r + 2);
+		touch(&young, r + 2);
+		touch(&moved, r + 2);
+		rest();
+	}
+}
+
+/* More runs of pages at once than the queue of the recording has room for. */
+static void burst_case(void)
+{
+	const size_t n = 65536, step = 4;
+	char *p = map_anon(n * step);
+	uint64_t begin;
+
+	must(!madvise(p, n * step * PAGE, MADV_NOHUGEPAGE), "MADV_NOHUGEPAGE");
+	for (size_t i = 0; i < n; i++)
+		p[i * step * PAGE] = 1;
+	gate();
+	rest();
+	begin = now();
+	for (size_t i = 0; i < n; i++)
+		p[i * 40503 % n * step * PAGE]++;
+	printf("burst %" PRIu64 " %zu %zu %" PRIu64 " %" PRIu64 "\n", page_of(p), n, step, begin,
+	       now());
+	/* Until a slow reader has got it. */
+	usleep(1500000);
+}
+
 static const struct memory_case cases[] = {
 	{ "anon", anon_case },
 	{ "kinds", kinds_case },
@@ -248,6 +305,8 @@ static const struct memory_case cases[] = {
 	{ "layout", layout_case },
 	{ "fork", fork_case },
 	{ "reserve", reserve_case },
+	{ "tables", tables_case },
+	{ "burst", burst_case },
 };
 
 MEMORY_MAIN(cases)

@@ -43,6 +43,31 @@ static bool pop(struct record *ret)
 	return queue_pop(queue, ret, 0) == 1;
 }
 
+static void test_runs(void)
+{
+	const struct range runs[3] = { { 4096, 8192 }, { 16384, 32768 }, { 65536, 69632 } };
+	struct record r, one;
+
+	begin();
+	emit_dirty_runs(&emit, 10, 1, 1100, 1200, runs, 1, 7, 3);
+	emit_dirty_runs(&emit, 10, 1, 1100, 1200, runs, 3, 7, 3);
+	CU_ASSERT(pop(&r));
+	CU_ASSERT_PTR_NULL(r.text);
+	CU_ASSERT_EQUAL(r.addr, 4096);
+	CU_ASSERT(pop(&r));
+	CU_ASSERT_EQUAL_FATAL(record_lines(&r), 3);
+	one = record_line(&r, 1);
+	CU_ASSERT_EQUAL(one.addr, 16384);
+	CU_ASSERT_EQUAL(one.npages, 4);
+	CU_ASSERT_EQUAL(one.ts0, 100);
+	CU_ASSERT_EQUAL(one.ts, 200);
+	CU_ASSERT_EQUAL(one.dirty.vma, 7);
+	CU_ASSERT_EQUAL(one.dirty.epoch, 3);
+	record_release(&r);
+	CU_ASSERT(!pop(&r));
+	finish();
+}
+
 static void test_counts(void)
 {
 	struct record r;
@@ -151,6 +176,7 @@ static void test_dropped_layout_is_told(void)
 
 static const struct suite_test tests[] = {
 	{ "counts", test_counts },
+	{ "runs of pages", test_runs },
 	{ "a child is named in its place", test_named_in_order },
 	{ "two children", test_two_children },
 	{ "a child never named", test_never_named },

@@ -131,6 +131,60 @@ static void test_lost_is_told(void)
 	queue_free(q);
 }
 
+static struct record many(uint64_t ts, size_t n)
+{
+	struct record r = { .kind = RECORD_DIRTY, .ts = ts };
+	struct record_run *runs;
+
+	r.text = record_runs_new(n, &runs);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r.text);
+	for (size_t i = 0; i < n; i++)
+		runs[i] = (struct record_run){ .addr = i * 8192, .npages = 1 };
+	return r;
+}
+
+/* One slot, and as many lines as it stands for: that many bound what is inside. */
+static void test_many_in_one(void)
+{
+	uint32_t room;
+	struct queue *q;
+	struct record r;
+
+	CU_ASSERT_EQUAL_FATAL(queue_new(&q, 64), 0);
+	room = queue_room(q);
+	CU_ASSERT_EQUAL(room, 64 - 1 - 8 - 1);
+	r = many(1, room + 1);
+	CU_ASSERT(!queue_push(q, &r));
+	CU_ASSERT_PTR_NULL(r.text);
+	CU_ASSERT_EQUAL(queue_dropped(q, NULL), room + 1);
+	r = many(2, 20);
+	CU_ASSERT(queue_push(q, &r));
+	/* What was lost before has taken a line. */
+	CU_ASSERT_EQUAL(queue_room(q), room - 21);
+	CU_ASSERT(queue_roomy(q));
+	r = many(3, queue_room(q));
+	CU_ASSERT(queue_push(q, &r));
+	CU_ASSERT(!queue_roomy(q));
+	CU_ASSERT_EQUAL(queue_room(q), 0);
+	/* Others have their slots all the same. */
+	for (uint64_t i = 0; i < 40; i++) {
+		r = fault(i);
+		CU_ASSERT(queue_push(q, &r));
+	}
+	CU_ASSERT_EQUAL(queue_pop(q, &r, 0), 1);
+	CU_ASSERT_EQUAL(r.kind, RECORD_LOST);
+	CU_ASSERT_EQUAL(r.lost.n, room + 1);
+	CU_ASSERT_EQUAL(queue_pop(q, &r, 0), 1);
+	CU_ASSERT_EQUAL(record_lines(&r), 20);
+	CU_ASSERT_EQUAL(record_line(&r, 19).addr, 19 * 8192);
+	CU_ASSERT_PTR_NULL(record_line(&r, 19).text);
+	record_release(&r);
+	CU_ASSERT_EQUAL(queue_pop(q, &r, 0), 1);
+	record_release(&r);
+	CU_ASSERT(queue_room(q) > 0);
+	queue_free(q);	/* with faults inside */
+}
+
 static void test_close(void)
 {
 	struct queue *q;
@@ -339,6 +393,7 @@ static const struct suite_test tests[] = {
 	{ "order", test_order },
 	{ "the reserve", test_reserve },
 	{ "what is dropped is told", test_lost_is_told },
+	{ "many lines in one slot", test_many_in_one },
 	{ "close", test_close },
 	{ "time-outs", test_timeout },
 	{ "no lost wake-up", test_no_lost_wakeup },

@@ -102,6 +102,33 @@ static void test_many(void)
 	CU_ASSERT_EQUAL(s.last_kind, RECORD_DETACH);
 }
 
+/* One record for many lines: each has a number, and one that cannot be written is told. */
+static void test_runs(void)
+{
+	struct record r = { .kind = RECORD_DIRTY, .pid = 1, .mm = 1, .ts = 9, .ts0 = 3 };
+	struct record_run *runs;
+	struct seen s;
+	struct rig g;
+
+	CU_ASSERT_EQUAL_FATAL(start(&g, path, 1024), 0);
+	push(&g, fault(1));
+	r.text = record_runs_new(500, &runs);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r.text);
+	for (uint64_t i = 0; i < 500; i++)
+		runs[i] = (struct record_run){ .addr = (i + 1) * 65536, .npages = 1 + i % 3 };
+	CU_ASSERT(push(&g, r));
+	push(&g, fault(2));
+	push(&g, (struct record){ .kind = RECORD_STATS, .stats.final = true });
+	push(&g, (struct record){ .kind = RECORD_DETACH });
+	CU_ASSERT_EQUAL(finish(&g, false).error, 0);
+	s = look(path);
+	CU_ASSERT(s.header && !s.bad);
+	CU_ASSERT_EQUAL(s.faults, 2);
+	CU_ASSERT_EQUAL(s.lost, 0);
+	CU_ASSERT_EQUAL(s.last_seq, 504);
+	CU_ASSERT_EQUAL(s.last_kind, RECORD_DETACH);
+}
+
 /* What cannot be written as a line is told, and so are the sums. */
 static void test_unwritable(void)
 {
@@ -195,6 +222,7 @@ static const struct suite_test tests[] = {
 	{ "every kind", test_samples },
 	{ "seen soon", test_seen_soon },
 	{ "many, compressed", test_many },
+	{ "one for many lines", test_runs },
 	{ "what cannot be written", test_unwritable },
 	{ "signals", test_signals },
 	{ "no memory", test_starving },
