@@ -18,7 +18,7 @@ PAGETAP=${PAGETAP:-$O/pagetap}
 JUDGE=$O/tests/judge/judge
 target=$O/tests/judge/random
 seeds=1 first=1 threads=4 ops=4000 rearm=10 require=60 ambiguous=2 plants=0 granularity=1 keep=
-engine=sync epoch=20 who= budget=
+engine=sync epoch=20 who='' budget=''
 # A seed's whole life, alone and watched, is bounded.
 limit=${JUDGE_LIMIT:-300}
 
