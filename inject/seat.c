@@ -16,8 +16,7 @@ void seat_take(struct seat *p, const struct facts *thread)
 	p->taken = false;
 	if (thread->cpu < 0 || thread->cpu >= CPU_SETSIZE || !is_fair(thread->policy))
 		return;
-	if (sched_getaffinity(0, sizeof(p->home), &p->home) < 0 ||
-	    !CPU_ISSET((size_t)thread->cpu, &p->home))
+	if (sched_getaffinity(0, sizeof(p->home), &p->home) < 0)
 		return;
 	CPU_ZERO(&there);
 	CPU_SET((size_t)thread->cpu, &there);
@@ -36,7 +35,7 @@ void seat_leave(struct seat *p)
 	here = sched_getcpu();
 	if (here >= 0 && here < CPU_SETSIZE)
 		CPU_CLR((size_t)here, &elsewhere);
-	if (CPU_COUNT(&elsewhere))
+	if (CPU_COUNT(&elsewhere) && !CPU_EQUAL(&elsewhere, &p->home))
 		sched_setaffinity(0, sizeof(elsewhere), &elsewhere);
 	sched_setaffinity(0, sizeof(p->home), &p->home);
 }

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """How long a thread that only counts stands still, as it sees it itself (still.c).
 
-A run in which others had its CPU for a while is none: that is no stop.  It is bound to the
-last CPU; who attaches runs where the scheduler puts it, or where it goes by itself.
+A run in which others had its CPU for a while is none: that is no stop.
 """
 import mmap
 import signal
@@ -47,7 +46,7 @@ class Still(Talker):
 
 def quiet(argv, pid, seconds, send=None):
     """A tool that attaches and lets go: by itself, or when it is told to after a while."""
-    with subprocess.Popen([*argv, str(pid)], stdin=subprocess.DEVNULL,
+    with subprocess.Popen(["taskset", "-c", "0", *argv, str(pid)], stdin=subprocess.DEVNULL,
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as p:
         try:
             if send:

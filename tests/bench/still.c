@@ -74,7 +74,7 @@ int main(int argc, char **argv)
 	shared = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (shared == MAP_FAILED)
 		return 1;
-	/* The last CPU: the others are for who attaches. */
+	/* The last CPU: who attaches runs on the first. */
 	CPU_ZERO(&cpus);
 	CPU_SET((size_t)sysconf(_SC_NPROCESSORS_ONLN) - 1, &cpus);
 	sched_setaffinity(0, sizeof(cpus), &cpus);
