@@ -37,6 +37,7 @@ struct region {
 	uint64_t registered;	/* when that was, CLOCK_MONOTONIC ns; set by survey.c */
 	uint64_t told;		/* when the kernel made it what it is, if that was told */
 	uint32_t page_size;	/* of its pages; 0 = the base page; set by survey.c */
+	uint64_t tabled;	/* tables.c: bytes counted as armed at the cost of page tables */
 	struct range armed;	/* census.c: this part of it is; moves along */
 	uint64_t armed_at;	/* begin of its first arming */
 	uint64_t seen;		/* moved, or left out: the last pass that is sure to have seen it */

@@ -226,6 +226,7 @@ struct space *space_free(struct space *s)
 		return NULL;
 	space_close(s);
 	s->shared->nspaces--;
+	s->shared->tabled -= s->tabled;
 	for (struct space *child = s->born, *after; child; child = after) {
 		after = child->next;
 		space_free(child);

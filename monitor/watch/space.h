@@ -9,6 +9,7 @@
  *	survey.c	reads the maps, registers, asks for arming
  *	arm.c		arms what is owed, chunk by chunk, between events
  *	census.c	the same, and the passes, where nobody waits for an answer
+ *	tables.c	keeps what that costs in page tables within bounds
  *	ksm.c		doubts what is armed, where the kernel takes it off
  *	serve.c		reads messages, resolves, follows, emits
  */
@@ -57,6 +58,7 @@ struct space_shared {
 	uint32_t page_size, huge_size;
 	unsigned int granularity;	/* pages that one write takes the protection off */
 	uint64_t memory;		/* bytes of the machine's memory */
+	uint64_t tabled;		/* tables.c: of all spaces */
 	uint64_t max_mappings;		/* of a process: vm.max_map_count */
 	uint32_t kinds;			/* WATCH_KIND_*: which records are kept */
 	struct agent *agent;		/* what our own right does not open; may be NULL */
@@ -125,6 +127,7 @@ struct space {
 	struct layout layout;
 	struct cover cover;		/* stays empty where async */
 	struct census census;
+	uint64_t tabled;		/* tables.c: bytes armed at the cost of page tables */
 	struct budget budget;		/* session-budget.c */
 	struct space_toll toll;
 	bool async;			/* faults wait for nobody: the census tells of writes */
@@ -214,6 +217,15 @@ void space_reread(struct space *s, uint64_t now, uint64_t delay);
 int enrol(struct space *s, const struct region *g, uint32_t modes);
 /* vm.max_map_count, or its default. */
 uint64_t enrol_limit(void);
+
+/* tables.c: arming fills the page tables of the target */
+
+/* May the region be watched, and armed?  Then it counts, instead of what it was before. */
+bool tables_admit(struct space *s, struct region *g, bool arm);
+/* It counts no more. */
+void tables_forget(struct space *s, struct region *g);
+/* Layout events have cut and moved regions: count anew. */
+void tables_recount(struct space *s);
 
 /* survey.c */
 

@@ -29,6 +29,7 @@
 #define SURVEY_SHARE 20
 /* Mappings looked at before faults are looked at again: well below a millisecond. */
 #define SLICE 512
+#define PROT_ANY (RECORD_PROT_READ | RECORD_PROT_WRITE | RECORD_PROT_EXEC)
 /* A window that grows more often than this belongs to a layout in flux. */
 #define WIDENINGS_MAX 16
 
@@ -81,12 +82,14 @@ static void judge(struct space *s, struct region *g)
 	g->modes = 0;
 	g->arm = g->again = false;
 	g->why = (uint8_t)v.why;
-	/*
-	 * Arming an empty page takes a page table entry: terabytes of shadow memory, say
-	 * of a sanitizer, would cost gigabytes of tables.
-	 */
-	if (v.modes && range_len(g->r) > s->shared->memory && !s->shared->filter->nr_ranges &&
-	    !(s->async && census_is_lazy(g))) {
+	/* A reserve is not armed before it can be touched: mprotect(2) makes it another. */
+	if (s->async && !census_is_lazy(g) && !(g->prot & PROT_ANY)) {
+		v.arm = false;
+		g->why = WHY_NOT_WRITABLE;
+	}
+	if (!v.modes) {
+		tables_forget(s, g);
+	} else if (!tables_admit(s, g, v.arm)) {
 		v.modes = 0;
 		g->why = WHY_TOO_LARGE;
 	}
@@ -157,6 +160,8 @@ static void on_region(void *arg, enum vma_op op, struct region *g)
 	guard_beat(s->shared->guard);
 	if (op != VMA_OP_GONE)
 		judge(s, g);
+	else
+		tables_forget(s, g);
 	look_at_code(s, g, op);
 	emit_vma(&s->shared->emit, s->pid, s->mm, clock_now(), op, g);
 	if (op != VMA_OP_GONE && !g->modes)
@@ -335,6 +340,7 @@ static int64_t whole(struct space *s)
 
 static void pass_done(struct space *s, uint64_t now)
 {
+	tables_recount(s);
 	s->pass_cost += clock_now() - now;
 	s->snapshot = true;
 	s->surveyed = s->pass_since;
@@ -421,6 +427,7 @@ int survey_anew(struct space *s)
 		emit_vma(&s->shared->emit, s->pid, s->mm, now, VMA_OP_GONE, g);
 	layout_done(&s->layout);
 	layout_init(&s->layout, SPACE_LAYOUT_LIMIT);
+	tables_recount(s);
 	space_disclaim(s);
 	s->snapshot = false;
 	s->resync = s->anew = false;

@@ -235,6 +235,10 @@ static void reserve_case(void)
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	must(p != MAP_FAILED && q != MAP_FAILED, "100 GiB");
+	/* As the reserve of a heap may be, which is mapped twice. */
+	p = mmap(NULL, (size_t)1 << 30, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		 0);
+	must(p != MAP_FAILED, "1 GiB, shared");
 	at.p = q + ((size_t)50 << 30);
 	gate();
 	rest();
