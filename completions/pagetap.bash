@@ -84,8 +84,8 @@ _pagetap() {
 	case $command in
 	record)
 		_pagetap_words "-p --pid -o --output -f --follow -e --events -m --mapping
-			-a --address -d --duration -n --count --max-size --engine --epoch --who --budget
-			--mode --rearm --granularity --ring --max-processes --watchdog --strict $common --" "$cur"
+			-a --address -d --duration -n --count --max-size --engine --epoch --who --sure
+			--budget --mode --rearm --granularity --ring --max-processes --watchdog --strict $common --" "$cur"
 		;;
 	map)
 		_pagetap_words "-p --pid -m --mapping -a --address --mode -J --json

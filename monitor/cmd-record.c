@@ -37,7 +37,7 @@ struct record_args {
 	const char *output;
 	uint64_t duration_ns, max_faults, max_bytes, rearm_ms, ring, watchdog_ns, max_processes;
 	uint64_t epoch_ms, granularity, budget_ppm;
-	bool follow, strict, who, async;	/* async: what the engine came to */
+	bool follow, strict, who, sure, async;	/* async: what the engine came to */
 	enum engine engine;
 	char **command;			/* NULL: -p */
 	const char *const *argv;
@@ -92,6 +92,7 @@ static const struct option_spec options[] = {
 	{ 0, "epoch", "MS", "async: written pages each so many ms (1000)", OPTION_NUMBER,
 	  AT(epoch_ms), .min = 1, .max = 3600000 },
 	{ 0, "who", NULL, "async: also who wrote each page, and from where", OPTION_FLAG, AT(who) },
+	{ 0, "sure", NULL, "--who: and tell writes from reads", OPTION_FLAG, AT(sure) },
 	{ 0, "budget", "PCT", "async: slow the target by no more per cent", OPTION_PARSE,
 	  AT(budget_ppm), .parse = engine_budget },
 	{ 0, "mode", "MODE,...", "write, missing, minor (default: write)", OPTION_PARSE,
@@ -155,6 +156,8 @@ static int check_args(struct run *run, int argc, char **argv, int operand)
 				 a->who ? "--who" : a->epoch_ms ? "--epoch" : "--budget");
 	if (a->budget_ppm && wants_sync(a))
 		return cmd_usage(&page, "--budget does not go with %s", wants_sync(a));
+	if (a->sure && !a->who)
+		return cmd_usage(&page, "--sure needs --who");
 	if (operand < argc)
 		a->command = argv + operand;
 	a->argv = (const char *const *)argv - 1;	/* with the name of the program */
@@ -230,6 +233,7 @@ static int start(struct run *run)
 		.kinds = a->filter.kinds ? a->filter.kinds : WATCH_KIND_ALL,
 		.async = a->async,
 		.who = a->who,
+		.sure = a->sure,
 		.epoch_ns = a->epoch_ms * NSEC_PER_MSEC,
 		.budget_ppm = a->budget_ppm,
 		.follow = a->follow,

@@ -28,6 +28,7 @@
 #include "watch/agent-wire.h"
 #include "watch/guard.h"
 #include "watch/kin.h"
+#include "watch/perf-points.h"
 #include "watch/uffd.h"
 
 /* An injection under way. */
@@ -393,6 +394,7 @@ _Noreturn void agent_main(int sock, const pid_t *targets, unsigned int n, void (
 		kin_add(s.kin, targets[i]);
 	if (procwatch_open(&s.procwatch) < 0)
 		s.procwatch = NULL;
+	perf_points_look();
 	if (settle)
 		settle();
 	for (;;)

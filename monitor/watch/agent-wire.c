@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "watch/perf-points.h"
+
 /* unix(7): SCM_MAX_FD; more never come in one message. */
 #define SCM_FDS 253
 
@@ -29,7 +31,13 @@ static bool harmless(const struct perf_event_attr *a)
 				PERF_SAMPLE_ID | PERF_SAMPLE_STREAM_ID | PERF_SAMPLE_IDENTIFIER |
 				PERF_SAMPLE_CALLCHAIN;
 
-	return a->type == PERF_TYPE_SOFTWARE && a->size == sizeof(*a) &&
+	if (a->size != sizeof(*a))
+		return false;
+	/* What a tracepoint tells depends on which it is. */
+	if (a->type == PERF_TYPE_TRACEPOINT)
+		return perf_point_is_one(a->config) &&
+		       !(a->sample_type & ~(sample | PERF_SAMPLE_RAW));
+	return a->type == PERF_TYPE_SOFTWARE &&
 	       (a->config == PERF_COUNT_SW_PAGE_FAULTS || a->config == PERF_COUNT_SW_DUMMY) &&
 	       !(a->sample_type & ~sample);
 }

@@ -64,6 +64,11 @@ int perf_event_to_ring(int event, const struct perf_ring *out)
 	return ioctl(event, PERF_EVENT_IOC_SET_OUTPUT, out->fd) < 0 ? -errno : 0;
 }
 
+int perf_event_filter(int event, const char *filter)
+{
+	return ioctl(event, PERF_EVENT_IOC_SET_FILTER, filter) < 0 ? -errno : 0;
+}
+
 uint64_t perf_ring_head(const struct perf_ring *r)
 {
 	const struct perf_event_mmap_page *p = r->map;

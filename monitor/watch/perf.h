@@ -31,6 +31,8 @@ void perf_ring_close(struct perf_ring *r);
 
 /* An event on thread tid and one CPU: a descriptor or -errno. */
 int perf_event_for(struct perf_event_attr *attr, pid_t tid, int cpu);
+/* Of a tracepoint's event, and those that inherit it: only what passes the filter. */
+int perf_event_filter(int event, const char *filter);
 /* Its records go to the ring, which is of the same CPU. */
 int perf_event_to_ring(int event, const struct perf_ring *out);
 

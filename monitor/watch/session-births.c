@@ -34,8 +34,10 @@ void session_drop_hint(struct session *s, pid_t child)
 {
 	struct session_hint *h = session_hint_of(s, child);
 
-	if (h)
-		*h = s->hints[--s->nhints];
+	if (!h)
+		return;
+	session_who_guest_left(s, h);
+	*h = s->hints[--s->nhints];
 }
 
 static void emit_fork(struct session *s, pid_t parent, uint32_t mm, pid_t child,
@@ -152,6 +154,7 @@ static void adopt_apart(struct session *s, struct session_hint h)
 static void look_at_apart(struct session *s, struct session_hint *h, int shares)
 {
 	h->what = HINT_SETTLED;
+	h->own = !shares;
 	if (!shares)
 		adopt_apart(s, *h);
 }
@@ -164,7 +167,7 @@ static bool takes_refused(struct session *s, struct session_hint *h)
 	if (!sp || !sp->nrefused)
 		return false;
 	h->mm = sp->refused[0];
-	h->told = true;
+	h->told = h->own = true;
 	memmove(sp->refused, sp->refused + 1, --sp->nrefused * sizeof(sp->refused[0]));
 	return true;
 }

@@ -36,6 +36,7 @@ struct session_hint {
 	uint32_t mm;		/* of the parent: a vfork child lives there until exec */
 	uint64_t since;
 	bool told;		/* its fork is in the trace */
+	bool own;		/* its memory is its own, and not watched yet, or never */
 	enum {
 		HINT_OPEN,	/* an unnamed address space may be its own */
 		HINT_APART,	/* none can: by vfork, or unseen; it is to be asked which */
@@ -60,6 +61,13 @@ struct session_touch {
 };
 #define SESSION_TOUCHES 256
 
+/* A child that had the memory of another process on loan, by vfork(2), until then. */
+struct session_guest {
+	pid_t child, host;
+	uint64_t until;
+};
+#define SESSION_GUESTS 1024		/* a power of two */
+
 struct session {
 	struct session_opts opts;
 	struct watch_filter filter;
@@ -67,12 +75,13 @@ struct session {
 	struct space *spaces;
 	struct procwatch *procwatch;
 	struct witness *witness;	/* NULL: not tried yet, or perf is not allowed */
-	bool witness_tried;
+	bool witness_tried, told_unsure;
 	uint64_t witness_rest;		/* until then mappings told of have to wait */
 	uint64_t witness_lost;
 	struct session_touch touches[SESSION_TOUCHES];
 	struct who *who;	/* NULL: nobody asks who wrote */
 	uint64_t who_asked;	/* t1 of the run that was looked at last */
+	struct session_guest guests[SESSION_GUESTS];	/* by the child's pid */
 	struct guard *guard;	/* NULL: none */
 	uint64_t guard_started;
 	int epoll;
@@ -139,6 +148,8 @@ void session_who_read(struct session *s);
 void session_who_dirty(struct session *s, const struct space *sp, const struct region *g,
 		       struct range run, uint64_t t0, uint64_t t1);
 void session_who_passed(struct session *s);
+/* The child of a hint executes a program, or ends, or got a name. */
+void session_who_guest_left(struct session *s, const struct session_hint *h);
 
 /* session-census.c */
 

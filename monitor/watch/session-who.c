@@ -4,17 +4,50 @@
 #include "base/clock.h"
 #include "watch/session-state.h"
 
+/* A child by vfork(2) of a child by vfork(2), and so on. */
+#define GUESTS_DEEP 4
+
 int session_who_open(struct session *s)
 {
 	return s->opts.who ? who_new(&s->who, WHO_TOUCHES, s->shared.page_size) : 0;
 }
 
+/*
+ * In whose memory a process was at that time.  The rings are read now and then: by then a
+ * guest may have executed its program, or ended.
+ */
+static pid_t host_of(struct session *s, pid_t pid, uint64_t time)
+{
+	for (int i = 0; i < GUESTS_DEEP; i++) {
+		const struct session_guest *g = &s->guests[(unsigned int)pid % SESSION_GUESTS];
+		const struct session_hint *h = session_hint_of(s, pid);
+
+		if (h && h->what != HINT_OPEN && !h->own)
+			pid = h->parent;
+		else if (g->child == pid && time <= g->until)
+			pid = g->host;
+		else
+			break;
+	}
+	return pid;
+}
+
+void session_who_guest_left(struct session *s, const struct session_hint *h)
+{
+	if (s->who && h->what != HINT_OPEN && !h->own)
+		s->guests[(unsigned int)h->child % SESSION_GUESTS] =
+			(struct session_guest){ h->child, h->parent, clock_now() };
+}
+
 static void on_touch(void *arg, const struct witness_event *ev)
 {
 	struct session *s = arg;
+	struct witness_event by = *ev;
 
-	if (ev->kind == WITNESS_TOUCH && ev->pid)
-		who_touch(s->who, ev);
+	if (ev->kind == WITNESS_TOUCH && ev->pid) {
+		by.pid = host_of(s, ev->pid, ev->time);
+		who_touch(s->who, &by);
+	}
 	else if (ev->kind == WITNESS_LOST)
 		who_lost(s->who, ev->time);
 }

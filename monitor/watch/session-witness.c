@@ -27,7 +27,7 @@ static void refuse(struct session *s, struct space *sp, int error)
 static enum witness_touches touches_of(const struct session *s)
 {
 	if (s->who)
-		return WITNESS_CHAINS;
+		return s->opts.sure ? WITNESS_WRITES : WITNESS_CHAINS;
 	return s->opts.async ? WITNESS_NO_TOUCHES : WITNESS_TOUCHES;
 }
 
@@ -53,6 +53,11 @@ void session_witness(struct session *s, struct space *sp)
 		close(task);
 	if (r < 0)
 		refuse(s, sp, r);
+	else if (!s->told_unsure && witness_unsure(s->witness)) {
+		s->told_unsure = true;
+		emit_error(&s->shared.emit, sp->pid, sp->mm, clock_now(), ENOTSUP, "perf",
+			   "no tracepoints of page faults: writes are not told from reads");
+	}
 }
 
 static void add_fresh(struct space *sp, struct range r, uint64_t when, bool writable)

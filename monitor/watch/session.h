@@ -33,6 +33,7 @@ struct session_opts {
 	uint32_t kinds;			/* WATCH_KIND_* */
 	bool async;			/* --engine async */
 	bool who;			/* async: and which thread wrote */
+	bool sure;			/* who: and not only read */
 	uint64_t epoch_ns;		/* async: from one pass to the next; 0 = SESSION_EPOCH_NS */
 	uint64_t budget_ppm;		/* async: slowdown that is allowed; 0 = any */
 	bool follow;			/* -f */

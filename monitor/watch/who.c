@@ -23,6 +23,7 @@ struct touch {
 	uint64_t time;
 	uint64_t addr : 57;
 	uint64_t told : 1;	/* a pass has asked for it */
+	uint64_t wrote : 1;	/* or meant to; else it is not known */
 	uint64_t pid : 22, tid : 22;
 	int64_t other : 20;	/* this far away is a later one of its thread; 0: not known */
 	uint32_t below;		/* this far back is the one before it in its chain; 0: none */
@@ -144,6 +145,8 @@ void who_touch(struct who *w, const struct witness_event *ev)
 	uint32_t *head = chain_of(w, ev->pid, align_down(ev->touch.addr, w->page));
 	uint64_t before = latest(w, *head);
 
+	if (ev->touch.access == WITNESS_READ)
+		return;
 	/* No pass has asked for it yet: it is as good as lost. */
 	if (w->next - w->done > w->mask) {
 		who_lost(w, t->time);
@@ -152,6 +155,7 @@ void who_touch(struct who *w, const struct witness_event *ev)
 	*t = (struct touch){
 		.addr = ev->touch.addr,
 		.time = ev->time,
+		.wrote = ev->touch.access == WITNESS_WRITE,
 		.below = is_there(w, before) ? (uint32_t)(w->next - before) : 0,
 		.pid = (uint32_t)ev->pid,
 		.tid = (uint32_t)ev->tid,
@@ -277,13 +281,17 @@ static bool has_later(const struct crowd *c, unsigned int n, uint64_t tid)
 	return false;
 }
 
-/* Those who may have written are moved to the front. */
+/*
+ * Those who have written, or may have, are moved to the front.  A thread that faults to
+ * write does write, as soon as it may, even if somebody else was first.
+ */
 static void leave_suspects(const struct who *w, struct crowd *c)
 {
 	unsigned int n = 1;
 
 	for (unsigned int i = 1; i < c->n; i++)
-		if (over(w, c->v[i]) > c->v[0]->time && !has_later(c, n, c->v[i]->tid))
+		if ((c->v[i]->wrote || over(w, c->v[i]) > c->v[0]->time) &&
+		    !has_later(c, n, c->v[i]->tid))
 			c->v[n++] = c->v[i];
 	c->n = n;
 }
@@ -304,8 +312,8 @@ static void page_dirty(struct who *w, struct emit *e, const struct who_run *r, u
 	}
 	leave_suspects(w, &c);
 	sure = !r->came && c.n == 1 && c.v[0]->time > w->lost_until;
-	while (c.n)
-		say(w, e, r, now, c.v[--c.n], sure);
+	while (c.n--)
+		say(w, e, r, now, c.v[c.n], sure || c.v[c.n]->wrote);
 }
 
 void who_dirty(struct who *w, struct emit *e, const struct who_run *r, uint64_t now)

@@ -3,11 +3,14 @@
  * Who: which thread wrote a page that the census has found dirty.
  *
  * Pure: no fd, no clock, no log.  The witness sees every page fault of the target, with
- * thread, address and call chain, but not whether it was a write; the census sees which
- * pages were written, but not by whom.  Together they tell:
+ * thread, address and call chain, and perhaps whether it was a write; the census sees
+ * which pages were written, but not by whom.  Together they tell:
  *
  *	touches of a page	A ──── B ─ C                  (perf, in time)
  *	census			dirty between t0 and t1
+ *
+ * Where faults say that they are writes, reads are left out and each of the others is by
+ * a thread that wrote.  Where they do not:
  *
  * With WP_ASYNC the first write of a page since the last pass is its last fault: from
  * then on it is there and not protected.  So of a dirty page the last touch is the

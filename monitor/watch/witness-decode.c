@@ -77,10 +77,14 @@ static bool is_marker(uint64_t frame)
 	return frame >= (uint64_t)PERF_CONTEXT_MAX;
 }
 
-/* What follows PERF_CONTEXT_USER; the count is all that says that there is a chain. */
-static bool decode_chain(const struct bytes *b, struct witness_event *ret)
+/*
+ * What follows PERF_CONTEXT_USER; the count is all that says that there is a chain.  What
+ * comes behind it is left in b.
+ */
+static bool decode_chain(struct bytes *b, struct witness_event *ret)
 {
 	struct witness_event all = { .kind = WITNESS_TOUCH };
+	const unsigned char *chain = b->p + sizeof(uint64_t);
 	uint64_t n;
 	uint32_t i = 0;
 
@@ -88,15 +92,41 @@ static bool decode_chain(const struct bytes *b, struct witness_event *ret)
 		return true;
 	if (n > (b->len - sizeof(n)) / sizeof(n))
 		return false;
-	all.touch.frames = b->p + sizeof(n);
+	all.touch.frames = chain;
+	*b = (struct bytes){ chain + n * sizeof(n), b->len - (n + 1) * sizeof(n) };
 	while (i < n && witness_frame(&all, i) != (uint64_t)PERF_CONTEXT_USER)
 		i++;
 	if (i == n)
 		return true;
-	ret->touch.frames = b->p + sizeof(n) * (i + 2);
+	ret->touch.frames = chain + sizeof(n) * (i + 1);
 	while (i + 1 + ret->touch.nframes < n &&
 	       !is_marker(witness_frame(ret, ret->touch.nframes)))
 		ret->touch.nframes++;
+	return true;
+}
+
+/* Error codes of page faults: Intel SDM volume 3, 4.7. */
+#define ERROR_WRITE 2u
+#define ERROR_USER 4u
+
+/* PERF_SAMPLE_RAW: the size, then the fields of the tracepoint, see perf-points.c. */
+static bool decode_point(const struct bytes *b, struct witness_event *ret)
+{
+	struct { uint64_t common, addr, ip, error; } f;
+	struct bytes rest;
+	uint32_t size;
+
+	if (!take(b, 0, &size, sizeof(size)))
+		return true;
+	rest = (struct bytes){ b->p + sizeof(size), b->len - sizeof(size) };
+	if (!size)
+		return true;
+	if (size > rest.len || !take(&rest, 0, &f, sizeof(f)))
+		return false;
+	ret->touch.addr = f.addr;
+	ret->touch.ip = f.ip;
+	ret->touch.kernel = !(f.error & ERROR_USER);
+	ret->touch.access = f.error & ERROR_WRITE ? WITNESS_WRITE : WITNESS_READ;
 	return true;
 }
 
@@ -115,7 +145,7 @@ static bool decode_sample(const struct bytes *b, uint16_t misc, struct witness_e
 			.kernel = (misc & PERF_RECORD_MISC_CPUMODE_MASK) == PERF_RECORD_MISC_KERNEL,
 		},
 	};
-	return decode_chain(&rest, ret);
+	return decode_chain(&rest, ret) && decode_point(&rest, ret);
 }
 
 static bool decode_mmap2(const struct bytes *b, struct witness_event *ret)

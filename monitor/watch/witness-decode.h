@@ -3,8 +3,9 @@
  * Witness, decoding: a record of a perf ring, perf_event_open(2), as a struct.
  *
  * Pure.  Knows the layouts that witness.c asks the kernel for: samples with
- * WITNESS_SAMPLE, perhaps with a call chain behind it, and everything else with the same
- * fields of sample_id behind it.
+ * WITNESS_SAMPLE, perhaps with a call chain behind it and the fields of a tracepoint of
+ * page faults behind that, and everything else with the same fields of sample_id behind
+ * it.
  */
 #ifndef WATCH_WITNESS_DECODE_H
 #define WATCH_WITNESS_DECODE_H
@@ -20,8 +21,15 @@
 #define WITNESS_SAMPLE \
 	(PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_ADDR)
 
+/* What a page fault was for. */
+enum witness_access {
+	WITNESS_UNKNOWN,	/* nobody says */
+	WITNESS_READ,
+	WITNESS_WRITE,
+};
+
 enum witness_kind {
-	WITNESS_TOUCH,	/* a page fault: addr, ip; a read or a write, nobody says which */
+	WITNESS_TOUCH,	/* a page fault: addr, ip, access */
 	WITNESS_MAP,	/* a mapping is new, or has got another protection.  Its span may be
 			 * wider than what was asked for, because mappings merge */
 	WITNESS_FORK,	/* process or thread: parent; pid, tid are the child's */
@@ -41,6 +49,7 @@ struct witness_event {
 						 * first; in the record that was decoded */
 			uint32_t nframes;
 			bool kernel;
+			uint8_t access;		/* enum witness_access */
 		} touch;
 		struct { struct range span; bool writable; } map;
 		pid_t parent;

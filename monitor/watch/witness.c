@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "watch/perf-points.h"
 #include "watch/perf.h"
+#include "watch/witness-open.h"
 
 #define CPUS_MAX 4096
 #define MAPS_RING (64u << 10)
@@ -39,7 +41,8 @@ struct cpu {
 
 struct event_pair {
 	pid_t tid;
-	int maps, touches;	/* descriptors; touches may be -1 */
+	int maps;		/* descriptors; -1: none */
+	int touches[2];		/* all of them, or those of the program and of the kernel */
 };
 
 struct witness {
@@ -51,6 +54,7 @@ struct witness {
 	int epoll;
 	enum witness_touches what;
 	bool follow, full;
+	bool points, unsure;	/* of page faults there are, and could not be used */
 	uint64_t lost_maps, lost_touches;	/* told so far */
 	uint64_t gone_maps, gone_touches;	/* lost by events that were closed */
 };
@@ -82,11 +86,16 @@ static unsigned int online_cpus(int *ret, unsigned int max)
 	return n;
 }
 
+static bool has_chains(const struct witness *w)
+{
+	return w->what == WITNESS_CHAINS || w->what == WITNESS_WRITES;
+}
+
 static size_t touches_ring(const struct witness *w)
 {
 	size_t bytes = CHAINS_RING;
 
-	if (w->what != WITNESS_CHAINS)
+	if (!has_chains(w))
 		return TOUCHES_RING;
 	while (bytes > TOUCHES_RING && bytes * w->ncpus > CHAINS_ALL)
 		bytes /= 2;
@@ -97,7 +106,7 @@ static size_t touches_ring(const struct witness *w)
 static int open_touches(struct witness *w, struct cpu *c)
 {
 	size_t bytes = touches_ring(w);
-	unsigned int share = w->what == WITNESS_CHAINS ? 4 : 2;
+	unsigned int share = has_chains(w) ? 4 : 2;
 	int r;
 
 	do {
@@ -127,12 +136,17 @@ int witness_open(struct witness **ret, bool follow, enum witness_touches touches
 {
 	struct witness *w = calloc(1, sizeof(*w));
 	int *nrs = calloc(CPUS_MAX, sizeof(*nrs)), r = -ENOMEM;
+	uint64_t config;
 
 	if (!w || !nrs)
 		goto out;
 	w->follow = follow;
 	w->what = touches;
 	w->prune_at = PRUNE_MIN;
+	if (touches == WITNESS_WRITES) {
+		perf_points_look();
+		w->points = perf_point_of(PERF_POINT_USER, &config);
+	}
 	w->agent = agent;
 	w->ncpus = online_cpus(nrs, CPUS_MAX);
 	w->cpus = calloc(w->ncpus, sizeof(*w->cpus));
@@ -156,14 +170,19 @@ out:
 	return 0;
 }
 
+static void close_pair(struct event_pair *p)
+{
+	close_fd(&p->maps);
+	close_fd(&p->touches[0]);
+	close_fd(&p->touches[1]);
+}
+
 struct witness *witness_close(struct witness *w)
 {
 	if (!w)
 		return NULL;
-	for (size_t i = 0; i < w->nevents; i++) {
-		close(w->events[i].maps);
-		close_fd(&w->events[i].touches);
-	}
+	for (size_t i = 0; i < w->nevents; i++)
+		close_pair(&w->events[i]);
 	for (unsigned int i = 0; w->cpus && i < w->ncpus; i++) {
 		perf_ring_close(&w->cpus[i].maps);
 		perf_ring_close(&w->cpus[i].touches);
@@ -176,66 +195,28 @@ struct witness *witness_close(struct witness *w)
 	return NULL;
 }
 
+bool witness_unsure(const struct witness *w)
+{
+	return w->unsure;
+}
+
 int witness_fd(const struct witness *w)
 {
 	return w->epoll;
 }
 
-static struct perf_event_attr attr_of(const struct witness *w, bool touches)
+static int event_for(const struct witness *w, enum witness_what what, pid_t tid,
+		     const struct cpu *c)
 {
-	bool chains = touches && w->what == WITNESS_CHAINS;
-
-	return (struct perf_event_attr){
-		.type = PERF_TYPE_SOFTWARE,
-		.size = sizeof(struct perf_event_attr),
-		.config = touches ? PERF_COUNT_SW_PAGE_FAULTS : PERF_COUNT_SW_DUMMY,
-		.sample_period = 1,
-		.sample_type = WITNESS_SAMPLE | (chains ? PERF_SAMPLE_CALLCHAIN : 0),
-		.exclude_callchain_kernel = chains,
-		.sample_max_stack = chains ? WITNESS_FRAMES : 0,
-		.read_format = PERF_FORMAT_LOST,
-		.inherit = 1,
-		/* Linux 5.13: threads inherit, children do not. */
-		.inherit_thread = !w->follow,
-		.mmap = !touches,
-		.mmap2 = !touches,
-		.mmap_data = !touches,
-		.comm = !touches,
-		.comm_exec = !touches,
-		.task = !touches,
-		.sample_id_all = 1,
-		.exclude_hv = 1,
-		.use_clockid = 1,
-		.clockid = CLOCK_MONOTONIC,
+	const struct witness_want want = {
+		.what = what, .tid = tid, .cpu = c->nr, .agent = w->agent, .follow = w->follow,
+		.chains = has_chains(w),
 	};
-}
+	int fd = witness_event_open(&want), r;
 
-/* By our own right, which a running monitor has given up, or by the agent's. */
-static int event_on(const struct witness *w, struct perf_event_attr *attr, pid_t tid, int cpu)
-{
-	int fd = perf_event_for(attr, tid, cpu);
-
-	if ((fd == -EPERM || fd == -EACCES) && w->agent)
-		fd = agent_perf(w->agent, attr, tid, cpu);
-	return fd;
-}
-
-static int event_for(const struct witness *w, bool touches, pid_t tid, const struct cpu *c)
-{
-	struct perf_event_attr attr = attr_of(w, touches);
-	int fd = event_on(w, &attr, tid, c->nr), r;
-
-	if (fd == -EINVAL && attr.read_format) {	/* Linux 6.0: counts what was lost */
-		attr.read_format = 0;
-		fd = event_on(w, &attr, tid, c->nr);
-	}
-	if (fd == -EINVAL && attr.inherit_thread) {
-		attr.inherit_thread = 0;
-		fd = event_on(w, &attr, tid, c->nr);
-	}
 	if (fd < 0)
 		return fd;
-	r = perf_event_to_ring(fd, touches ? &c->touches : &c->maps);
+	r = perf_event_to_ring(fd, what == WHAT_MAPS ? &c->maps : &c->touches);
 	if (r < 0) {
 		close(fd);
 		return r;
@@ -258,20 +239,39 @@ static int room_for(struct witness *w)
 	return 0;
 }
 
+/* Who may not use the tracepoints has the other event: it does not say what was a write. */
+static int add_touches(struct witness *w, struct event_pair *p, const struct cpu *c)
+{
+	if (w->what == WITNESS_NO_TOUCHES)
+		return 0;
+	if (w->points) {
+		p->touches[0] = event_for(w, WHAT_POINT_USER, p->tid, c);
+		p->touches[1] = p->touches[0] < 0 ? p->touches[0] :
+				event_for(w, WHAT_POINT_KERNEL, p->tid, c);
+		if (p->touches[1] >= 0)
+			return 0;
+		close_fd(&p->touches[0]);
+	}
+	w->unsure |= w->what == WITNESS_WRITES && p->touches[1] != -ESRCH;
+	p->touches[1] = -1;
+	p->touches[0] = event_for(w, WHAT_TOUCHES, p->tid, c);
+	return p->touches[0] < 0 ? p->touches[0] : 0;
+}
+
 static int add_pair(struct witness *w, pid_t tid, const struct cpu *c)
 {
-	struct event_pair p = { .tid = tid };
+	struct event_pair p = { .tid = tid, .touches = { -1, -1 } };
 	int r = room_for(w);
 
 	if (r < 0)
 		return r;
-	p.maps = event_for(w, false, tid, c);
+	p.maps = event_for(w, WHAT_MAPS, tid, c);
 	if (p.maps < 0)
 		return p.maps;
-	p.touches = w->what == WITNESS_NO_TOUCHES ? -1 : event_for(w, true, tid, c);
-	if (p.touches < 0 && w->what != WITNESS_NO_TOUCHES) {
-		close(p.maps);
-		return p.touches;
+	r = add_touches(w, &p, c);
+	if (r < 0) {
+		close_pair(&p);
+		return r;
 	}
 	w->events[w->nevents++] = p;
 	return 0;
@@ -343,34 +343,45 @@ int witness_add(struct witness *w, int taskfd)
 	return n < 0 ? (int)n : 0;
 }
 
+#define FDS 3	/* of a pair of events */
+
 /* Its thread has exited, and none that inherited it is left: nothing comes any more. */
 static bool is_over(const struct pollfd *p)
 {
-	return p[0].revents & POLLHUP && (p[1].fd < 0 || p[1].revents & POLLHUP);
+	for (int i = 0; i < FDS; i++)
+		if (p[i].fd >= 0 && !(p[i].revents & POLLHUP))
+			return false;
+	return true;
+}
+
+static uint64_t lost_touches(const struct event_pair *e)
+{
+	return perf_event_lost(e->touches[0]) +
+	       (e->touches[1] < 0 ? 0 : perf_event_lost(e->touches[1]));
 }
 
 /* Those of [from, from + n) that are not over move to *to. */
 static int prune_some(struct witness *w, size_t from, size_t n, size_t *to)
 {
-	struct pollfd p[2 * POLL_MAX];
+	struct pollfd p[FDS * POLL_MAX];
 
 	for (size_t i = 0; i < n; i++) {
-		p[2 * i] = (struct pollfd){ .fd = w->events[from + i].maps };
-		p[2 * i + 1] = (struct pollfd){ .fd = w->events[from + i].touches };
+		p[FDS * i] = (struct pollfd){ .fd = w->events[from + i].maps };
+		p[FDS * i + 1] = (struct pollfd){ .fd = w->events[from + i].touches[0] };
+		p[FDS * i + 2] = (struct pollfd){ .fd = w->events[from + i].touches[1] };
 	}
-	if (poll(p, 2 * n, 0) < 0)
+	if (poll(p, FDS * n, 0) < 0)
 		return -errno;
 	for (size_t i = 0; i < n; i++) {
 		struct event_pair *e = &w->events[from + i];
 
-		if (!is_over(&p[2 * i])) {
+		if (!is_over(&p[FDS * i])) {
 			w->events[(*to)++] = *e;
 			continue;
 		}
 		w->gone_maps += perf_event_lost(e->maps);
-		w->gone_touches += perf_event_lost(e->touches);
-		close(e->maps);
-		close_fd(&e->touches);
+		w->gone_touches += lost_touches(e);
+		close_pair(e);
 	}
 	return 0;
 }
@@ -461,7 +472,7 @@ uint64_t witness_lost(struct witness *w, bool sure, uint64_t *ret_maps)
 	w->full = false;
 	for (size_t i = 0; i < w->nevents; i++) {
 		maps += perf_event_lost(w->events[i].maps);
-		touches += perf_event_lost(w->events[i].touches);
+		touches += lost_touches(&w->events[i]);
 	}
 	*ret_maps = maps - w->lost_maps;
 	w->lost_maps = maps;

@@ -7,6 +7,8 @@
  * registered.  Two events on every thread and CPU: one for mappings, whose ring wakes
  * us for each record, and one for page faults (period 1), whose ring is read when it
  * is half full or something else has woken us.  Threads and children inherit both.
+ * Where only writes are wanted the kernel's two tracepoints of page faults take the place
+ * of the second: they know which are.
  *
  * Not told by perf: mremap, munmap, a shrinking brk.
  */
@@ -30,6 +32,7 @@ enum witness_touches {
 	WITNESS_NO_TOUCHES,		/* nothing, and so they cost nothing */
 	WITNESS_TOUCHES,
 	WITNESS_CHAINS,			/* with the user's call chain, of all pages: large rings */
+	WITNESS_WRITES,			/* the same of those that are writes, if that can be told */
 };
 
 /*
@@ -40,6 +43,8 @@ enum witness_touches {
 int witness_open(struct witness **ret, bool follow, enum witness_touches touches,
 		 struct agent *agent);
 struct witness *witness_close(struct witness *w);
+/* WITNESS_WRITES was asked for, and touches that are reads are told all the same. */
+bool witness_unsure(const struct witness *w);
 /* Readable when something has come. */
 int witness_fd(const struct witness *w);
 

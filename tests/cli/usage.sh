@@ -53,6 +53,7 @@ case_record() {
 	usage 'pagetap: --rearm needs --engine sync' record --engine async --rearm 5 -p 1 || return
 	usage 'pagetap: --count needs --engine sync' record --engine async -n 5 -p 1 || return
 	usage 'pagetap: --epoch needs --engine async' record --engine sync --epoch 5 -p 1 || return
+	usage 'pagetap: --sure needs --who' record --engine async --sure -p 1 || return
 	usage "pagetap: option -a: '10' is not a range of addresses (such as 7f3c00000000-7f3c04000000)" \
 		record -a 10 -p 1 || return
 	usage "pagetap: option -d: 'x' is not a time in seconds (such as 10 or 0.5)" \

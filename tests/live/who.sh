@@ -78,6 +78,45 @@ print(len(dirty), len(told & dirty))' "$D/t.ndjson" "$lo" $pages; })
 	[ "$(last lost)" = "$lost" ] || wrong "stats.lost is $(last lost)"
 }
 
+# faults_on ADDR [COUNT]: who is told to have written there, or in COUNT pages from there.
+faults_on() {
+	local page=$(($1 / 4096))
+	jq -r "select(.ev==\"fault\" and .page >= $page and .page < $((page + ${2:-1}))) |
+		\"\(.pid) \(.tid) \(.write)\"" "$D/t.ndjson"
+}
+dirty_of() { # ADDR COUNT
+	jq -s "map(select(.ev==\"dirty\") | [([.page, $(($1 / 4096))] | max),
+		([.page + .npages, $(($1 / 4096 + $2))] | min)] | select(.[0] < .[1]) |
+		.[1] - .[0]) | add // 0" "$D/t.ndjson"
+}
+
+# Those who write in memory of others: told where the kernel tells of them, else counted.
+case_guests() {
+	local n=20 mm child vfork uring
+	penmen_watched 100 --sure -f -- guests $n 300 || return
+	sleep 0.2
+	echo >&9
+	within 10 grep -q ^reads "$D/says.out" || wrong 'it does not come to its reads' || return
+	sleep 0.3
+	read -r _ _ mm < <(grep ^reads "$D/says.out")
+	timeout 10 "$T/penmen" poke "$TARGET" "$mm" $n || wrong 'poke' || return
+	begins
+	ends || return
+	[ "$(dirty_of "$mm" $((2 * n)))" = $((2 * n)) ] || wrong "$(dirty_of "$mm" $((2 * n))) pages are dirty" || return
+	if grep -q 'no tracepoints' "$D/t.ndjson"; then
+		say 'no tracepoints of page faults here'
+	else
+		[ -z "$(faults_on "$mm" $((2 * n)))" ] || wrong "who read is named: $(faults_on "$mm" $((2 * n)) | head -n 1)" || return
+		[ "$(last unwitnessed)" -ge $((2 * n)) ] || wrong "unwitnessed is $(last unwitnessed)" || return
+	fi
+	read -r _ child vfork < <(grep ^vfork "$D/says.out")
+	[ "$(faults_on "$vfork")" = "$TARGET $child true" ] ||
+		wrong "by vfork child $child of $TARGET: $(faults_on "$vfork")" || return
+	read -r _ child uring < <(grep ^io_uring "$D/says.out")
+	[ "$child" = no ] || [ "$(faults_on "$uring" | sed "s/^$TARGET [0-9]* true$/good/")" = good ] ||
+		wrong "by io_uring: $(faults_on "$uring")"
+}
+
 # A tenth of a second of epochs, and nothing at all is asked of perf without --who.
 case_not_asked_for() {
 	penmen_watched 100 -- rounds 1 10 || return

@@ -5,18 +5,27 @@
  *
  *	penmen rounds N MS	N rounds of known writes and reads, MS apart
  *	penmen storm PAGES MS	every page once, from deep in a chain of calls, in MS
+ *	penmen guests N MS	reads N pages that others will write, and lets a vfork() child
+ *				and a thread of io_uring write a page each; at the next line
+ *				it goes on, for MS
+ *	penmen poke PID ADDR N	writes N pages of a process by process_vm_writev(2), and N more
+ *				through /proc/PID/mem
  *
  * Begins when a line comes by stdin.  Knows nothing of who may be watching.
  */
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/io_uring.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -184,6 +193,108 @@ __attribute__((noinline)) void pen_deep(unsigned char *p, unsigned int depth)
 	HAVE_A_FRAME;
 }
 
+/* Still its parent's memory, and another process. */
+static void by_vfork(volatile unsigned char *p)
+{
+	pid_t pid = vfork();
+
+	if (!pid) {
+		*p = 1;
+		_exit(0);
+	}
+	printf("vfork %d %p\n", pid, (void *)(uintptr_t)p);
+	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+		exit(1);
+}
+
+/*
+ * io_uring(7) without a library: one request, read /dev/zero, never by us (IOSQE_ASYNC)
+ * but by a thread that the kernel makes for it in this process.
+ */
+static void by_io_uring(unsigned char *p)
+{
+	struct io_uring_params par = { 0 };
+	int fd = (int)syscall(SYS_io_uring_setup, 1, &par);
+	size_t ring = par.sq_off.array + sizeof(uint32_t);
+	struct io_uring_sqe *sqe;
+	unsigned char *sq;
+
+	if (fd < 0) {
+		printf("io_uring no\n");
+		return;
+	}
+	sq = mmap(NULL, ring, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
+		  IORING_OFF_SQ_RING);
+	sqe = mmap(NULL, sizeof(*sqe), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
+		   IORING_OFF_SQES);
+	if (sq == MAP_FAILED || sqe == MAP_FAILED)
+		exit(1);
+	*sqe = (struct io_uring_sqe){
+		.opcode = IORING_OP_READ, .flags = IOSQE_ASYNC, .fd = zeros,
+		.addr = (uintptr_t)p, .len = 8,
+	};
+	__atomic_store_n((uint32_t *)(void *)(sq + par.sq_off.tail), 1, __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
+		exit(1);
+	printf("io_uring %d %p\n", gettid(), (void *)p);
+	munmap(sq, ring);
+	munmap(sqe, sizeof(*sqe));
+	close(fd);
+}
+
+static void guests(size_t n, long ms)
+{
+	char line[16];
+
+	by_vfork(memory);
+	by_io_uring(memory + PAGE);
+	for (size_t i = 0; i < 2 * n; i++)
+		sink = shared[i * PAGE];
+	printf("reads %d %p\n", gettid(), (void *)shared);
+	fflush(stdout);
+	if (!fgets(line, sizeof(line), stdin))
+		exit(1);
+	pause_ms(ms);
+}
+
+static int poke(pid_t pid, uintptr_t at, size_t n)
+{
+	char path[32], word[] = "guest";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	for (size_t i = 0; i < 2 * n; i++, at += PAGE) {
+		struct iovec mine = { word, sizeof(word) }, its = { (void *)at, sizeof(word) };
+
+		if ((i < n ? process_vm_writev(pid, &mine, 1, &its, 1, 0) :
+			     pwrite(fd, word, sizeof(word), (off_t)at)) != sizeof(word)) {
+			perror("poke");
+			return 1;
+		}
+	}
+	close(fd);
+	return 0;
+}
+
+static void obey(char **argv)
+{
+	size_t n = strtoul(argv[2], NULL, 10);
+	long ms = strtol(argv[3], NULL, 10);
+
+	if (!strcmp(argv[1], "rounds")) {
+		rounds((unsigned int)n, ms);
+	} else if (!strcmp(argv[1], "guests")) {
+		guests(n, ms);
+	} else {
+		for (size_t i = 0; i < n; i++)
+			pen_deep(memory + i * PAGE, DEPTH);
+		printf("done\n");
+		fflush(stdout);
+		pause_ms(ms);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	size_t pages = argc > 2 && !strcmp(argv[1], "storm") ? strtoul(argv[2], NULL, 10) :
@@ -191,6 +302,9 @@ int main(int argc, char **argv)
 	char line[16];
 	int fd = memfd_create("penmen", MFD_CLOEXEC);
 
+	if (argc == 5 && !strcmp(argv[1], "poke"))
+		return poke((pid_t)strtol(argv[2], NULL, 10), strtoul(argv[3], NULL, 0),
+			    strtoul(argv[4], NULL, 10));
 	if (argc != 4 || fd < 0 || ftruncate(fd, (off_t)(pages * PAGE)))
 		return 2;
 	memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -204,15 +318,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	if (!fgets(line, sizeof(line), stdin))
 		return 2;
-	if (!strcmp(argv[1], "rounds")) {
-		rounds((unsigned int)strtoul(argv[2], NULL, 10), strtol(argv[3], NULL, 10));
-	} else {
-		for (size_t i = 0; i < pages; i++)
-			pen_deep(memory + i * PAGE, DEPTH);
-		printf("done\n");
-		fflush(stdout);
-		pause_ms(strtol(argv[3], NULL, 10));
-	}
+	obey(argv);
 	printf("ok\n");
 	return 0;
 }

@@ -11,9 +11,11 @@
 static char said[4096];
 
 /* Standard error into a file for the time of one call. */
-static const char *losses(uint64_t all, uint64_t perf)
+static const char *losses_of(uint64_t all, uint64_t perf, int64_t unwitnessed)
 {
-	struct recording rec = { .summary = { .stats.lost = all, .lost_perf = perf } };
+	struct recording rec = { .summary = {
+		.stats = { .lost = all, .unwitnessed = unwitnessed }, .lost_perf = perf,
+	} };
 	int fd = memfd_create("said", MFD_CLOEXEC), old = dup(STDERR_FILENO);
 	ssize_t n;
 
@@ -29,6 +31,11 @@ static const char *losses(uint64_t all, uint64_t perf)
 	return said;
 }
 
+static const char *losses(uint64_t all, uint64_t perf)
+{
+	return losses_of(all, perf, RECORD_UNKNOWN);
+}
+
 #define OF_PERF "lost by the kernel; first touches of new mappings may be missing\n"
 #define OF_RING "lost (ring full); counts are still exact, the page list is not\n" \
 		"hint: --ring 256, or -m heap to watch less\n"
@@ -41,6 +48,9 @@ static void test_losses(void)
 	CU_ASSERT_STRING_EQUAL(losses(1, 1), "pagetap: 1 perf event " OF_PERF);
 	CU_ASSERT_STRING_EQUAL(losses(9, 7),
 			       "pagetap: 7 perf events " OF_PERF "pagetap: 2 records " OF_RING);
+	/* With --who the rings tell who wrote. */
+	CU_ASSERT_STRING_EQUAL(losses_of(7, 7, 0), "pagetap: 7 perf events lost by the kernel; "
+			       "who wrote some of the pages may be missing\n");
 }
 
 static const struct suite_test tests[] = {

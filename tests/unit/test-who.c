@@ -30,13 +30,15 @@ static void end(void)
 	queue_free(queue);
 }
 
+static enum witness_access what_for = WITNESS_UNKNOWN;
+
 static void touch(pid_t tid, uint64_t page, uint64_t time)
 {
 	static const uint64_t frames[] = { 0x401000, 0x402000 };
 	struct witness_event ev = {
 		.kind = WITNESS_TOUCH, .pid = 7, .tid = tid, .time = time,
 		.touch = { .addr = AT + page * PAGE + 24, .ip = 0x401000, .frames = frames,
-			   .nframes = 2 },
+			   .nframes = 2, .access = (uint8_t)what_for },
 	};
 
 	who_touch(who, &ev);
@@ -174,6 +176,29 @@ static void test_lost(void)
 	expect(10, 0, 100, false);
 	expect(10, 1, 160, true);
 	expect_none();
+	end();
+}
+
+/* Where faults say what they are for, neither a read nor a loss leaves a doubt. */
+static void test_sure(void)
+{
+	begin();
+	what_for = WITNESS_WRITE;
+	touch(10, 0, 100);
+	touch(11, 0, 101);
+	touch(10, 0, 102);	/* once more, after a signal */
+	touch(12, 1, 103);
+	what_for = WITNESS_READ;
+	touch(13, 0, 104);
+	touch(13, 2, 105);
+	what_for = WITNESS_UNKNOWN;
+	who_lost(who, 150);
+	dirty(0, 3, 50, 300);
+	expect(11, 0, 101, true);
+	expect(10, 0, 102, true);
+	expect(12, 1, 103, true);
+	expect_none();
+	CU_ASSERT_EQUAL(who_unwitnessed(who), 1);	/* somebody else wrote page 2 */
 	end();
 }
 
@@ -417,6 +442,7 @@ static const struct suite_test tests[] = {
 	{ "two at the same time", test_at_the_same_time },
 	{ "out of order", test_out_of_order },
 	{ "after a loss", test_lost },
+	{ "writes known from reads", test_sure },
 	{ "a page that was moved", test_moved },
 	{ "a huge page", test_huge_page },
 	{ "no room", test_full },

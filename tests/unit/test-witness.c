@@ -82,6 +82,40 @@ static void test_chain(void)
 	CU_ASSERT(!witness_decode(bytes, n, &ev) && !ev.touch.nframes);
 }
 
+/* The fields of a tracepoint behind the chain: address, ip, error code. */
+static void test_point(void)
+{
+	uint64_t w[] = {
+		0xffffffff81000000, 7 | UINT64_C(8) << 32, 1234, 0, 2,
+		(uint64_t)PERF_CONTEXT_USER, 0x401000,
+		36 | UINT64_C(0x1234) << 32, 0x5678, 0, 0, 0,
+	};
+	const uint64_t fields[] = { 0x7f0000001008, 0x402000, 6 };
+	struct witness_event ev;
+	size_t n;
+
+	/* They begin behind the size, which has 4 bytes, and 8 that all tracepoints have. */
+	memcpy((char *)w + 7 * 8 + 12, fields, sizeof(fields));
+	n = put(PERF_RECORD_SAMPLE, PERF_RECORD_MISC_KERNEL, w, 12, false);
+	CU_ASSERT_EQUAL_FATAL(witness_decode(bytes, n, &ev), 0);
+	CU_ASSERT(ev.touch.addr == fields[0] && ev.touch.ip == fields[1] && !ev.touch.kernel);
+	CU_ASSERT(ev.touch.access == WITNESS_WRITE && ev.touch.nframes == 1);
+	/* A read, by the kernel; then no more than there is. */
+	w[10] = 0;
+	n = put(PERF_RECORD_SAMPLE, PERF_RECORD_MISC_KERNEL, w, 12, false);
+	CU_ASSERT(!witness_decode(bytes, n, &ev) && ev.touch.access == WITNESS_READ);
+	CU_ASSERT(ev.touch.kernel);
+	w[7] = 37;
+	n = put(PERF_RECORD_SAMPLE, PERF_RECORD_MISC_KERNEL, w, 12, false);
+	CU_ASSERT_EQUAL(witness_decode(bytes, n, &ev), -EBADMSG);
+	w[7] = 28;
+	n = put(PERF_RECORD_SAMPLE, PERF_RECORD_MISC_KERNEL, w, 10, false);
+	CU_ASSERT_EQUAL(witness_decode(bytes, n, &ev), -EBADMSG);
+	w[7] = 0;
+	n = put(PERF_RECORD_SAMPLE, PERF_RECORD_MISC_KERNEL, w, 8, false);
+	CU_ASSERT(!witness_decode(bytes, n, &ev) && ev.touch.access == WITNESS_UNKNOWN);
+}
+
 static void test_map(void)
 {
 	uint64_t w[9] = { 70 | UINT64_C(80) << 32, 0x7f0000000000, 0x4000, 0, 0, 0, 0,
@@ -156,7 +190,7 @@ struct seen {
 	uint32_t frames;
 	bool chain_begins_there;	/* with the instruction that touched */
 	uint64_t lo, touch_time, map_time;
-	unsigned int maps, touches, forks;
+	unsigned int maps, touches, reads, forks;
 };
 
 static void take(void *arg, const struct witness_event *ev)
@@ -170,6 +204,8 @@ static void take(void *arg, const struct witness_event *ev)
 	if (ev->kind == WITNESS_MAP && range_has(ev->map.span, s->lo)) {
 		s->maps++;
 		s->map_time = ev->time;
+	} else if (ev->kind == WITNESS_TOUCH && ev->touch.addr == s->lo + 4096) {
+		s->reads++;
 	} else if (ev->kind == WITNESS_TOUCH && ev->touch.addr == s->lo + 24) {
 		s->touches++;
 		s->touch_tid = ev->tid;
@@ -181,7 +217,9 @@ static void take(void *arg, const struct witness_event *ev)
 
 static void *touch_there(void *arg)
 {
-	((volatile char *)arg)[24] = 1;
+	volatile char *m = arg;
+
+	m[24] = m[4096];
 	return NULL;
 }
 
@@ -251,7 +289,9 @@ static void see_a_child(enum witness_touches what)
 		CU_ASSERT(s.touch_tid > 0 && s.touch_tid != s.pid);
 		CU_ASSERT(s.touch_time > s.map_time && s.touch_time < clock_now());
 	}
-	CU_ASSERT_EQUAL(s.chain_begins_there, what == WITNESS_CHAINS);
+	CU_ASSERT_EQUAL(s.reads, what != WITNESS_NO_TOUCHES &&
+				 (what != WITNESS_WRITES || witness_unsure(w)));
+	CU_ASSERT_EQUAL(s.chain_begins_there, what == WITNESS_CHAINS || what == WITNESS_WRITES);
 	CU_ASSERT_EQUAL(witness_lost(w, true, &maps), 0);
 	CU_ASSERT_EQUAL(maps, 0);
 	witness_close(w);
@@ -264,6 +304,7 @@ static void test_a_child(void)
 	see_a_child(WITNESS_TOUCHES);
 	see_a_child(WITNESS_NO_TOUCHES);
 	see_a_child(WITNESS_CHAINS);
+	see_a_child(WITNESS_WRITES);
 }
 
 /* More touches than a ring holds, and nobody reads: the kernel's count comes out. */
@@ -393,6 +434,7 @@ static void test_prune(void)
 static const struct suite_test tests[] = {
 	{ "a touch", test_sample },
 	{ "a call chain", test_chain },
+	{ "a tracepoint of a page fault", test_point },
 	{ "a mapping", test_map },
 	{ "fork, exec, loss, and what is new to us", test_others },
 	{ "short records", test_short },
