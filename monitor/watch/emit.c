@@ -23,18 +23,32 @@ static void pass(struct emit *e, struct record *r)
 		e->dropped_layout = true;
 }
 
-static void release_held(struct emit *e)
+/* Up to the first fork without a name that came after then. */
+static void release_held(struct emit *e, uint64_t then)
 {
-	for (unsigned int i = 0; i < e->nheld; i++)
-		pass(e, &e->held[i]);
-	e->nheld = 0;
-	e->unnamed = 0;
+	while (e->first < e->nheld && e->held[e->first].since <= then)
+		pass(e, &e->held[e->first++].r);
+	if (e->first == e->nheld)
+		e->first = e->nheld = 0;
+}
+
+/* Always: where there is none, the one that has waited longest waits no more. */
+static struct emit_held *room(struct emit *e)
+{
+	if (e->nheld == EMIT_HOLD_MAX && !e->first)
+		release_held(e, e->held[0].since);
+	if (e->nheld == EMIT_HOLD_MAX) {
+		e->nheld -= e->first;
+		memmove(e->held, e->held + e->first, e->nheld * sizeof(*e->held));
+		e->first = 0;
+	}
+	return &e->held[e->nheld++];
 }
 
 void emit_done(struct emit *e)
 {
 	if (e->held)
-		release_held(e);
+		release_held(e, UINT64_MAX);
 	free(e->held);
 	e->held = NULL;
 }
@@ -59,48 +73,46 @@ void emit_push(struct emit *e, struct record *r)
 		e->faults++;
 		e->writes += r->fault.write;
 	}
-	if (e->unnamed && e->nheld == EMIT_HOLD_MAX)
-		release_held(e);
-	if (e->unnamed)
-		e->held[e->nheld++] = *r;
-	else
+	if (e->first == e->nheld) {
 		pass(e, r);
+		return;
+	}
+	*room(e) = (struct emit_held){ .r = *r };
+	/* The room may be that of the last one without a name. */
+	release_held(e, 0);
 }
 
 void emit_hold(struct emit *e, struct record *r, uint64_t now)
 {
-	if (e->nheld == EMIT_HOLD_MAX)
-		release_held(e);
 	keep_order(e, r);
-	if (!e->unnamed++)
-		e->held_since = now;
-	e->held[e->nheld++] = *r;
+	*room(e) = (struct emit_held){ .r = *r, .since = now ? now : 1 };
 }
 
 void emit_named(struct emit *e, uint32_t child_mm, pid_t pid)
 {
-	bool waited = false;
+	for (unsigned int i = e->first; i < e->nheld; i++) {
+		struct emit_held *h = &e->held[i];
 
-	for (unsigned int i = 0; i < e->nheld; i++) {
-		struct record *r = &e->held[i];
-
-		if (r->kind == RECORD_FORK && r->fork.child_mm == child_mm &&
-		    r->fork.child == RECORD_UNKNOWN) {
+		if (h->since && h->r.fork.child_mm == child_mm) {
 			if (pid)
-				r->fork.child = pid;
-			waited = true;
-		} else if (r->mm == child_mm && !r->pid) {
-			r->pid = pid;
+				h->r.fork.child = pid;
+			h->since = 0;
+		} else if (h->r.mm == child_mm && !h->r.pid) {
+			h->r.pid = pid;
 		}
 	}
-	if (waited && !--e->unnamed)
-		release_held(e);
+	release_held(e, 0);
 }
 
 void emit_expire(struct emit *e, uint64_t now)
 {
-	if (e->unnamed && now - e->held_since >= EMIT_HOLD_NS)
-		release_held(e);
+	if (now >= emit_due(e))
+		release_held(e, now - EMIT_HOLD_NS);
+}
+
+uint64_t emit_due(const struct emit *e)
+{
+	return e->first == e->nheld ? UINT64_MAX : e->held[e->first].since + EMIT_HOLD_NS;
 }
 
 void emit_kick(struct emit *e)

@@ -20,7 +20,13 @@
 #include "watch/layout.h"
 
 #define EMIT_HOLD_MAX 8192
-#define EMIT_HOLD_NS (50 * UINT64_C(1000000))
+#define EMIT_HOLD_NS (100 * UINT64_C(1000000))
+
+/* A record that waits; or one whose place in the order others wait for. */
+struct emit_held {
+	struct record r;
+	uint64_t since;			/* a fork without a name: when it came; else 0 */
+};
 
 struct emit {
 	struct queue *queue;		/* borrowed */
@@ -28,9 +34,8 @@ struct emit {
 	uint32_t page_size;
 	uint64_t last_ts;
 	uint64_t faults, writes, repeats;
-	struct record *held;		/* EMIT_HOLD_MAX, in order */
-	unsigned int nheld, unnamed;
-	uint64_t held_since;
+	struct emit_held *held;		/* EMIT_HOLD_MAX, in order */
+	unsigned int first, nheld;	/* these wait; the first is a fork without a name */
 	bool dropped_layout;		/* the queue refused a record that is no fault */
 };
 
@@ -48,6 +53,8 @@ void emit_hold(struct emit *e, struct record *r, uint64_t now);
 void emit_named(struct emit *e, uint32_t child_mm, pid_t pid);
 /* Let everything go that has waited too long. */
 void emit_expire(struct emit *e, uint64_t now);
+/* When that is the case of something; UINT64_MAX: nothing waits. */
+uint64_t emit_due(const struct emit *e);
 /* Once after a batch. */
 void emit_kick(struct emit *e);
 

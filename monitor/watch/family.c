@@ -70,10 +70,12 @@ static int protect_again(struct space *child, struct range page, uint64_t t0)
 	r = uffd_protect(child->uffd, page);
 	t1 = clock_now();
 	if (r < 0 && child->async) {
-		child->resync = true;
+		child->bare = r == -EAGAIN ? page : (struct range){ 0, 0 };
+		child->resync |= r != -EAGAIN;
 		return r == -ESRCH ? r : -EAGAIN;
 	}
 	if (child->async) {
+		child->bare = (struct range){ 0, 0 };
 		emit_arm(e, child->pid, child->mm, t0, t1, page, ARM_ASYNC);
 		return 0;
 	}
@@ -105,6 +107,9 @@ int family_match(struct space *child, pid_t pid)
 	struct range page;
 	int pagemap, before, after, r;
 
+	/* It must not be taken for another's, whatever comes of this. */
+	if (!range_empty(child->bare) && protect_again(child, child->bare, t0) < 0)
+		return space_alive(child) ? -EAGAIN : -ESRCH;
 	if (!probe_page(child, &page))
 		return 0;
 	pagemap = pagemap_of(child, pid);
@@ -141,10 +146,8 @@ pid_t family_find(struct space *child, const pid_t *candidates, unsigned int n)
 		r = family_match(child, candidates[i]);
 		if (r == 1)
 			return candidates[i];
-		if (r == -ESRCH)
+		if (r == -ESRCH || r == -EAGAIN)
 			return r;
-		if (r == -EAGAIN)
-			break;
 	}
 	return 0;
 }

@@ -24,7 +24,7 @@ int family_match(struct space *child, pid_t pid);
 
 /*
  * The pid of `child` among what is known: its first fault, then the candidates.
- * 0 if none fits now; -ESRCH if the child has gone.
+ * 0 if none fits now; -EAGAIN ask again soon; -ESRCH if the child has gone.
  */
 pid_t family_find(struct space *child, const pid_t *candidates, unsigned int n);
 

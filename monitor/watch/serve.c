@@ -230,7 +230,7 @@ static bool room_for_child(const struct space *s, int uffd)
 }
 
 /* The child's pid does not exist yet; the session finds it. */
-static void on_fork(struct space *s, int uffd, uint64_t now)
+static void on_fork(struct space *s, int uffd, uint64_t woke, uint64_t now)
 {
 	struct space *child;
 	struct record r = {
@@ -246,7 +246,7 @@ static void on_fork(struct space *s, int uffd, uint64_t now)
 		space_refuse_child(s, now, GAP_LIMIT);
 		return;
 	}
-	if (s->follow && !space_fork(&child, s, uffd, now)) {
+	if (s->follow && !space_fork(&child, s, uffd, woke, now)) {
 		child->next = s->born;
 		s->born = child;
 		return;
@@ -291,7 +291,7 @@ static int serve_batch(struct space *s, const struct uffd_msg *msgs, size_t n, u
 		}
 		note_all(s, b);
 		if (ev.kind == EVENT_FORK)
-			on_fork(s, ev.fork.fd, clock_now());
+			on_fork(s, ev.fork.fd, woke, clock_now());
 		else
 			on_layout(s, &ev, clock_now());
 	}

@@ -285,10 +285,12 @@ void session_adopt(struct session *s, pid_t pid, uint32_t mm, uint64_t since, en
 	if (s->shared.nspaces + s->nadoptions >= s->shared.max_spaces) {
 		uint64_t now = clock_now();
 
+		session_hint_settle(s, pid);
 		emit_gap(&s->shared.emit, pid, mm, now, now, (struct range){ 0, 0 }, GAP_LIMIT);
 		return;
 	}
 	if (s->nadoptions == SESSION_ADOPTIONS) {
+		session_hint_settle(s, pid);
 		emit_error(&s->shared.emit, pid, mm, clock_now(), EAGAIN, "follow",
 			   "too many programs to attach to at once");
 		return;
@@ -314,6 +316,7 @@ static void finish_adoption(struct session *s, const struct session_adoption *a)
 	int r;
 
 	r = agent_finish(s->opts.agent, a->loan, &l, &f);
+	session_hint_settle(s, a->pid);
 	now = clock_now();
 	emit_gap(e, a->pid, a->mm, a->since, now, (struct range){ 0, 0 }, a->why);
 	if (!r)
@@ -348,6 +351,7 @@ void session_adoptions_step(struct session *s)
 		r = agent_borrow(s->opts.agent, a->pid, s->opts.async, s->opts.inject_timeout_ms,
 				 &a->loan);
 		if (r < 0) {
+			session_hint_settle(s, a->pid);
 			emit_error(&s->shared.emit, a->pid, a->mm, clock_now(), -r, "follow",
 				   "the agent process cannot be asked");
 			drop_adoption(s, 0);

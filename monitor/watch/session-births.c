@@ -18,50 +18,11 @@
 #include "watch/session-state.h"
 
 #define NAMING_RETRY (2 * NSEC_PER_MSEC)
+/* A layout change is under way, and nothing can be asked until its thread has run. */
+#define CHANGE_RETRY (200 * NSEC_PER_USEC)
 #define CANDIDATES 64
 /* A vfork child executes its program within this time, as a rule, and need not be asked about. */
 #define APART_REST (5 * NSEC_PER_MSEC)
-
-struct session_hint *session_hint_of(struct session *s, pid_t child)
-{
-	for (unsigned int i = 0; i < s->nhints; i++)
-		if (s->hints[i].child == child)
-			return &s->hints[i];
-	return NULL;
-}
-
-void session_drop_hint(struct session *s, pid_t child)
-{
-	struct session_hint *h = session_hint_of(s, child);
-
-	if (!h)
-		return;
-	session_who_guest_left(s, h);
-	*h = s->hints[--s->nhints];
-}
-
-static void emit_fork(struct session *s, pid_t parent, uint32_t mm, pid_t child,
-		      uint32_t child_mm)
-{
-	struct record r = {
-		.kind = RECORD_FORK,
-		.pid = parent,
-		.mm = mm,
-		.ts = emit_ts(&s->shared.emit, clock_now()),
-		.fork = { .child = child, .child_mm = child_mm, .followed = false },
-	};
-
-	if (s->opts.kinds & WATCH_KIND_FORK)
-		emit_push(&s->shared.emit, &r);
-}
-
-void session_tell_fork(struct session *s, struct session_hint *h, uint32_t child_mm)
-{
-	if (h->told)
-		return;
-	emit_fork(s, h->parent, h->mm, h->child, child_mm);
-	h->told = true;
-}
 
 /* The unnamed children of `parent`: their number, and the last one. */
 static unsigned int unnamed_of(struct session *s, pid_t parent, struct space **ret)
@@ -84,13 +45,6 @@ static unsigned int open_hints_of(const struct session *s, pid_t parent)
 	for (unsigned int i = 0; i < s->nhints; i++)
 		n += s->hints[i].parent == parent && s->hints[i].what == HINT_OPEN;
 	return n;
-}
-
-struct space *session_left_behind(struct session *s, const struct session_hint *h)
-{
-	struct space *sp = NULL;
-
-	return unnamed_of(s, h->parent, &sp) == 1 && !space_alive(sp) ? sp : NULL;
 }
 
 static void take_all_births(struct session *s)
@@ -116,26 +70,15 @@ static uint32_t mm_of(struct session *s, pid_t parent, bool *ret_named)
 	return h->mm;
 }
 
-/* It ends, and no address space was its own, or none that could be recognised. */
-void session_hint_ends(struct session *s, pid_t child)
+/* Until now these were children of a child in the memory of its parent. */
+static void place_children(struct session *s, pid_t parent, uint32_t mm)
 {
-	struct session_hint *h = session_hint_of(s, child);
-	struct space *sp;
-
-	if (!h)
-		return;
-	take_all_births(s);
-	sp = h->what == HINT_OPEN ? session_left_behind(s, h) : NULL;
-	if (h->what != HINT_OPEN)
-		session_tell_fork(s, h, 0);
-	session_drop_hint(s, child);
-	if (!sp)
-		return;
-	/* Too quick to be recognised, and now it is the only one that can have been. */
-	arm_confess(sp);
-	emit_named(&s->shared.emit, sp->mm, child);
-	sp->pid = child;
-	sp->gone = true;
+	for (unsigned int i = 0; i < s->nhints; i++) {
+		if (s->hints[i].parent != parent)
+			continue;
+		s->hints[i].mm = mm;
+		s->hints[i].placed = true;
+	}
 }
 
 /*
@@ -146,6 +89,7 @@ static void adopt_apart(struct session *s, struct session_hint h)
 {
 	uint32_t mm = s->shared.next_mm++;
 
+	place_children(s, h.child, mm);
 	session_tell_fork(s, &h, mm);
 	session_drop_hint(s, h.child);
 	session_adopt(s, h.child, mm, h.since, GAP_FORK);
@@ -176,7 +120,6 @@ void session_on_fork(struct session *s, const struct procwatch_event *ev)
 {
 	struct session_hint h = { .parent = ev->tgid, .child = ev->child_tgid, .since = ev->ts };
 	struct session_hint *parent = session_hint_of(s, ev->tgid);
-	struct space *sp;
 	bool named;
 
 	/* Before its children: the trace tells of it first. */
@@ -189,19 +132,25 @@ void session_on_fork(struct session *s, const struct procwatch_event *ev)
 	h.mm = mm_of(s, ev->tgid, &named);
 	if (!h.mm)
 		return;
+	h.placed = named && (!parent || parent->placed);
 	if (!s->opts.follow) {
-		emit_fork(s, h.parent, h.mm, h.child, 0);
+		session_emit_fork(s, h.parent, h.mm, h.child, 0);
 		return;
 	}
 	if (session_space_of(s, h.child))
 		return;
 	if (takes_refused(s, &h))
 		h.what = HINT_SETTLED;
-	else if (named && unnamed_of(s, h.parent, &sp) <= open_hints_of(s, h.parent))
+	else if (named && !session_first_of(s, &h))
 		h.what = HINT_APART;
-	if (s->nhints == SESSION_HINTS)		/* the oldest is the least likely */
+	if (s->nhints == SESSION_HINTS) {	/* the oldest is the least likely */
+		session_hint_settle(s, s->hints[0].child);
 		session_drop_hint(s, s->hints[0].child);
+	}
 	s->hints[s->nhints++] = h;
+	for (struct space *sp = s->spaces; sp; sp = sp->next)
+		if (session_may_have(&h, sp))
+			sp->naming_due = 0;
 }
 
 static void look_again(struct session *s, pid_t child, pid_t parent)
@@ -247,7 +196,7 @@ static unsigned int candidates_of(struct session *s, const struct space *child, 
 	unsigned int n = 0, nall;
 
 	for (unsigned int i = 0; i < s->nhints && n < CANDIDATES; i++)
-		if (s->hints[i].parent == child->parent && s->hints[i].what == HINT_OPEN)
+		if (session_may_have(&s->hints[i], child) && !s->hints[i].ended)
 			ret[n++] = s->hints[i].child;
 	if (n || s->procwatch || !parent)
 		return n;
@@ -259,15 +208,12 @@ static unsigned int candidates_of(struct session *s, const struct space *child, 
 }
 
 /* Its children, who may have been born before it had a name. */
-static void name_parent(struct session *s, const struct space *parent)
+void session_name_parent(struct session *s, const struct space *parent)
 {
 	for (struct space *sp = s->spaces; sp; sp = sp->next)
 		if (!sp->pid && !sp->parent && sp->parent_mm == parent->mm)
 			sp->parent = parent->pid;
-	/* Until now these were children of a child in the memory of its parent. */
-	for (unsigned int i = 0; i < s->nhints; i++)
-		if (s->hints[i].parent == parent->pid)
-			s->hints[i].mm = parent->mm;
+	place_children(s, parent->pid, parent->mm);
 }
 
 static bool is_unnamed(const struct session *s, uint32_t mm)
@@ -299,6 +245,7 @@ static pid_t owner_of(struct session *s, const struct space *sp, pid_t pid)
 static void name_child(struct session *s, struct space *sp, uint64_t now)
 {
 	pid_t candidates[CANDIDATES], pid;
+	const struct session_hint *h;
 	int r;
 
 	if (!sp->born_ptid && now < sp->naming_due)
@@ -307,14 +254,22 @@ static void name_child(struct session *s, struct space *sp, uint64_t now)
 		return;
 	sp->naming_due = now + NAMING_RETRY;
 	pid = family_find(sp, candidates, candidates_of(s, sp, candidates));
-	if (pid == -ESRCH || (!pid && !space_alive(sp))) {
+	if (pid == -ESRCH)
 		sp->dead = true;
+	if (pid == -EAGAIN)
+		sp->naming_due = now + CHANGE_RETRY;
+	if (pid < 0)
 		return;
-	}
 	if (pid && sp->parent)
 		pid = owner_of(s, sp, pid);
 	if (!pid || session_space_of(s, pid))
 		return;
+	h = session_hint_of(s, pid);
+	if (h && h->ended) {		/* another program is there now, or nobody */
+		sp->heir = pid;
+		sp->dead = true;
+		return;
+	}
 	r = space_name(sp, pid);
 	if (r == -EAGAIN)
 		return;
@@ -325,7 +280,8 @@ static void name_child(struct session *s, struct space *sp, uint64_t now)
 		sp->dead = true;
 	if (r < 0)
 		return;
-	name_parent(s, sp);
+	sp->resync |= !range_empty(sp->bare);
+	session_name_parent(s, sp);
 	session_watch_pidfd(s, sp);
 }
 
@@ -340,20 +296,37 @@ void session_take_births(struct session *s, struct space *sp)
 	}
 }
 
+/* What is seen to be dead now was so before the kernel's word is read. */
+static bool look_at_unnamed(struct session *s)
+{
+	bool any = false;
+
+	for (struct space *sp = s->spaces; sp; sp = sp->next) {
+		uint64_t now = clock_now();
+
+		if (sp->pid)
+			continue;
+		any = true;
+		if (!sp->dead && space_alive(sp))
+			sp->lived = now;
+		else
+			sp->dead = true;
+	}
+	return any;
+}
+
 void session_on_births(struct session *s)
 {
 	uint64_t now = clock_now();
-	struct space *sp;
 
 	take_all_births(s);
-	sp = s->spaces;
-	while (sp && sp->pid)
-		sp = sp->next;
 	/* Whose child is whose was told before any of them could fault. */
-	if (sp)
+	if (look_at_unnamed(s))
 		session_read_procwatch(s);
-	for (sp = s->spaces; sp; sp = sp->next)
+	for (struct space *sp = s->spaces; sp; sp = sp->next)
 		if (!sp->pid && !sp->dead && !sp->failed)
 			name_child(s, sp, now);
+	session_name_dead(s, now);
+	session_look_at_open(s);
 	look_at_hints(s, now);
 }

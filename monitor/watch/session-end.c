@@ -92,6 +92,7 @@ void session_let_go(struct session *s)
 	if (s->summary.stats.final)
 		return;
 	session_wait_end(s);
+	session_hints_settle(s);
 	s->nadoptions = 0;
 	for (int i = 0; i < LAST_TURNS; i++)
 		for (struct space *sp = s->spaces; sp; sp = sp->next)
@@ -129,6 +130,8 @@ struct session *session_free(struct session *s)
 	}
 	while (s->spaces)
 		session_drop_space(s, s->spaces);
+	while (s->nhints)
+		session_drop_hint(s, s->hints[0].child);
 	procwatch_close(s->procwatch);
 	witness_close(s->witness);
 	who_free(s->who);

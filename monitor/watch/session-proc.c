@@ -24,22 +24,29 @@ void session_check_empty(struct session *s, enum detach_reason why)
 		session_stop(s, why);
 }
 
-/* The program is another one now; its memory is a new address space. */
-static void emit_exec(struct session *s, pid_t pid, uint32_t mm, uint32_t new_mm)
+static struct record_text *text_of(struct session *s, pid_t pid)
 {
 	struct procinfo p = { 0 };
+
+	agent_about(s->opts.agent, pid, &p);
+	return record_text_new(p.comm, p.comm_len, p.exe, p.exe_len);
+}
+
+/* The program is another one now; its memory is a new address space. */
+void session_tell_exec(struct session *s, pid_t pid, uint32_t mm, uint32_t new_mm,
+		       struct record_text *text)
+{
 	struct record r = {
 		.kind = RECORD_EXEC,
 		.pid = pid,
 		.mm = mm,
 		.ts = emit_ts(&s->shared.emit, clock_now()),
 		.exec.new_mm = new_mm,
+		.text = text,
 	};
 
 	if (s->who)
 		who_exec(s->who);
-	agent_about(s->opts.agent, pid, &p);
-	r.text = record_text_new(p.comm, p.comm_len, p.exe, p.exe_len);
 	emit_push(&s->shared.emit, &r);
 }
 
@@ -51,7 +58,7 @@ static void exec_space(struct session *s, struct space *sp, uint64_t when)
 	session_guard_settle(s);
 	ksm_look(&s->shared.ksm);
 	arm_confess(sp);
-	emit_exec(s, pid, sp->mm, new_mm);
+	session_tell_exec(s, pid, sp->mm, new_mm, text_of(s, pid));
 	session_drop_space(s, sp);
 	if (s->opts.follow)
 		session_adopt(s, pid, new_mm, when, GAP_EXEC);
@@ -61,25 +68,14 @@ static void exec_space(struct session *s, struct space *sp, uint64_t when)
 /*
  * A child that no address space has claimed executes a program: it came by vfork()
  * and lived in its parent's memory until now, or it came by fork() and was too
- * quick to be named.
+ * quick to be named.  Which, is found out while the program is attached to.
  */
-static void exec_hint(struct session *s, struct session_hint h, uint64_t when)
+static void exec_hint(struct session *s, pid_t pid, uint64_t when)
 {
-	struct space *sp = session_left_behind(s, &h);
-	uint32_t mm, new_mm = s->shared.next_mm++;
+	uint32_t new_mm = s->shared.next_mm;
 
-	if (sp) {
-		arm_confess(sp);
-		emit_named(&s->shared.emit, sp->mm, h.child);
-	} else {
-		session_tell_fork(s, &h, 0);
-	}
-	mm = sp ? sp->mm : h.mm;
-	emit_exec(s, h.child, mm, new_mm);
-	if (sp)
-		session_drop_space(s, sp);
-	session_drop_hint(s, h.child);
-	session_adopt(s, h.child, new_mm, when, GAP_EXEC);
+	session_hint_runs(s, pid, when, text_of(s, pid));
+	session_adopt(s, pid, new_mm, when, GAP_EXEC);
 }
 
 /*
@@ -90,8 +86,9 @@ static void exec_adoption(struct session *s, struct session_adoption *a, uint64_
 {
 	uint32_t new_mm = s->shared.next_mm++;
 
+	session_hint_settle(s, a->pid);
 	emit_gap(&s->shared.emit, a->pid, a->mm, a->since, when, (struct range){ 0, 0 }, a->why);
-	emit_exec(s, a->pid, a->mm, new_mm);
+	session_tell_exec(s, a->pid, a->mm, new_mm, text_of(s, a->pid));
 	a->mm = new_mm;
 	a->since = when;
 	a->why = GAP_EXEC;
@@ -118,14 +115,14 @@ static void on_exec(struct session *s, const struct procwatch_event *ev)
 	}
 	h = session_hint_of(s, ev->tgid);
 	if (h && s->opts.follow)
-		exec_hint(s, *h, ev->ts);
+		exec_hint(s, h->child, ev->ts);
 }
 
 static void on_exit(struct session *s, const struct procwatch_event *ev)
 {
 	struct space *sp;
 
-	session_hint_ends(s, ev->tgid);
+	session_hint_ends(s, ev->tgid, ev->ts, ev->exit_code);
 	sp = session_space_of(s, ev->tgid);
 	if (!sp)
 		return;
@@ -251,7 +248,10 @@ static void on_dead(struct session *s, struct space *sp)
 			sp->dead_since = now;
 		return;
 	}
+	if (session_has_heirs(s, sp))
+		return;
 	arm_confess(sp);
+	session_unnamed_goes(s, sp);
 	emit_named(&s->shared.emit, sp->mm, 0);
 	session_drop_space(s, sp);
 	session_check_empty(s, DETACH_EXIT);

@@ -6,6 +6,7 @@
  *	session-attach.c	injections: the first targets, and programs after exec
  *	session-proc.c		execs and exits
  *	session-births.c	forks, and the names of children
+ *	session-hints.c		children that were told of, and whose memory is not known
  *	session-witness.c	what the perf rings tell: new mappings, and who touched them
  *	session-census.c	what the passes of the async engine find
  *	session-budget.c	what that costs them, and what follows
@@ -35,6 +36,11 @@ struct session_hint {
 	pid_t parent, child;
 	uint32_t mm;		/* of the parent: a vfork child lives there until exec */
 	uint64_t since;
+	uint64_t ended;		/* since then it has gone, or runs another program; 0: neither */
+	uint32_t new_mm;	/* that program's memory; 0: it has gone ... */
+	uint32_t status;	/* ... with this, as wait(2) gives it */
+	struct record_text *text;	/* of that program, owned until it is told of */
+	bool placed;		/* mm is known to be its parent's, or so it was told */
 	bool told;		/* its fork is in the trace */
 	bool own;		/* its memory is its own, and not watched yet, or never */
 	enum {
@@ -193,23 +199,45 @@ void session_on_process(struct session *s, const struct procwatch_event *ev);
 void session_check_empty(struct session *s, enum detach_reason why);
 /* Put a named space's pidfd into the loop. */
 int session_watch_pidfd(struct session *s, struct space *sp);
+/* Tell of an exec; takes the text. */
+void session_tell_exec(struct session *s, pid_t pid, uint32_t mm, uint32_t new_mm,
+		       struct record_text *text);
 /* Drop the spaces that have ended: exited, executed another program, failed. */
 void session_endings(struct session *s);
+
+/* session-hints.c */
+
+struct session_hint *session_hint_of(struct session *s, pid_t child);
+void session_drop_hint(struct session *s, pid_t child);
+/* Can it be that process's?  Forked after its event was read, and there as long as it was. */
+bool session_may_have(const struct session_hint *h, const struct space *sp);
+/* The first that can be; NULL. */
+struct space *session_first_of(struct session *s, const struct session_hint *h);
+void session_emit_fork(struct session *s, pid_t parent, uint32_t mm, pid_t child,
+		       uint32_t child_mm);
+/* Once: it is not followed; child_mm 0, or what its gap, and perhaps an attach, are of. */
+void session_tell_fork(struct session *s, struct session_hint *h, uint32_t child_mm);
+/* The child of a hint has gone, at that time and with that status. */
+void session_hint_ends(struct session *s, pid_t child, uint64_t when, uint32_t status);
+/* It runs another program, which is to be told of with that text (taken). */
+void session_hint_runs(struct session *s, pid_t child, uint64_t when, struct record_text *text);
+/* Whatever was its memory until now: tell at once of the program that it runs. */
+void session_hint_settle(struct session *s, pid_t child);
+void session_hints_settle(struct session *s);
+/* May one that has not ended yet have had it?  An exec takes its time to be told of. */
+bool session_has_heirs(const struct session *s, const struct space *sp);
+/* A child that was never named is let go: it may have been one of those. */
+void session_unnamed_goes(struct session *s, const struct space *sp);
+/* Address spaces that have died without a name get one, if one only comes into question. */
+void session_name_dead(struct session *s, uint64_t now);
+/* Children that no address space can be of any more. */
+void session_look_at_open(struct session *s);
 
 /* session-births.c */
 
 void session_on_fork(struct session *s, const struct procwatch_event *ev);
-struct session_hint *session_hint_of(struct session *s, pid_t child);
-void session_drop_hint(struct session *s, pid_t child);
-/* The child of a hint has ended. */
-void session_hint_ends(struct session *s, pid_t child);
-/*
- * The address space that a child which was too quick to be named has left behind, by
- * exec or exit: it has ended with that.  One that lives is another child's.
- */
-struct space *session_left_behind(struct session *s, const struct session_hint *h);
-/* Once: it is not followed; child_mm 0, or what its gap, and perhaps an attach, are of. */
-void session_tell_fork(struct session *s, struct session_hint *h, uint32_t child_mm);
+/* Its children, who may have been born before it had a name. */
+void session_name_parent(struct session *s, const struct space *parent);
 /* Take over the children that fork events have brought to this space. */
 void session_take_births(struct session *s, struct space *sp);
 /* The same of every space, name them, and look for those that came without an event. */

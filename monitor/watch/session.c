@@ -324,13 +324,13 @@ static uint64_t next_due(struct session *s, uint64_t now, uint64_t until)
 	uint64_t due = earlier(earlier(until, s->next_look),
 			       earlier(s->next_tick, s->next_epoch));
 
-	if (s->shared.emit.unnamed)
-		due = earlier(due, s->shared.emit.held_since + EMIT_HOLD_NS);
+	due = earlier(due, emit_due(&s->shared.emit));
 	for (struct space *sp = s->spaces; sp; sp = sp->next) {
 		if (sp->npending && !sp->dead)
 			due = earlier(due, now + PENDING_RETRY);
 		if (!sp->pid)
-			due = earlier(due, now + NAMING_RETRY);
+			due = earlier(due, sp->naming_due > now ? sp->naming_due :
+								  now + NAMING_RETRY);
 		else if (!sp->dead && !s->mute && sp->proved)
 			due = sp->pass_since || sp->anew ? now :
 			      earlier(due, earlier(sp->survey_due, sp->reread_due));

@@ -97,7 +97,7 @@ static void notify_child(void *arg, enum vma_op op, struct region *r)
  * is registered for write protection is always copied), so the child is covered
  * where its parent was.  The fork record goes out first: it carries the cover over.
  */
-int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now)
+int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t woke, uint64_t now)
 {
 	struct space *s = blank(parent->shared, uffd, parent->features);
 	struct record fork = {
@@ -116,6 +116,7 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now)
 	s->follow = parent->follow;
 	s->parent = parent->pid;
 	s->parent_mm = parent->mm;
+	s->forked_after = s->lived = woke;
 	s->tids_plain = parent->tids_plain;
 	s->proved = true;
 	s->witnessed = now;

@@ -144,6 +144,10 @@ struct space {
 	struct space *born;		/* forked children, for the session to take over */
 	uint32_t born_ptid;		/* of an unnamed child: who faulted first */
 	uint64_t naming_due;		/* of an unnamed child: when to ask again */
+	uint64_t forked_after;		/* of a forked child: its parent waited until then */
+	uint64_t lived;			/* of an unnamed child: it was still there then */
+	pid_t heir;			/* of an unnamed child that has gone: who had it; 0 */
+	struct range bare;		/* of an unnamed child: a page that is to be protected */
 	uint64_t dead_since;
 	unsigned int slot;		/* of the guard */
 	uint32_t exit_status;		/* as wait(2) gives it, if exit_told */
@@ -178,8 +182,11 @@ struct space {
 /* Takes uffd, after its handshake, and the door, on failure too. */
 int space_new(struct space **ret, struct space_shared *sh, struct door *door, int uffd,
 	      uint64_t features);
-/* The child of a fork event; layout and cover are the parent's at this instant. */
-int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t now);
+/*
+ * The child of a fork event; layout and cover are the parent's at this instant.  Its
+ * thread has waited for the reading, which began after `woke`.
+ */
+int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t woke, uint64_t now);
 /* A forked child gets its name, and a door.  -EAGAIN: ask again (agent_open()); -ESRCH. */
 int space_name(struct space *s, pid_t pid);
 /* Does the address space still exist?  Asked of the userfaultfd, without a pid. */

@@ -86,7 +86,10 @@ static size_t acts_near(const struct process *p, uint64_t ts)
 	return p ? truth_act(p, ts > ACT_NS ? ts - ACT_NS : 0) : 0;
 }
 
-/* Whom did the process fork at that instant?  0: nobody, or one of several. */
+/* The parent goes on when its event is read; the record's time comes after the reading. */
+#define FORK_LATE_NS UINT64_C(50000000)
+
+/* Whom did the process fork about then?  0: nobody, or one of several. */
 static uint32_t forked_at(struct process *p, uint64_t ts)
 {
 	struct truth_act *of[8];
@@ -97,7 +100,8 @@ static uint32_t forked_at(struct process *p, uint64_t ts)
 
 		if (e->t0 > ts)
 			break;
-		if (e->op == TRUTH_FORK && e->aux && e->t1 >= ts && !p->acts[i].checked)
+		if (e->op == TRUTH_FORK && e->aux && e->t1 + FORK_LATE_NS >= ts &&
+		    !p->acts[i].checked)
 			of[n++] = &p->acts[i];
 	}
 	if (n == 1)

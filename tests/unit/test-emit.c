@@ -106,7 +106,7 @@ static void test_named_in_order(void)
 	finish();
 }
 
-/* Two forks: nothing goes before both are named; naming twice changes nothing. */
+/* Two forks: nothing goes before the first is named; naming twice changes nothing. */
 static void test_two_children(void)
 {
 	struct record r;
@@ -122,7 +122,37 @@ static void test_two_children(void)
 	CU_ASSERT_EQUAL(r.fork.child, 22);
 	CU_ASSERT_FATAL(pop(&r));
 	CU_ASSERT_EQUAL(r.fork.child, 33);
-	CU_ASSERT_EQUAL(emit.unnamed, 0);
+	CU_ASSERT_EQUAL(emit_due(&emit), UINT64_MAX);
+	finish();
+}
+
+/* One that stays without a name holds back what follows it, and nothing before it. */
+static void test_storm_of_children(void)
+{
+	struct record r;
+
+	begin();
+	fork_of(2, 5000);
+	fault(0, 2, true);
+	fork_of(3, 6000);
+	fault(0, 2, true);
+	emit_named(&emit, 2, 22);
+	CU_ASSERT_FATAL(pop(&r));
+	CU_ASSERT_EQUAL(r.fork.child, 22);
+	CU_ASSERT_FATAL(pop(&r));
+	CU_ASSERT_EQUAL(r.pid, 22);
+	CU_ASSERT(!pop(&r));
+	CU_ASSERT_EQUAL(emit_due(&emit), 6000 + EMIT_HOLD_NS);
+	fork_of(4, 7000);
+	emit_expire(&emit, 6000 + EMIT_HOLD_NS);
+	CU_ASSERT_FATAL(pop(&r));
+	CU_ASSERT_EQUAL(r.fork.child, RECORD_UNKNOWN);
+	CU_ASSERT_FATAL(pop(&r));
+	CU_ASSERT_EQUAL(r.pid, 22);
+	CU_ASSERT(!pop(&r));
+	emit_named(&emit, 4, 44);
+	CU_ASSERT_FATAL(pop(&r));
+	CU_ASSERT_EQUAL(r.fork.child, 44);
 	finish();
 }
 
@@ -179,6 +209,7 @@ static const struct suite_test tests[] = {
 	{ "runs of pages", test_runs },
 	{ "a child is named in its place", test_named_in_order },
 	{ "two children", test_two_children },
+	{ "a storm of children", test_storm_of_children },
 	{ "a child never named", test_never_named },
 	{ "more than can be held", test_hold_overflows },
 	{ "dropped layout records are told", test_dropped_layout_is_told },
