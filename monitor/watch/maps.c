@@ -287,7 +287,7 @@ int maps_query(int mapsfd, struct range within, size_t max, struct maps *m)
 	return 0;
 }
 
-size_t maps_build_id(int mapsfd, uint64_t addr, unsigned char ret[MAPS_BUILD_ID_MAX])
+int64_t maps_build_id(int mapsfd, uint64_t addr, unsigned char ret[MAPS_BUILD_ID_MAX])
 {
 	struct procmap_query q = {
 		.size = sizeof(q),
@@ -297,7 +297,7 @@ size_t maps_build_id(int mapsfd, uint64_t addr, unsigned char ret[MAPS_BUILD_ID_
 	};
 
 	if (mapsfd < 0 || ioctl(mapsfd, PROCMAP_QUERY, &q) < 0)
-		return 0;
+		return mapsfd < 0 ? -EBADF : -errno;
 	return q.build_id_size <= MAPS_BUILD_ID_MAX ? q.build_id_size : 0;
 }
 

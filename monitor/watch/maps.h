@@ -52,9 +52,9 @@ int maps_reread(int mapsfd, struct maps *m);
 int maps_query(int mapsfd, struct range within, size_t max, struct maps *m);
 /*
  * The build id of the ELF file behind the mapping at addr, by the same call.  Returns its
- * length; 0: none, or an older kernel.
+ * length; 0: none.  -ENOTTY: an older kernel.
  */
-size_t maps_build_id(int mapsfd, uint64_t addr, unsigned char ret[MAPS_BUILD_ID_MAX]);
+int64_t maps_build_id(int mapsfd, uint64_t addr, unsigned char ret[MAPS_BUILD_ID_MAX]);
 /* The same on bytes in memory; takes a copy of the names.  -EBADMSG names a bad line. */
 int maps_parse(const char *buf, size_t len, struct maps *m);
 void maps_done(struct maps *m);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "watch/build-id.h"
 #include "watch/space.h"
 #include "watch/uffd.h"
 
@@ -146,7 +147,8 @@ static void look_at_code(const struct space *s, struct region *g, enum vma_op op
 {
 	if (op == VMA_OP_GONE || !g->ino || !(g->prot & RECORD_PROT_EXEC) || g->build_id_len)
 		return;
-	g->build_id_len = (uint8_t)maps_build_id(s->mapsfd, g->r.lo, g->build_id);
+	g->build_id_len = (uint8_t)build_id_of(&s->layout, s->mapsfd, s->memfd, g,
+						g->build_id);
 }
 
 static void on_region(void *arg, enum vma_op op, struct region *g)
