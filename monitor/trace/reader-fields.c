@@ -165,6 +165,7 @@ static const struct field stats_fields[] = {
 	{ "lat_p99_ns", .type = FIELD_U32, AT(stats.lat_p99_ns) },
 	{ "stop_p99_ns", .type = FIELD_U32, AT(stats.stop_p99_ns) },
 	{ "dirty_pages", .type = FIELD_U64, AT(stats.dirty_pages) },
+	{ "distinct_pages", .type = FIELD_MAYBE, AT(stats.distinct_pages), .optional = true },
 	{ "unwitnessed", .type = FIELD_MAYBE, AT(stats.unwitnessed), .optional = true },
 	{ "slowdown_ppm", .type = FIELD_MAYBE, AT(stats.slowdown_ppm), .optional = true },
 	{ "rss_kb", .type = FIELD_U32, AT(stats.rss_kb) },

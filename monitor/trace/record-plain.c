@@ -153,6 +153,8 @@ static void put_stats(struct line *l, const struct record_stats *s)
 	line_u64(l, s->stop_p99_ns);
 	line_key(l, "dirty_pages");
 	line_u64(l, s->dirty_pages);
+	line_key(l, "distinct_pages");
+	put_maybe(l, s->distinct_pages);
 	line_key(l, "unwitnessed");
 	put_maybe(l, s->unwitnessed);
 	line_key(l, "slowdown_ppm");

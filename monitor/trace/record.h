@@ -31,6 +31,7 @@ struct record_stats {
 	uint64_t lost;		/* records that never reach the file, all reasons */
 	uint64_t repeats;	/* messages that repeated a fault already reported */
 	uint64_t dirty_pages;	/* pages written since they were last armed */
+	int64_t distinct_pages;	/* of those found dirty, each counted once; or RECORD_UNKNOWN */
 	int64_t unwitnessed;	/* of those found dirty, without a witness; or RECORD_UNKNOWN */
 	int64_t slowdown_ppm;	/* of the targets, as estimated; or RECORD_UNKNOWN */
 	uint32_t lat_p50_ns, lat_p99_ns, stop_p99_ns;

@@ -60,5 +60,7 @@ void validate_stats(struct validator *v, const struct record *r)
 		v->lost_faults_unknown ? UINT64_MAX : t->writes + v->lost_faults);
 	if (v->async && !v->blind)
 		compare(v, "dirty_pages", s->dirty_pages, t->dirty_pages, t->dirty_pages);
+	if (s->distinct_pages != RECORD_UNKNOWN)
+		compare(v, "distinct_pages", (uint64_t)s->distinct_pages, 0, s->dirty_pages);
 	compare(v, "lost", s->lost, t->lost, t->lost);
 }

@@ -15,6 +15,8 @@ static void on_dirty(void *arg, struct space *sp, const struct region *g,
 	for (size_t i = 0; i < n; i++)
 		bytes += range_len(runs[i]);
 	s->dirty_pages += bytes / s->shared.page_size;
+	s->distinct_pages += workset_add(&sp->written, runs, n);
+	s->summary.dirty_by_kind[g->kind] += bytes / s->shared.page_size;
 	sp->toll.writes += bytes / (g->page_size ? g->page_size : s->shared.page_size);
 	if (!s->who || !(s->shared.kinds & WATCH_KIND_WP))
 		return;

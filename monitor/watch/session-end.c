@@ -38,6 +38,7 @@ void session_fill_stats(const struct session *s, struct record_stats *ret, bool 
 		.lat_p50_ns = (uint32_t)latency_quantile(&sh->lat, 500),
 		.lat_p99_ns = (uint32_t)latency_quantile(&sh->lat, 990),
 		.stop_p99_ns = (uint32_t)latency_quantile(&sh->stop, 990),
+		.distinct_pages = s->opts.async ? (int64_t)s->distinct_pages : RECORD_UNKNOWN,
 		.unwitnessed = s->who ? (int64_t)who_unwitnessed(s->who) : RECORD_UNKNOWN,
 		.slowdown_ppm = session_slowdown(s),
 		.rss_kb = own_rss_kb(sh->page_size),

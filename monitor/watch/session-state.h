@@ -106,6 +106,7 @@ struct session {
 	uint64_t first_write_ns;
 	double ran, taken;		/* of all targets, see budget.h */
 	uint64_t dirty_pages;		/* in dirty records, all epochs together */
+	uint64_t distinct_pages;	/* of those, each once */
 	struct session_summary summary;
 	bool stop, any_attached, at_once;
 	bool mute;		/* the queue is full: nothing is claimed until it has room */

@@ -63,6 +63,7 @@ struct session_summary {
 	bool asked;			/* this tick answers a SIGUSR1 */
 	uint64_t lost_perf;		/* of stats.lost: by the rings of perf */
 	bool async;
+	uint64_t dirty_by_kind[VMA_KIND_NR];	/* async: of stats.dirty_pages, by enum vma_kind */
 	uint64_t epochs;		/* async: passes that were completed, of all processes */
 	unsigned int processes;		/* watched in all */
 	uint64_t attach_ns, stop_ns;	/* of the first target */

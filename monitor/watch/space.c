@@ -36,6 +36,7 @@ static struct space *blank(struct space_shared *sh, int uffd, uint64_t features)
 	s->reread_due = UINT64_MAX;
 	s->born_at = s->drained = s->surveyed = clock_now();
 	census_init(&s->census, sh->page_size, s->born_at);
+	workset_init(&s->written, sh->page_size);
 	layout_init(&s->layout, SPACE_LAYOUT_LIMIT);
 	cover_init(&s->cover, sh->page_size);
 	return s;
@@ -245,6 +246,7 @@ struct space *space_free(struct space *s)
 	door_close(&s->door);
 	layout_done(&s->layout);
 	census_done(&s->census);
+	workset_done(&s->written);
 	cover_done(&s->cover);
 	spare_done(&s->spares);
 	maps_done(&s->maps);

@@ -35,6 +35,7 @@
 #include "watch/spare.h"
 #include "watch/tids.h"
 #include "watch/watchable.h"
+#include "watch/workset.h"
 
 /*
  * Documentation/admin-guide/mm/ksm.rst: run is 1 while it may merge; pages_scanned (since
@@ -127,6 +128,7 @@ struct space {
 	struct layout layout;
 	struct cover cover;		/* stays empty where async */
 	struct census census;
+	struct workset written;		/* async: all pages found written so far */
 	uint64_t tabled;		/* tables.c: bytes armed at the cost of page tables */
 	struct budget budget;		/* session-budget.c */
 	struct space_toll toll;

@@ -50,6 +50,11 @@ told() {
 case_kinds() {
 	watch kinds || return
 	told "$PID" . || return
+	jq -s -e '(map(select(.ev == "dirty") | range(.page; .page + .npages)) | unique | length) ==
+		  (map(select(.ev == "stats"))[-1].distinct_pages)' "$D/t.ndjson" >/dev/null ||
+		wrong "the working set is another" || return
+	grep -q 'working set .* pages).*dirty rate' "$D/record.err" || wrong "no working set is told" || return
+	grep -q 'of these .*shmem [0-9]* %' "$D/record.err" || wrong "nor of which memory" || return
 	[ "$(jq -r .engine "$D/t.ndjson" | head -n 1)" = async ] || wrong "the header names another engine" || return
 	[ "$(count "$D/t.ndjson" '.ev=="fault"')" = 0 ] || wrong "there are faults"
 }
@@ -76,7 +81,7 @@ case_tables() {
 }
 
 # A reader that is slow, and a ring that holds an eighth of what is found: each page is
-# told once, only later.
+# told, only later.  Some are twice, where a scan came between the fault and the store.
 case_burst() {
 	local lo n step
 	mkfifo "$D/gate" "$D/pipe"
@@ -99,8 +104,8 @@ case_burst() {
 	read -r lo n step _ < <(sed -n 's/^burst //p' "$D/target.out")
 	jq -r 'select(.ev == "dirty") | "\(.page) \(.npages)"' "$D/t.ndjson" |
 		awk -v lo="$lo" -v n="$n" -v step="$step" '
-			$1 >= lo && $1 < lo + n * step { pages += $2; told += ($1 - lo) % step == 0 && $2 == 1 }
-			END { if (pages != n || told != n) { print pages, "pages told,", told, "of those written"; exit 1 } }' \
+			$1 >= lo && $1 < lo + n * step { pages += $2; told += ($1 - lo) % step == 0 && !seen[$1]++ }
+			END { if (told != n || pages > n + 16) { print pages, "pages told,", told, "of those written"; exit 1 } }' \
 		>"$D/burst.out" || wrong "$(cat "$D/burst.out"): $n were written"
 }
 

@@ -36,6 +36,43 @@ static const char *losses(uint64_t all, uint64_t perf)
 	return losses_of(all, perf, RECORD_UNKNOWN);
 }
 
+/* Of the asynchronous engine: what the census alone has found. */
+static const char *numbers(uint64_t pages, int64_t distinct)
+{
+	struct recording rec = {
+		.summary = {
+			.stats = { .dirty_pages = pages, .distinct_pages = distinct,
+				   .unwitnessed = RECORD_UNKNOWN, .slowdown_ppm = RECORD_UNKNOWN },
+			.async = true, .epochs = 9, .ran_ns = 2000000000,
+			.dirty_by_kind = { [VMA_KIND_ANON] = pages / 4,
+					   [VMA_KIND_HEAP] = pages - pages / 4 },
+		},
+	};
+	int fd = memfd_create("said", MFD_CLOEXEC), old = dup(STDERR_FILENO);
+	ssize_t n;
+
+	CU_ASSERT_FATAL(fd >= 0 && old >= 0);
+	log_setup(0, LOG_COLOR_NEVER);
+	dup2(fd, STDERR_FILENO);
+	summary_numbers(&rec);
+	dup2(old, STDERR_FILENO);
+	n = pread(fd, said, sizeof(said) - 1, 0);
+	said[n > 0 ? n : 0] = '\0';
+	close(fd);
+	close(old);
+	return said;
+}
+
+static void test_working_set(void)
+{
+	CU_ASSERT_STRING_EQUAL(numbers(0, 0), "  0 pages written in 9 epochs   0 lost\n");
+	CU_ASSERT_STRING_EQUAL(numbers(2048, 512),
+			       "  2,048 pages written in 9 epochs   0 lost\n"
+			       "  working set 2.0 MiB (512 pages)   "
+			       "dirty rate 4.0 MiB/s (1,024 pages/s)\n"
+			       "  of these heap 75 %, anon 25 %\n");
+}
+
 #define OF_PERF "lost by the kernel; first touches of new mappings may be missing\n"
 #define OF_RING "lost (ring full); counts are still exact, the page list is not\n" \
 		"hint: --ring 256, or -m heap to watch less\n"
@@ -54,6 +91,7 @@ static void test_losses(void)
 }
 
 static const struct suite_test tests[] = {
+	{ "working set", test_working_set },
 	{ "losses by whose they are", test_losses },
 };
 

@@ -285,6 +285,11 @@ static void test_dirty(void)
 	/* The sum. */
 	s.r[s.n - 2].record.stats.dirty_pages = 3;
 	refuse(&s, s.n, "stats.dirty_pages is 3, the records make it 2");
+	s.r[s.n - 2].record.stats.dirty_pages = 2;
+	s.r[s.n - 2].record.stats.distinct_pages = 2;
+	accept(&s);
+	s.r[s.n - 2].record.stats.distinct_pages = 3;
+	refuse(&s, s.n, "stats.distinct_pages is 3, the records make it 0 to 2");
 	header.engine = engine_sync;
 }
 

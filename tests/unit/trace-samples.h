@@ -83,7 +83,7 @@ static const struct sample samples[] = {
 	{ { .kind = RECORD_ERROR, SAMPLE_COMMON, .error.error = 11 }, "read", "uffd: again" },
 	{ { .kind = RECORD_STATS, SAMPLE_COMMON,
 	    .stats = { .faults = 61204, .writes = 36720, .lost = 17, .repeats = 2,
-		       .dirty_pages = 300, .unwitnessed = RECORD_UNKNOWN,
+		       .dirty_pages = 300, .distinct_pages = 120, .unwitnessed = RECORD_UNKNOWN,
 		       .slowdown_ppm = RECORD_UNKNOWN, .lat_p50_ns = 6100,
 		       .lat_p99_ns = 13200,
 		       .stop_p99_ns = 95000, .rss_kb = 9000, .final = true } }, NULL, NULL },
