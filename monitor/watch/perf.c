@@ -36,7 +36,13 @@ int perf_ring_open(struct perf_ring *ret, int cpu, size_t bytes, uint32_t waterm
 		.clockid = CLOCK_MONOTONIC,
 	};
 
-	r.fd = perf_event_for(&attr, 0, cpu);
+	/*
+	 * Of the whole CPU, if that is allowed (perf_event_paranoid; a dummy sees nothing): one
+	 * on our own thread the kernel puts on and takes off at each switch to us.
+	 */
+	r.fd = perf_event_for(&attr, -1, cpu);
+	if (r.fd == -EACCES || r.fd == -EPERM)
+		r.fd = perf_event_for(&attr, 0, cpu);
 	if (r.fd < 0)
 		return r.fd;
 	r.map = mmap(NULL, r.page + bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r.fd, 0);

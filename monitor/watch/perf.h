@@ -3,7 +3,7 @@
  * Perf: rings of records, perf_event_open(2), nothing decided here.
  *
  * A ring belongs to a CPU and to nobody else: the event that holds its memory is a
- * dummy on our own thread, so that a ring outlives the threads that write to it
+ * dummy of its own, so that a ring outlives the threads that write to it
  * (PERF_EVENT_IOC_SET_OUTPUT redirects their events).
  */
 #ifndef WATCH_PERF_H
