@@ -62,6 +62,11 @@ void session_who_read(struct session *s)
 			census_hasten(sp);
 }
 
+static pid_t inner_tid(void *tids, pid_t tid)
+{
+	return tids_inner(tids, tid);
+}
+
 /*
  * The kernel writes the sample of a fault before it handles the fault, so whatever a
  * scan has found is in the rings when it returns.  One scan gives many runs.
@@ -75,6 +80,10 @@ void session_who_dirty(struct session *s, const struct space *sp, const struct r
 		.came = g->seen || sp->born_at > t0,
 	};
 
+	if (sp->tids && !tids_same_namespace(sp->tids)) {
+		r.inner = inner_tid;
+		r.inner_arg = sp->tids;
+	}
 	if (!r.page_size)
 		r.page_size = s->shared.page_size;
 	if (s->witness && t1 != s->who_asked) {

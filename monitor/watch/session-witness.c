@@ -53,7 +53,10 @@ void session_witness(struct session *s, struct space *sp)
 		close(task);
 	if (r < 0)
 		refuse(s, sp, r);
-	else if (!s->told_unsure && witness_unsure(s->witness)) {
+	/* Its threads, before they are gone. */
+	if (s->who && sp->tids)
+		tids_inner(sp->tids, sp->pid);
+	if (!r && !s->told_unsure && witness_unsure(s->witness)) {
 		s->told_unsure = true;
 		emit_error(&s->shared.emit, sp->pid, sp->mm, clock_now(), ENOTSUP, "perf",
 			   "no tracepoints of page faults: writes are not told from reads");

@@ -16,6 +16,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
+/* Of threads that have gone pairs are kept too, until all are read anew. */
+#define KEPT_MAX 4096
+
 struct pair {
 	pid_t inner, host;
 };
@@ -178,6 +181,10 @@ void tids_born(struct tids *t, pid_t host)
 	inner = fd < 0 ? 0 : inner_of(fd, name);
 	if (fd >= 0)
 		close(fd);
+	/* So was the id that it has here. */
+	for (size_t i = 0; i < t->n; i++)
+		if (t->v[i].host == host)
+			memmove(&t->v[i], &t->v[i + 1], (--t->n - i) * sizeof(*t->v));
 	if (!inner) {
 		/* It was too quick; whose id it had cannot be told any more. */
 		tids_forget(t);
@@ -189,23 +196,47 @@ void tids_born(struct tids *t, pid_t host)
 			return;
 		}
 	}
-	/* A new id: its first fault will ask for it. */
+	/* Known before its first fault asks for it, when it may have gone; but not without end. */
+	if (t->n < KEPT_MAX && !add_pair(t, inner, host))
+		qsort(t->v, t->n, sizeof(*t->v), by_inner);
+}
+
+/* True: they have been read anew. */
+static bool read_again(struct tids *t)
+{
+	uint64_t now = clock_now();
+
+	if (t->read_at && now - t->read_at < NSEC_PER_MSEC)
+		return false;
+	t->read_at = now;
+	read_all(t);
+	return true;
 }
 
 pid_t tids_host(struct tids *t, pid_t ns_tid)
 {
-	uint64_t now;
 	pid_t host;
 
 	if (t->same)
 		return ns_tid;
 	host = find(t, ns_tid);
-	if (host)
+	return host || !read_again(t) ? host : find(t, ns_tid);
+}
+
+static pid_t find_inner(const struct tids *t, pid_t host)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->v[i].host == host)
+			return t->v[i].inner;
+	return 0;
+}
+
+pid_t tids_inner(struct tids *t, pid_t host)
+{
+	pid_t inner;
+
+	if (t->same)
 		return host;
-	now = clock_now();
-	if (t->read_at && now - t->read_at < NSEC_PER_MSEC)
-		return 0;
-	t->read_at = now;
-	read_all(t);
-	return find(t, ns_tid);
+	inner = find_inner(t, host);
+	return inner || !read_again(t) ? inner : find_inner(t, host);
 }

@@ -30,6 +30,11 @@ bool tids_same_namespace(const struct tids *t);
  */
 pid_t tids_host(struct tids *t, pid_t ns_tid);
 /*
+ * The other way: a thread's id in its own namespace, by the host's; 0 if it cannot be
+ * told, also because it went before anybody asked.  Costs as tids_host() does.
+ */
+pid_t tids_inner(struct tids *t, pid_t host);
+/*
  * A thread was made: its id may be one that another, now gone, had before.  `host` is
  * its id in our namespace.
  */

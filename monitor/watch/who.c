@@ -268,6 +268,8 @@ static void say(struct who *w, struct emit *e, const struct who_run *r, uint64_t
 		},
 	};
 
+	if (r->inner)
+		f.fault.ns_tid = (int32_t)r->inner(r->inner_arg, f.fault.tid);
 	f.fault.stack = say_stack(w, e, r, now, t->stack);
 	emit_push(e, &f);
 }

@@ -47,6 +47,9 @@ struct who_run {
 	uint32_t mm;
 	uint32_t vma;
 	uint32_t page_size;	/* of the mapping: huge pages are written as one */
+	pid_t (*inner)(void *arg, pid_t tid);	/* a thread's id in its own pid namespace, 0:
+						 * not known; NULL: it is the same */
+	void *inner_arg;
 	const struct layout *layout;	/* of the process, to tell code from what is none; NULL:
 					 * frames are told as they are */
 	struct range run;

@@ -117,6 +117,32 @@ case_guests() {
 		wrong "by io_uring: $(faults_on "$uring")"
 }
 
+# A thread has another number where it lives: both are told.
+case_pid_namespace() {
+	local inner first n tid all
+	unshare -pf --mount-proc true 2>/dev/null || { skip no-pidns 'unshare -p fails'; return; }
+	mkfifo "$D/gate"
+	unshare -pf --kill-child --mount-proc "$T/million" -T 60 -p 500 -t 3 -g "$D/gate" >"$D/target.out" 2>&1 &
+	started $!
+	within 10 grep -q '^ready pid=1$' "$D/target.out" || wrong 'not ready' || return
+	inner=$(cat "/proc/$!/task/$!/children")
+	inner=${inner% }
+	started "$inner"
+	record "$D/record.err" -p "$inner" --engine async --who --epoch 50 -o "$D/t.ndjson"
+	within 10 grep -q attached "$D/record.err" || wrong 'not attached' || return
+	all=$(ls "/proc/$inner/task")
+	timeout 5 sh -c "echo >'$D/gate'"
+	within 20 grep -q '^touched' "$D/target.out" || wrong 'it stands still' || return
+	sleep 0.2
+	stop_record "$RECORDER" || return
+	valid "$D/t.ndjson" || return
+	while read -r _ first n tid; do
+		tid=$(jq -r "select(.ev == \"fault\" and .page >= $first and .page < $first + $n) |
+			\"\(.ns_tid) \(.tid)\"" "$D/t.ndjson" | sort -u | sed "s/^${tid#tid=} //")
+		grep -qxF "$tid" <<<"$all" || wrong "told of $first: $tid" || return
+	done < <(grep '^pages' "$D/target.out")
+}
+
 # A tenth of a second of epochs, and nothing at all is asked of perf without --who.
 case_not_asked_for() {
 	penmen_watched 100 -- rounds 1 10 || return

@@ -8,6 +8,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -37,6 +40,7 @@ static void test_same(void)
 	CU_ASSERT_EQUAL_FATAL(tids_new(&t, fd, same), 0);
 	CU_ASSERT(tids_same_namespace(t));
 	CU_ASSERT_EQUAL(tids_host(t, 4711), 4711);
+	CU_ASSERT_EQUAL(tids_inner(t, 4711), 4711);
 	tids_free(t);
 	close(fd);
 }
@@ -97,6 +101,11 @@ static void test_other(void)
 	CU_ASSERT_EQUAL(tids_host(t, 1), pid);
 	CU_ASSERT_EQUAL(tids_host(t, 1), pid);
 	CU_ASSERT_EQUAL(tids_host(t, 999), 0);
+	CU_ASSERT_EQUAL(tids_inner(t, pid), 1);
+	CU_ASSERT_EQUAL(tids_inner(t, pid + 100000), 0);
+	tids_forget(t);
+	usleep(2000);
+	CU_ASSERT_EQUAL(tids_inner(t, pid), 1);
 	tids_forget(t);
 	usleep(2000);
 	CU_ASSERT_EQUAL(tids_host(t, 1), pid);
@@ -159,22 +168,39 @@ static void be_inner(struct inner *in)
 	_exit(0);
 }
 
-/* The thread's id in our namespace: the greatest, for ids go up. */
-static pid_t last_thread(pid_t pid)
+/* The last number of NSpid. */
+static long inner_id(pid_t pid, const char *tid)
+{
+	char path[300], line[256];
+	long last = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%s/status", pid, tid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "NSpid:", 6) && strrchr(line, '\t'))
+			last = strtol(strrchr(line, '\t'), NULL, 10);
+	if (f)
+		fclose(f);
+	return last;
+}
+
+/* The id in our namespace of the thread that is 77 in its own. */
+static pid_t thread_77(pid_t pid)
 {
 	char path[32];
 	struct dirent *e;
-	long last = 0;
+	long found = 0;
 	DIR *d;
 
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	d = opendir(path);
 	while (d && (e = readdir(d)))
-		if (strtol(e->d_name, NULL, 10) > last)
-			last = strtol(e->d_name, NULL, 10);
+		if (e->d_name[0] != '.' && inner_id(pid, e->d_name) == 77)
+			found = strtol(e->d_name, NULL, 10);
 	if (d)
 		closedir(d);
-	return (pid_t)last;
+	return (pid_t)found;
 }
 
 static void test_reused(void)
@@ -195,14 +221,14 @@ static void test_reused(void)
 	CU_ASSERT_EQUAL_FATAL(tids_new(&t, fd, same), 0);
 	CU_ASSERT_FATAL(read(in.answer[0], &inner, sizeof(inner)) == sizeof(inner));
 	CU_ASSERT_EQUAL(inner, 77);
-	first = last_thread(pid);
+	first = thread_77(pid);
 	CU_ASSERT_EQUAL(tids_host(t, 77), first);
 	CU_ASSERT_FATAL(write(in.order[1], "x", 1) == 1);
 	CU_ASSERT_FATAL(read(in.answer[0], &inner, sizeof(inner)) == sizeof(inner));
 	CU_ASSERT_EQUAL(inner, 77);
-	CU_ASSERT_NOT_EQUAL(last_thread(pid), first);
-	tids_born(t, last_thread(pid));
-	CU_ASSERT_EQUAL(tids_host(t, 77), last_thread(pid));
+	CU_ASSERT_NOT_EQUAL(thread_77(pid), first);
+	tids_born(t, thread_77(pid));
+	CU_ASSERT_EQUAL(tids_host(t, 77), thread_77(pid));
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	tids_free(t);
