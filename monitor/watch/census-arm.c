@@ -50,6 +50,7 @@ static void extend(struct region *g, const struct space_todo *t, struct range ch
 		g->armed = done;
 		g->armed_at = t0;
 		g->seen = 0;
+		g->moved = false;
 	} else if (done.lo <= g->armed.hi && g->armed.lo <= done.hi) {
 		g->armed.lo = done.lo < g->armed.lo ? done.lo : g->armed.lo;
 		g->armed.hi = done.hi > g->armed.hi ? done.hi : g->armed.hi;

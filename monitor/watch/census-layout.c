@@ -113,6 +113,7 @@ void census_after_event(struct space *s, const struct event *ev)
 	for (struct region *g = layout_from(&s->layout, to.lo); g && g->r.lo < to.hi;
 	     g = layout_next(&s->layout, g)) {
 		g->seen = g->seen ? g->seen : s->census.before;
+		g->moved = true;
 		if (g->modes && g->arm)
 			owe_parts(s, g, s->census.moved_since);
 	}

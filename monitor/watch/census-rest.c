@@ -46,6 +46,7 @@ void census_resume(struct space *s, uint64_t now)
 	s->census.due = now + s->shared->epoch_ns;
 	for (struct region *g = layout_from(&s->layout, 0); g; g = layout_next(&s->layout, g)) {
 		g->seen = 0;
+		g->moved = false;
 		if (g->modes && g->arm)
 			space_owe_since(s, g->r, now, 0);
 	}

@@ -378,6 +378,7 @@ static int pass_step(struct space *s)
 	}
 	if (chunk.hi == whole.hi) {
 		g->seen = 0;
+		g->moved = false;
 		g->quiet = g->wrote ? 0 : g->quiet < UINT8_MAX ? g->quiet + 1 : UINT8_MAX;
 		g->wrote = false;
 	}

@@ -41,6 +41,7 @@ struct region {
 	struct range armed;	/* census.c: this part of it is; moves along */
 	uint64_t armed_at;	/* begin of its first arming */
 	uint64_t seen;		/* moved, or left out: the last pass that is sure to have seen it */
+	bool moved;		/* since then: what is written there may have been so elsewhere */
 	uint8_t quiet;		/* passes in a row that found nothing in it */
 	bool wrote;		/* the pass under way has found something */
 	uint8_t kind;		/* enum vma_kind */

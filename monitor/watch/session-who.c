@@ -77,7 +77,7 @@ void session_who_dirty(struct session *s, const struct space *sp, const struct r
 	struct who_run r = {
 		.pid = sp->pid, .mm = sp->mm, .vma = g->id, .page_size = g->page_size,
 		.layout = &sp->layout, .run = run, .t0 = t0, .t1 = t1,
-		.came = g->seen || sp->born_at > t0,
+		.came = g->moved || sp->born_at > t0,
 	};
 
 	if (sp->tids && !tids_same_namespace(sp->tids)) {
@@ -99,7 +99,7 @@ void session_who_passed(struct session *s)
 	uint64_t before = UINT64_MAX;
 
 	for (const struct space *sp = s->spaces; sp; sp = sp->next)
-		if (sp->async && !sp->dead && sp->census.before < before)
-			before = sp->census.before;
+		if (sp->async && !sp->dead && census_all_told_until(sp) < before)
+			before = census_all_told_until(sp);
 	who_passed(s->who, before);
 }
