@@ -178,6 +178,7 @@ void emit_dirty_runs(struct emit *e, pid_t pid, uint32_t mm, uint64_t t0, uint64
 		     const struct range *runs, size_t n, uint32_t vma, uint64_t epoch)
 {
 	struct record r = blank(e, RECORD_DIRTY, pid, mm, now);
+	unsigned int shift = (unsigned int)__builtin_ctz(e->page_size);
 	struct record_run *to;
 
 	if (n > 1)
@@ -192,7 +193,7 @@ void emit_dirty_runs(struct emit *e, pid_t pid, uint32_t mm, uint64_t t0, uint64
 	r.dirty.vma = vma;
 	r.dirty.epoch = epoch;
 	for (size_t i = 0; i < n; i++)
-		to[i] = (struct record_run){ runs[i].lo, range_len(runs[i]) / e->page_size };
+		to[i] = (struct record_run){ runs[i].lo, range_len(runs[i]) >> shift };
 	emit_push(e, &r);
 }
 

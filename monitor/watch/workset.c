@@ -25,7 +25,7 @@ RB_GENERATE_INTERNAL(workset_tree, workset_chunk, node, chunk_order,
 void workset_init(struct workset *w, uint32_t page_size)
 {
 	RB_INIT(&w->chunks);
-	w->page_size = page_size;
+	w->shift = (unsigned int)__builtin_ctz(page_size);
 }
 
 void workset_done(struct workset *w)
@@ -80,7 +80,7 @@ uint64_t workset_add(struct workset *w, const struct range *runs, size_t n)
 	uint64_t added = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		uint64_t page = runs[i].lo / w->page_size, end = runs[i].hi / w->page_size;
+		uint64_t page = runs[i].lo >> w->shift, end = runs[i].hi >> w->shift;
 
 		while (page < end) {
 			uint64_t key = page / CHUNK_PAGES, first = key * CHUNK_PAGES;

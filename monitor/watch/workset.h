@@ -20,7 +20,7 @@ RB_HEAD(workset_tree, workset_chunk);
 
 struct workset {
 	struct workset_tree chunks;
-	uint32_t page_size;
+	unsigned int shift;	/* of a page; a division costs more than all the rest */
 };
 
 void workset_init(struct workset *w, uint32_t page_size);
