@@ -7,7 +7,7 @@
  *
  * That is no CPU that the caller may run on, maybe: it is told so with taskset(1) to keep it
  * away from the target.  But while we are there the target stands, and the sooner it goes on
- * the better.  Where a cpuset forbids it we stay away.
+ * the better.  Where a cpuset forbids it, or many others want that CPU, we stay away.
  */
 #ifndef INJECT_SEAT_H
 #define INJECT_SEAT_H
