@@ -87,6 +87,23 @@ int procinfo_faults(int procfd, uint64_t *ret)
 	return 0;
 }
 
+#define STAT_PROCESSOR 39		/* proc_pid_stat(5); the name is the second field */
+
+int procinfo_cpu(int procfd, pid_t tid)
+{
+	char path[32], buf[2048], *p;
+	int64_t n;
+
+	snprintf(path, sizeof(path), "task/%d/stat", tid);
+	n = slurp(procfd, path, buf, sizeof(buf));
+	if (n < 0)
+		return (int)n;
+	p = memrchr(buf, ')', (size_t)n);
+	for (int field = 2; p && field < STAT_PROCESSOR; field++)
+		p = strchr(p + 1, ' ');
+	return p ? (int)strtol(p, NULL, 10) : -EBADMSG;
+}
+
 int procinfo_of(pid_t pid, struct procinfo *ret)
 {
 	_close_ int fd = -1;

@@ -140,6 +140,7 @@ static void note(struct space *s, const struct served *f)
 	}
 	if (kept(s, (enum fault_kind)r.fault.kind)) {
 		name_thread(s, f->ev.fault.ptid, &r);
+		s->faulted = r.fault.tid;
 		emit_push(e, &r);
 	}
 	if (f->answer.armed && !cover_armed_all(&s->cover, f->answer.page) &&

@@ -94,6 +94,7 @@ struct session {
 	struct pace pace;
 	cpu_set_t home;		/* where we may run */
 	unsigned int served;	/* messages answered in this turn */
+	pid_t served_pid;	/* whose, the last of them */
 	int reserve;		/* a descriptor to give up when there is no other */
 	struct session_hint hints[SESSION_HINTS];
 	unsigned int nhints;
@@ -140,6 +141,8 @@ void session_unwatch_guard(struct session *s);
 /* Witness every thread of a space; if that cannot be, say so in the trace. */
 void session_witness(struct session *s, struct space *sp);
 void session_read_witness(struct session *s);
+/* Where faults happen now; -1: nobody knows, or at more than one. */
+int session_busiest_cpu(struct session *s);
 /* When mappings that have been told of are due to be looked at; UINT64_MAX. */
 uint64_t session_witness_due(const struct session *s);
 void session_witness_lost(struct session *s, bool sure);

@@ -3,7 +3,8 @@
  * Session, waiting: for the descriptors of the loop, where and as pace.h says.
  *
  * On which CPU the faults happen is told by the rings of the witness, one a CPU, for
- * nothing: by how far each has come.  Without a witness the scheduler alone places us.
+ * nothing: by how far each has come.  Where it is told of no touches, /proc is asked where
+ * the thread runs that faulted last.
  */
 
 #include <errno.h>
@@ -49,7 +50,7 @@ void session_wait_served(struct session *s, unsigned int n)
 
 	if (!n || !pace_served(&s->pace, n, now))
 		return;
-	cpu = s->witness ? witness_busiest(s->witness) : -1;
+	cpu = session_busiest_cpu(s);
 	if (cpu >= CPU_SETSIZE || (cpu >= 0 && !CPU_ISSET(cpu, &s->home)))
 		cpu = -1;
 	if (pace_choose(&s->pace, now, cpu))

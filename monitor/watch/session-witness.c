@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "watch/procinfo.h"
 #include "watch/session-state.h"
 
 /* Looking at mappings told of may take one part in this many of the time. */
@@ -28,7 +29,18 @@ static enum witness_touches touches_of(const struct session *s)
 {
 	if (s->who)
 		return s->opts.sure ? WITNESS_WRITES : WITNESS_CHAINS;
-	return s->opts.async ? WITNESS_NO_TOUCHES : WITNESS_TOUCHES;
+	return s->opts.async || !(s->opts.kinds & WATCH_KIND_MISSING) ? WITNESS_NO_TOUCHES :
+								       WITNESS_TOUCHES;
+}
+
+int session_busiest_cpu(struct session *s)
+{
+	const struct space *sp;
+
+	if (s->witness && touches_of(s) != WITNESS_NO_TOUCHES)
+		return witness_busiest(s->witness);
+	sp = session_space_of(s, s->served_pid);
+	return sp && sp->procfd >= 0 && sp->faulted ? procinfo_cpu(sp->procfd, sp->faulted) : -1;
 }
 
 void session_witness(struct session *s, struct space *sp)

@@ -268,6 +268,7 @@ static void serve_space(struct session *s, struct space *sp, uint64_t woke)
 	if ((n == -EMFILE || n == -ENFILE) && s->reserve >= 0)
 		n = serve_on_reserve(s, sp, woke);
 	s->served += n > 0 ? (unsigned int)n : 0;
+	s->served_pid = n > 0 ? sp->pid : s->served_pid;
 	if (n == -ESRCH) {
 		sp->dead = true;
 	} else if (n < 0) {

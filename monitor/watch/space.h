@@ -156,6 +156,7 @@ struct space {
 	bool exit_told;
 	bool tids_plain;		/* thread ids in messages are those of our namespace */
 	uint64_t drained;		/* when the last read ended */
+	pid_t faulted;			/* the thread whose fault was written down last; 0: none */
 	uint64_t surveyed;		/* begin of the last whole reading of the maps */
 	uint64_t survey_due;
 	uint64_t pass_since;		/* begin of the reading under way; 0: none is */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
@@ -71,7 +72,30 @@ static void test_hostile_name(void)
 	CU_ASSERT_EQUAL(procinfo_of(pid, &p), -ESRCH);
 }
 
+/* Behind a name that looks like fields. */
+static void test_cpu(void)
+{
+	int dir = open("/proc/self", O_RDONLY | O_DIRECTORY);
+	cpu_set_t home, one;
+
+	CU_ASSERT_FATAL(dir >= 0);
+	CU_ASSERT_EQUAL_FATAL(sched_getaffinity(0, sizeof(home), &home), 0);
+	prctl(PR_SET_NAME, ") R 1 2 3 (");
+	for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &home))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		CU_ASSERT_EQUAL_FATAL(sched_setaffinity(0, sizeof(one), &one), 0);
+		CU_ASSERT_EQUAL(procinfo_cpu(dir, getpid()), cpu);
+	}
+	sched_setaffinity(0, sizeof(home), &home);
+	CU_ASSERT_EQUAL(procinfo_cpu(dir, 0x3fffffff), -ESRCH);
+	close(dir);
+}
+
 static const struct suite_test tests[] = {
+	{ "the CPU of a thread", test_cpu },
 	{ "ourselves", test_ourselves },
 	{ "a hostile name, a zombie", test_hostile_name },
 };
