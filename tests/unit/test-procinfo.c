@@ -87,7 +87,7 @@ static void test_cpu(void)
 		CPU_ZERO(&one);
 		CPU_SET(cpu, &one);
 		CU_ASSERT_EQUAL_FATAL(sched_setaffinity(0, sizeof(one), &one), 0);
-		CU_ASSERT_EQUAL(procinfo_cpu(dir, getpid()), cpu);
+		CU_ASSERT_EQUAL(procinfo_cpu(dir, getpid()), (int)cpu);
 	}
 	sched_setaffinity(0, sizeof(home), &home);
 	CU_ASSERT_EQUAL(procinfo_cpu(dir, 0x3fffffff), -ESRCH);
