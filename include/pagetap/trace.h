@@ -16,7 +16,7 @@
 	X(FAULT, "fault") X(DIRTY, "dirty") X(FORK, "fork") X(EXEC, "exec")            \
 	X(EXIT, "exit") X(REMAP, "remap") X(REMOVE, "remove") X(UNMAP, "unmap")        \
 	X(GAP, "gap") X(LOST, "lost") X(ERROR, "error") X(STATS, "stats")              \
-	X(DETACH, "detach") X(STACK, "stack") X(BUDGET, "budget")
+	X(DETACH, "detach") X(STACK, "stack") X(BUDGET, "budget") X(THREAD, "thread")
 
 /* `kind` of a fault. */
 #define PAGETAP_FAULT_KINDS(X) X(MISSING, "missing") X(WP, "wp") X(MINOR, "minor")

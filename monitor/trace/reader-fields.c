@@ -183,6 +183,11 @@ static const struct field stack_fields[] = {
 	{ .key = NULL },
 };
 
+static const struct field thread_fields[] = {
+	{ "tid", .type = FIELD_PID, AT(thread.tid) },
+	{ .key = NULL },
+};
+
 static const struct field budget_fields[] = {
 	TS0,
 	{ "budget_ppm", .type = FIELD_U64, AT(budget.budget_ppm) },
@@ -203,6 +208,7 @@ static const struct field *const fields_of[RECORD_NR] = {
 	[RECORD_LOST] = lost_fields, [RECORD_ERROR] = error_fields,
 	[RECORD_STATS] = stats_fields, [RECORD_DETACH] = detach_fields,
 	[RECORD_STACK] = stack_fields, [RECORD_BUDGET] = budget_fields,
+	[RECORD_THREAD] = thread_fields,
 };
 
 /* An integer from lo to hi. */

@@ -133,6 +133,17 @@ static int read_mapping(const json_t *o, struct record *r, struct reader_error *
 	return r->text ? 0 : -ENOMEM;
 }
 
+static int read_thread(const json_t *o, struct record *r, struct reader_error *ret_error)
+{
+	_cleanup_(string_done) struct string comm = { 0 };
+	int err = read_string(o, "comm", "comm_hex", &comm, ret_error);
+
+	if (err || comm.null)
+		return err;
+	r->text = record_text_new(comm.bytes, comm.len, NULL, 0);
+	return r->text ? 0 : -ENOMEM;
+}
+
 static int read_frames(const json_t *o, struct record *r, struct reader_error *ret_error)
 {
 	json_t *list = json_object_get(o, "frames");
@@ -162,6 +173,8 @@ int reader_text(json_t *o, struct record *r, struct reader_error *ret_error)
 		return read_mapping(o, r, ret_error);
 	case RECORD_STACK:
 		return read_frames(o, r, ret_error);
+	case RECORD_THREAD:
+		return read_thread(o, r, ret_error);
 	case RECORD_ERROR:
 		return read_two(o, error, r, ret_error);
 	default:

@@ -110,6 +110,17 @@ static int put_exec(json_t *o, const struct record *r)
 	return err | record_json_int(o, "new_mm", r->exec.new_mm);
 }
 
+static int put_thread(json_t *o, const struct record *r)
+{
+	struct text comm = text_of(r, 0);
+	int err = json_object_set_new(o, "tid", json_integer(r->thread.tid)) |
+		  put_text(o, "comm", "comm_hex", comm);
+
+	if (comm.cut)
+		err |= json_object_set_new(o, "cut", json_true());
+	return err;
+}
+
 static int put_error(json_t *o, const struct record *r)
 {
 	struct text what = text_of(r, 0), msg = text_of(r, 1);
@@ -156,6 +167,8 @@ int64_t record_format_text(const struct record *r, uint64_t seq, uint32_t page_s
 		err |= put_vma(o, r, page_size);
 	else if (r->kind == RECORD_EXEC)
 		err |= put_exec(o, r);
+	else if (r->kind == RECORD_THREAD)
+		err |= put_thread(o, r);
 	else
 		err |= put_error(o, r);
 	return err ? -ENOMEM : record_json_line(o, buf, cap);

@@ -110,6 +110,7 @@ int64_t record_format(const struct record *r, uint64_t seq, uint32_t page_size, 
 	case RECORD_VMA:
 	case RECORD_EXEC:
 	case RECORD_ERROR:
+	case RECORD_THREAD:
 		return record_format_text(r, seq, page_size, buf, cap);
 	case RECORD_HEADER:
 		return -EINVAL;

@@ -84,6 +84,7 @@ struct record {
 		struct record_stats stats;
 		struct { uint8_t reason; bool clean; } detach;
 		struct { uint32_t id; } stack;	/* text: frames, 8 bytes each */
+		struct { int32_t tid; } thread;	/* text: comm */
 		struct {
 			uint64_t budget_ppm, slowdown_ppm, epoch_ns;
 			uint32_t cold_every;

@@ -153,6 +153,7 @@ static int check_kind(struct validator *v, const struct record *r)
 		return validate_budget(v, r);
 	case RECORD_ERROR:
 	case RECORD_HEADER:
+	case RECORD_THREAD:
 	case RECORD_NR:
 		return 0;
 	default:

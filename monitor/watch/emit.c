@@ -16,8 +16,9 @@ int emit_init(struct emit *e, struct queue *q, uint64_t base_ns, uint32_t page_s
 
 static void pass(struct emit *e, struct record *r)
 {
-	/* A stack is lost with the faults that name it: no claim rests on it. */
-	bool fault = r->kind == RECORD_FAULT || r->kind == RECORD_STACK;
+	/* Stacks and names are lost with the faults that name them: no claim rests on them. */
+	bool fault = r->kind == RECORD_FAULT || r->kind == RECORD_STACK ||
+		     r->kind == RECORD_THREAD;
 
 	if (!queue_push(e->queue, r) && !fault)
 		e->dropped_layout = true;

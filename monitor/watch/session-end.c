@@ -136,6 +136,7 @@ struct session *session_free(struct session *s)
 	procwatch_close(s->procwatch);
 	witness_close(s->witness);
 	who_free(s->who);
+	threads_free(s->threads);
 	s->guard = guard_free(s->guard);
 	close_fd(&s->epoll);
 	close_fd(&s->reserve);

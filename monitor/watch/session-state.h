@@ -86,6 +86,7 @@ struct session {
 	uint64_t witness_lost;
 	struct session_touch touches[SESSION_TOUCHES];
 	struct who *who;	/* NULL: nobody asks who wrote */
+	struct threads *threads;	/* the same; what they are called */
 	uint64_t who_asked;	/* t1 of the run that was looked at last */
 	struct session_guest guests[SESSION_GUESTS];	/* by the child's pid */
 	struct guard *guard;	/* NULL: none */
@@ -158,6 +159,9 @@ void session_who_read(struct session *s);
 void session_who_dirty(struct session *s, const struct space *sp, const struct region *g,
 		       struct range run, uint64_t t0, uint64_t t1);
 void session_who_passed(struct session *s);
+/* What the threads in /proc/PID/task are called; then a WITNESS_NAME, _EXEC, _FORK. */
+void session_who_threads(struct session *s, int taskfd);
+void session_who_thread(struct session *s, const struct witness_event *ev);
 /* The child of a hint executes a program, or ends, or got a name. */
 void session_who_guest_left(struct session *s, const struct session_hint *h);
 

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Session, who: the touches of the witness meet the pages of the census. */
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "watch/session-state.h"
 
@@ -9,7 +15,9 @@
 
 int session_who_open(struct session *s)
 {
-	return s->opts.who ? who_new(&s->who, WHO_TOUCHES, s->shared.page_size) : 0;
+	int r = s->opts.who ? threads_new(&s->threads) : 0;
+
+	return s->opts.who && !r ? who_new(&s->who, WHO_TOUCHES, s->shared.page_size) : r;
 }
 
 /*
@@ -37,6 +45,37 @@ void session_who_guest_left(struct session *s, const struct session_hint *h)
 	if (s->who && h->what != HINT_OPEN && !h->own)
 		s->guests[(unsigned int)h->child % SESSION_GUESTS] =
 			(struct session_guest){ h->child, h->parent, clock_now() };
+}
+
+/* Those that are there; of later ones the rings tell. */
+void session_who_threads(struct session *s, int taskfd)
+{
+	int fd = openat(taskfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	uint64_t begin = clock_now();
+	const struct dirent *e;
+	char comm[32];
+
+	if (!d && fd >= 0)
+		close(fd);
+	while (d && (e = readdir(d))) {
+		_close_ int one = openat(dirfd(d), e->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		_close_ int file = one < 0 || e->d_name[0] == '.' ? -1 :
+				   openat(one, "comm", O_RDONLY | O_CLOEXEC);
+		ssize_t n = file < 0 ? -1 : read(file, comm, sizeof(comm));
+
+		if (n > 0)
+			threads_name(s->threads, (pid_t)strtol(e->d_name, NULL, 10), begin, comm,
+				     (size_t)n - (comm[n - 1] == '\n'));
+	}
+}
+
+void session_who_thread(struct session *s, const struct witness_event *ev)
+{
+	if (s->threads && ev->kind == WITNESS_FORK)
+		threads_born(s->threads, ev->tid, ev->time, ev->parent_tid);
+	else if (s->threads)
+		threads_name(s->threads, ev->tid, ev->time, ev->name, ev->len);
 }
 
 static void on_touch(void *arg, const struct witness_event *ev)
@@ -77,7 +116,7 @@ void session_who_dirty(struct session *s, const struct space *sp, const struct r
 	struct who_run r = {
 		.pid = sp->pid, .mm = sp->mm, .vma = g->id, .page_size = g->page_size,
 		.layout = &sp->layout, .run = run, .t0 = t0, .t1 = t1,
-		.came = g->moved || sp->born_at > t0,
+		.threads = s->threads, .came = g->moved || sp->born_at > t0,
 	};
 
 	if (sp->tids && !tids_same_namespace(sp->tids)) {

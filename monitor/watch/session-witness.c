@@ -61,6 +61,8 @@ void session_witness(struct session *s, struct space *sp)
 		return;
 	task = openat(sp->procfd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	r = task < 0 ? -errno : witness_add(s->witness, task);
+	if (task >= 0 && s->who)
+		session_who_threads(s, task);
 	if (task >= 0)
 		close(task);
 	if (r < 0)
@@ -129,8 +131,12 @@ static void on_event(void *arg, const struct witness_event *ev)
 		for (sp = s->spaces; sp; sp = sp->next)
 			sp->reread_due = clock_now();
 		break;
+	case WITNESS_NAME:
+		session_who_thread(s, ev);
+		break;
 	case WITNESS_FORK:
 	case WITNESS_EXEC:
+		session_who_thread(s, ev);
 		on_process(s, ev);
 		break;
 	default:

@@ -245,6 +245,20 @@ static uint32_t say_stack(struct who *w, struct emit *e, const struct who_run *r
 	return stack;
 }
 
+/* What it is called, once. */
+static void say_thread(struct emit *e, const struct who_run *r, uint64_t now, pid_t tid)
+{
+	struct record t = { .kind = RECORD_THREAD, .pid = r->pid, .mm = r->mm, .thread.tid = tid };
+	size_t len = 0;
+	const char *comm = r->threads ? threads_tell(r->threads, tid, r->mm, &len) : NULL;
+
+	if (!comm)
+		return;
+	t.ts = emit_ts(e, now);
+	t.text = record_text_new(comm, len, NULL, 0);
+	emit_push(e, &t);
+}
+
 static void say(struct who *w, struct emit *e, const struct who_run *r, uint64_t now,
 		struct touch *t, bool sure)
 {
@@ -268,6 +282,7 @@ static void say(struct who *w, struct emit *e, const struct who_run *r, uint64_t
 		},
 	};
 
+	say_thread(e, r, now, f.fault.tid);
 	if (r->inner)
 		f.fault.ns_tid = (int32_t)r->inner(r->inner_arg, f.fault.tid);
 	f.fault.stack = say_stack(w, e, r, now, t->stack);

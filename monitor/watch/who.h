@@ -32,6 +32,7 @@
 
 #include "base/range.h"
 #include "watch/emit.h"
+#include "watch/threads.h"
 #include "watch/witness-decode.h"
 
 /* A second and three quarters of 300,000 a second; 18 MiB. */
@@ -50,6 +51,7 @@ struct who_run {
 	pid_t (*inner)(void *arg, pid_t tid);	/* a thread's id in its own pid namespace, 0:
 						 * not known; NULL: it is the same */
 	void *inner_arg;
+	struct threads *threads;	/* their names; NULL: none is told */
 	const struct layout *layout;	/* of the process, to tell code from what is none; NULL:
 					 * frames are told as they are */
 	struct range run;

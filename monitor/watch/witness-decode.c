@@ -168,7 +168,7 @@ static bool decode_fork(const struct bytes *b, struct witness_event *ret)
 	/* sample_id is that of the parent, which makes the child. */
 	*ret = (struct witness_event){
 		.kind = WITNESS_FORK, .pid = (pid_t)f.pid, .tid = (pid_t)f.tid, .time = f.time,
-		.parent = (pid_t)f.ppid,
+		.parent = (pid_t)f.ppid, .parent_tid = (pid_t)f.ptid,
 	};
 	return true;
 }
@@ -179,8 +179,9 @@ static bool decode_comm(const struct bytes *b, uint16_t misc, struct witness_eve
 
 	if (!take(b, sizeof(struct sample_id), &c, sizeof(c)))
 		return false;
-	if (misc & PERF_RECORD_MISC_COMM_EXEC)
-		ret->kind = WITNESS_EXEC;
+	ret->kind = misc & PERF_RECORD_MISC_COMM_EXEC ? WITNESS_EXEC : WITNESS_NAME;
+	ret->name = (const char *)b->p + sizeof(c);
+	ret->len = strnlen(ret->name, b->len - sizeof(c) - sizeof(struct sample_id));
 	return true;
 }
 

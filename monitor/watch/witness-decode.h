@@ -32,8 +32,9 @@ enum witness_kind {
 	WITNESS_TOUCH,	/* a page fault: addr, ip, access */
 	WITNESS_MAP,	/* a mapping is new, or has got another protection.  Its span may be
 			 * wider than what was asked for, because mappings merge */
-	WITNESS_FORK,	/* process or thread: parent; pid, tid are the child's */
-	WITNESS_EXEC,
+	WITNESS_FORK,	/* process or thread: parent, parent_tid; pid, tid are the child's */
+	WITNESS_EXEC,	/* name, also */
+	WITNESS_NAME,	/* a thread is called name now */
 	WITNESS_LOST,	/* n records did not fit */
 	WITNESS_OTHER,	/* nothing that concerns us */
 };
@@ -52,7 +53,8 @@ struct witness_event {
 			uint8_t access;		/* enum witness_access */
 		} touch;
 		struct { struct range span; bool writable; } map;
-		pid_t parent;
+		struct { pid_t parent, parent_tid; };
+		struct { const char *name; size_t len; };	/* in the record */
 		uint64_t n;
 	};
 };

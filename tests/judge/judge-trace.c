@@ -371,6 +371,7 @@ void take_record(struct judge *j, const struct record *r, uint32_t seq)
 	case RECORD_HEADER:
 	case RECORD_STACK:
 	case RECORD_BUDGET:
+	case RECORD_THREAD:
 		break;
 	default:
 		take_memory(j, r, ts);

@@ -39,6 +39,7 @@ for line in subprocess.run(['nm', '-S', program], capture_output=True, text=True
     if len(word) == 4:
         symbols[word[3]] = int(word[0], 16), int(word[1], 16)
 
+names = {}
 base, stacks, faults, code, text, base_ns = None, {}, [], None, [], 0
 for line in open(trace):
     r = json.loads(line)
@@ -52,7 +53,10 @@ for line in open(trace):
         if r['name'].endswith('/penmen'):
             # The linker puts code where it stands in the file, as readelf -l shows.
             base, code = lo - r['off'], r
+    elif r['ev'] == 'thread':
+        names[r['tid']] = r['comm']
     elif r['ev'] == 'fault':
+        r['comm'] = names.get(r['tid'])
         a = int(r['addr'], 16)
         if any(lo <= a < hi for lo, hi in area):
             faults.append((a, r))
@@ -67,7 +71,7 @@ for a, r in faults:
 for v in by_page.values():
     v.sort(key=lambda f: f[0])
 
-told = 0
+told = early = 0
 for tid, addr, name, t0, t1 in writes:
     v = by_page.get(addr // PAGE, [])
     i = bisect.bisect_left([f[0] for f in v], t0)
@@ -78,6 +82,10 @@ for tid, addr, name, t0, t1 in writes:
     _, a, r = v.pop(i)
     if r['tid'] != tid or not r['write']:
         wrong(f'{addr:#x} by {name}: thread {r["tid"]}, write {r["write"]}, it was thread {tid}')
+    # The first ones of a thread may be told before the word of its name has come.
+    early += r['comm'] == 'penmen'
+    if r['comm'] not in (name, 'penmen'):
+        wrong(f'{addr:#x} by {name}: thread {tid} is called {r["comm"]}')
     if a != addr:
         wrong(f'{addr:#x} by {name}: told at {a:#x}')
     frames = stacks.get(r.get('stack'), [])
@@ -100,6 +108,8 @@ for frames in stacks.values():
         if not any(lo < f <= hi for lo, hi in text):
             wrong(f'{f:#x} is not in code {[hex(f) for f in frames]}')
 
+if early > told / 10:
+    wrong(f'{early} of {told} are told without the name of their thread')
 rest = sum(len(v) for v in by_page.values())
 if rest:
     wrong(f'{rest} faults of what nobody wrote')

@@ -143,6 +143,7 @@ static void *work(void *arg)
 	const struct task *t = arg;
 	const struct penman *m = &penmen[t->nr];
 
+	pthread_setname_np(pthread_self(), m->name);
 	for (size_t i = 0; i < EACH; i++) {
 		/* Anywhere in its page, and as far from others as the next page. */
 		size_t at = (t->nr * EACH + i) * PAGE + (t->round * 97 + i * 13) % 4000;

@@ -435,6 +435,30 @@ static void test_frames_of_code(void)
 	end();
 }
 
+/* What a thread is called is told once an address space, and when it is new. */
+static void test_names(void)
+{
+	struct threads *t;
+	size_t len;
+
+	CU_ASSERT_EQUAL_FATAL(threads_new(&t), 0);
+	CU_ASSERT_PTR_NULL(threads_tell(t, 10, 1, &len));
+	threads_name(t, 10, 100, "one", 3);
+	CU_ASSERT(!strncmp(threads_tell(t, 10, 1, &len), "one", 3) && len == 3);
+	CU_ASSERT_PTR_NULL(threads_tell(t, 10, 1, &len));
+	CU_ASSERT_PTR_NOT_NULL(threads_tell(t, 10, 2, &len));
+	/* A thread of it has its name, until it gets another; the order is that of time. */
+	threads_name(t, 11, 120, "a name that is too long", 23);
+	threads_born(t, 11, 110, 10);
+	CU_ASSERT(!strncmp(threads_tell(t, 11, 1, &len), "a name that is ", 15) && len == 15);
+	threads_born(t, 12, 130, 10);
+	CU_ASSERT(!strncmp(threads_tell(t, 12, 1, &len), "one", 3) && len == 3);
+	/* Of a stranger's thread nothing is known, and not what had its id before. */
+	threads_born(t, 12, 140, 13);
+	CU_ASSERT_PTR_NULL(threads_tell(t, 12, 2, &len));
+	threads_free(t);
+}
+
 static const struct suite_test tests[] = {
 	{ "one writer a page", test_one_writer },
 	{ "touches of other epochs", test_epochs },
@@ -448,6 +472,7 @@ static const struct suite_test tests[] = {
 	{ "no room", test_full },
 	{ "many, against a table", test_many },
 	{ "frames outside of code", test_frames_of_code },
+	{ "names of threads", test_names },
 	{ "stacks: equal ones have one number", test_stacks },
 	{ "stacks: cut", test_stacks_cut },
 	{ "stacks: told once, and first", test_stack_records },

@@ -142,12 +142,14 @@ static void test_others(void)
 
 	CU_ASSERT_EQUAL(witness_decode(bytes, put(PERF_RECORD_FORK, 0, fork, 3, true), &ev), 0);
 	CU_ASSERT(ev.kind == WITNESS_FORK && ev.pid == 20 && ev.tid == 21 && ev.parent == 7 &&
+		  ev.parent_tid == 8 &&
 		  ev.time == 500);
 	CU_ASSERT_EQUAL(witness_decode(bytes, put(PERF_RECORD_COMM, PERF_RECORD_MISC_COMM_EXEC,
 						  comm, 2, true), &ev), 0);
 	CU_ASSERT(ev.kind == WITNESS_EXEC && ev.pid == 7);
 	CU_ASSERT_EQUAL(witness_decode(bytes, put(PERF_RECORD_COMM, 0, comm, 2, true), &ev), 0);
-	CU_ASSERT_EQUAL(ev.kind, WITNESS_OTHER);
+	CU_ASSERT(ev.kind == WITNESS_NAME && ev.tid == 8 && ev.len == 4 &&
+		  !memcmp(ev.name, "hell", 4));
 	CU_ASSERT_EQUAL(witness_decode(bytes, put(PERF_RECORD_LOST, 0, lost, 2, true), &ev), 0);
 	CU_ASSERT(ev.kind == WITNESS_LOST && ev.n == 4501);
 	CU_ASSERT_EQUAL(witness_decode(bytes, put(4711, 0, lost, 2, true), &ev), 0);

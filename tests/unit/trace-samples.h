@@ -95,6 +95,8 @@ static const struct sample samples[] = {
 	{ { .kind = RECORD_STACK, SAMPLE_COMMON, .stack.id = 3 },
 	  "\x01\x10\x40\x01\x01\x01\x01\x01" "\x02\x10\x40\x01\x01\x01\x01\x01", NULL },
 	{ { .kind = RECORD_STACK, SAMPLE_COMMON, .stack.id = UINT32_MAX }, "", NULL },
+	{ { .kind = RECORD_THREAD, SAMPLE_COMMON, .thread.tid = 4245 }, "io_thd_\xff\n", NULL },
+	{ { .kind = RECORD_THREAD, SAMPLE_COMMON, .thread.tid = INT32_MAX }, NULL, NULL },
 	{ { .kind = RECORD_BUDGET, SAMPLE_COMMON, .ts0 = 123400000,
 	    .budget = { .budget_ppm = 50000, .slowdown_ppm = 48123, .epoch_ns = 4000000000,
 			.cold_every = 2 } }, NULL, NULL },
