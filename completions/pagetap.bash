@@ -49,7 +49,7 @@ _pagetap_value() {
 	-e | --events) _pagetap_list 'missing wp minor fork exit map' "$cur" ;;
 	-m | --mapping) _pagetap_words 'heap stack anon shmem hugetlb file' "$cur" ;;
 	--mode) _pagetap_list 'write missing minor' "$cur" ;;
-	--engine) _pagetap_words 'auto async sync' "$cur" ;;
+	--engine) _pagetap_words 'auto async sync both' "$cur" ;;
 	--granularity) _pagetap_words '2 4 8 16 32 64 128 256 512' "$cur" ;;
 	--color) _pagetap_words 'auto always never' "$cur" ;;
 	-a | --address | -d | --duration | -n | --count | --max-size | --epoch | --budget | --rearm | --ring | --max-processes | --watchdog) ;;

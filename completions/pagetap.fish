@@ -51,7 +51,7 @@ complete -c pagetap -n $record -s a -l address -x -d 'only this range of address
 complete -c pagetap -n $record -s d -l duration -x -d 'stop after so many seconds'
 complete -c pagetap -n $record -s n -l count -x -d 'stop after so many faults'
 complete -c pagetap -n $record -l max-size -x -d 'stop when the output is so large'
-complete -c pagetap -n $record -l engine -x -a 'auto async sync' -d 'how faults are seen'
+complete -c pagetap -n $record -l engine -x -a 'auto async sync both' -d 'how faults are seen'
 complete -c pagetap -n $record -l who -d 'also who wrote each page, and from where'
 complete -c pagetap -n $record -l sure -d 'with --who: tell writes from reads'
 complete -c pagetap -n $record -l epoch -x -d 'written pages each so many ms'

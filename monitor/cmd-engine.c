@@ -20,6 +20,7 @@ int engine_parse(void *member, const char *word, struct options_error *ret_error
 {
 	static const char *const words[] = {
 		[ENGINE_SYNC] = "sync", [ENGINE_ASYNC] = "async", [ENGINE_AUTO] = "auto",
+		[ENGINE_BOTH] = "both",
 	};
 
 	for (unsigned int i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -27,7 +28,7 @@ int engine_parse(void *member, const char *word, struct options_error *ret_error
 			*(enum engine *)member = (enum engine)i;
 			return 0;
 		}
-	return options_wrong(ret_error, "'%s' is none of auto, async, sync", word);
+	return options_wrong(ret_error, "'%s' is none of auto, async, sync, both", word);
 }
 
 int engine_granularity(void *member, const char *word, struct options_error *ret_error)
@@ -57,7 +58,8 @@ int engine_choose(enum engine asked, bool needs_sync, uint64_t features, bool *r
 {
 	bool can = session_can_async(features);
 
-	*ret_async = asked == ENGINE_ASYNC || (asked == ENGINE_AUTO && can && !needs_sync);
+	*ret_async = asked == ENGINE_ASYNC || asked == ENGINE_BOTH ||
+		     (asked == ENGINE_AUTO && can && !needs_sync);
 	if (!*ret_async || can)
 		return EXIT_OK;
 	log_error("this kernel has no asynchronous write protection (Linux 6.7)");

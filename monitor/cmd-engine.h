@@ -4,6 +4,7 @@
  *
  * sync: each write to a protected page waits for its answer, and is told by itself.
  * async: nobody waits; which pages were written is told epoch by epoch.
+ * both: async everywhere, but for what -a and -m name: that is sync.
  */
 #ifndef MONITOR_CMD_ENGINE_H
 #define MONITOR_CMD_ENGINE_H
@@ -13,7 +14,7 @@
 
 #include "options.h"
 
-enum engine { ENGINE_SYNC, ENGINE_ASYNC, ENGINE_AUTO };
+enum engine { ENGINE_SYNC, ENGINE_ASYNC, ENGINE_AUTO, ENGINE_BOTH };
 
 /* An option_parser; member is an enum engine. */
 int engine_parse(void *member, const char *word, struct options_error *ret_error);

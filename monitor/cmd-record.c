@@ -87,7 +87,7 @@ static const struct option_spec options[] = {
 	  .min = 1 },
 	{ 0, "max-size", "SIZE", "stop when the output is so large (10M, 2G)", OPTION_SIZE,
 	  AT(max_bytes), .min = WRITER_LIMIT_MIN },
-	{ 0, "engine", "ENGINE", "sync: each fault waits; async: nobody does; auto",
+	{ 0, "engine", "ENGINE", "sync: each fault waits; async: none; both; auto",
 	  OPTION_PARSE, AT(engine), .parse = engine_parse },
 	{ 0, "epoch", "MS", "async: written pages each so many ms (1000)", OPTION_NUMBER,
 	  AT(epoch_ms), .min = 1, .max = 3600000 },
@@ -154,10 +154,15 @@ static int check_args(struct run *run, int argc, char **argv, int operand)
 	if (a->engine == ENGINE_SYNC && (a->who || a->epoch_ms || a->budget_ppm))
 		return cmd_usage(&page, "%s needs --engine async",
 				 a->who ? "--who" : a->epoch_ms ? "--epoch" : "--budget");
-	if (a->budget_ppm && wants_sync(a))
+	if (a->budget_ppm && a->engine != ENGINE_BOTH && wants_sync(a))
 		return cmd_usage(&page, "--budget does not go with %s", wants_sync(a));
 	if (a->sure && !a->who)
 		return cmd_usage(&page, "--sure needs --who");
+	if (a->engine == ENGINE_BOTH && filter_args_filter(&a->filter).modes != WATCH_MODE_WRITE)
+		return cmd_usage(&page, "--mode missing or minor needs --engine sync");
+	if (a->engine == ENGINE_BOTH && (a->follow || !(a->filter.nr_ranges + a->filter.nr_globs)))
+		return cmd_usage(&page, a->follow ? "--follow does not go with --engine both" :
+						    "--engine both needs -m or -a");
 	if (operand < argc)
 		a->command = argv + operand;
 	a->argv = (const char *const *)argv - 1;	/* with the name of the program */
@@ -232,6 +237,7 @@ static int start(struct run *run)
 		.filter = filter_args_filter(&a->filter),
 		.kinds = a->filter.kinds ? a->filter.kinds : WATCH_KIND_ALL,
 		.async = a->async,
+		.both = a->engine == ENGINE_BOTH,
 		.who = a->who,
 		.sure = a->sure,
 		.epoch_ns = a->epoch_ms * NSEC_PER_MSEC,

@@ -157,15 +157,11 @@ static void working_set(const struct session_summary *s)
 	say_kinds(s);
 }
 
-void summary_numbers(const struct recording *rec)
+static void sync_numbers(const struct record_stats *t)
 {
-	const struct record_stats *t = &rec->summary.stats;
 	struct words faults, writes, lost, p50, p99;
 
-	if (rec->summary.async) {
-		async_numbers(&rec->summary);
-		working_set(&rec->summary);
-	} else if (t->lat_p99_ns)
+	if (t->lat_p99_ns)
 		log_result("  %s faults   %s writes   %s lost      handled in %s (p50), %s (p99)",
 			   words_count(t->faults, &faults), words_count(t->writes, &writes),
 			   words_count(t->lost, &lost), words_duration(t->lat_p50_ns, &p50),
@@ -173,6 +169,18 @@ void summary_numbers(const struct recording *rec)
 	else
 		log_result("  %s faults   %s writes   %s lost", words_count(t->faults, &faults),
 			   words_count(t->writes, &writes), words_count(t->lost, &lost));
+}
+
+void summary_numbers(const struct recording *rec)
+{
+	const struct record_stats *t = &rec->summary.stats;
+
+	if (rec->summary.async) {
+		async_numbers(&rec->summary);
+		working_set(&rec->summary);
+	}
+	if (!rec->summary.async || rec->summary.both)
+		sync_numbers(t);
 	if (t->slowdown_ppm != RECORD_UNKNOWN)
 		log_result("  slowed down by about %.1f %%", (double)t->slowdown_ppm / 1e4);
 }

@@ -31,8 +31,8 @@ static void read_clocks(uint64_t *ret_mono, uint64_t *ret_real)
 	}
 }
 
-void head_fill(struct head *h, bool async, uint32_t modes, uint32_t kinds, uint64_t features,
-	       const char *const *argv)
+void head_fill(struct head *h, const char *engine, uint32_t modes, uint32_t kinds,
+	       uint64_t features, const char *const *argv)
 {
 	memset(h, 0, sizeof(*h));
 	uname(&h->uts);
@@ -44,7 +44,7 @@ void head_fill(struct head *h, bool async, uint32_t modes, uint32_t kinds, uint6
 		.host = h->uts.nodename,
 		.kernel = h->uts.release,
 		.arch = h->uts.machine,
-		.engine = async ? "async" : "sync",
+		.engine = engine,
 		.page_size = (uint32_t)sysconf(_SC_PAGESIZE),
 		.modes = h->modes,
 		.features = h->features,

@@ -17,10 +17,11 @@ struct head {
 };
 
 /*
- * modes: WATCH_MODE_*; kinds: WATCH_KIND_*; features: UFFD_FEATURE_* of this kernel;
- * argv: NULL-terminated, borrowed.  Takes both clocks now: the base of every ts.
+ * engine: sync, async or both; modes: WATCH_MODE_*; kinds: WATCH_KIND_*; features:
+ * UFFD_FEATURE_* of this kernel; argv: NULL-terminated, borrowed.  Takes both clocks now:
+ * the base of every ts.
  */
-void head_fill(struct head *h, bool async, uint32_t modes, uint32_t kinds, uint64_t features,
-	       const char *const *argv);
+void head_fill(struct head *h, const char *engine, uint32_t modes, uint32_t kinds,
+	       uint64_t features, const char *const *argv);
 
 #endif

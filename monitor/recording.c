@@ -44,7 +44,8 @@ int recording_start(struct recording *rec, const struct session_opts *opts, uint
 	if (r < 0)
 		return r;
 	sandbox_prepare();
-	head_fill(&rec->head, o.async, o.filter.modes, o.kinds, features, argv);
+	head_fill(&rec->head, o.both ? "both" : o.async ? "async" : "sync", o.filter.modes,
+		  o.kinds, features, argv);
 	rec->head.header.granularity = o.granularity;
 	r = writer_start(&rec->writer, rec->queue, rec->sink, &rec->head.header,
 			 sandbox_writer);

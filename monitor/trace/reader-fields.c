@@ -195,6 +195,7 @@ static const struct field budget_fields[] = {
 	{ "epoch_ns", .type = FIELD_U64, AT(budget.epoch_ns) },
 	{ "cold_every", .type = FIELD_U32, AT(budget.cold_every) },
 	{ "resting", .type = FIELD_BOOL, AT(budget.resting) },
+	{ "sync", .type = FIELD_BOOL, AT(budget.sync) },
 	{ .key = NULL },
 };
 

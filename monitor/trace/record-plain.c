@@ -202,6 +202,8 @@ static void put_budget(struct line *l, const struct record *r)
 	line_u64(l, r->budget.cold_every);
 	line_key(l, "resting");
 	line_bool(l, r->budget.resting);
+	line_key(l, "sync");
+	line_bool(l, r->budget.sync);
 }
 
 static void put_fork(struct line *l, const struct record *r)

@@ -88,7 +88,7 @@ struct record {
 		struct {
 			uint64_t budget_ppm, slowdown_ppm, epoch_ns;
 			uint32_t cold_every;
-			bool resting;
+			bool resting, sync;
 		} budget;
 	};
 	struct record_text *text;	/* owned; NULL: the kind has none, or no memory (null) */

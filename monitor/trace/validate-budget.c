@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Validate, budget: a rest is told, and so is its end, and nothing is armed meanwhile. */
+/* Validate, budget: a rest is told, and so is its end; meanwhile async arms nothing. */
 
 #include "trace/validate-parts.h"
 
@@ -20,6 +20,6 @@ int validate_budget(struct validator *v, const struct record *r)
 
 void validate_rest(struct validator *v, const struct record *r, const struct address_space *s)
 {
-	if (s->resting && !v->blind)
+	if (s->resting && r->arm.mode == ARM_ASYNC && !v->blind)
 		validate_complain_about(v, "mm %u is armed in a rest", r->mm);
 }

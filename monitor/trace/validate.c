@@ -57,8 +57,8 @@ int validate_new(struct validator **ret, const struct reader_header *h,
 	v->page_size = h->page_size;
 	v->sees_map = list_has(h->events, "map");
 	v->sees_fork = list_has(h->events, "fork");
-	v->sync = !strcmp(h->engine, "sync");
-	v->async = !strcmp(h->engine, "async");
+	v->sync = !strcmp(h->engine, "sync") || !strcmp(h->engine, "both");
+	v->async = !strcmp(h->engine, "async") || !strcmp(h->engine, "both");
 	spans_init(&v->used_ids);
 	spans_init(&v->stacks);
 	*ret = v;

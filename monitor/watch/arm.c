@@ -44,10 +44,10 @@ bool arm_owes(const struct space *s, uint64_t since)
 
 struct range arm_allowed(const struct space *s, struct range r)
 {
-	const struct watch_filter *f = s->shared->filter;
+	const struct watch_filter *f = s->filter;
 	struct range best = { r.hi, r.hi };
 
-	if (!f->nr_ranges)
+	if (!f->nr_ranges || s->whole)
 		return r;
 	for (unsigned int i = 0; i < f->nr_ranges; i++) {
 		struct range wide = {
@@ -155,6 +155,9 @@ static int arm_chunk(struct space *s, struct space_todo *t, struct region *g, st
 	r = uffd_protect(s->uffd, chunk);
 	if (r == -ENOENT)
 		r = protect_again(s, g, chunk);
+	/* The other one may still be about to say that something else went from here. */
+	if (!r && s->whole && space_changing(s->whole))
+		r = -EAGAIN;
 	t1 = clock_now();
 	if (r == -EAGAIN) {
 		s->arm_after = t1 + CHANGE_DELAY;

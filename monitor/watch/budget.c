@@ -48,7 +48,7 @@ uint64_t budget_slowdown(double ran, double taken)
 
 static double ran_of(const struct budget_sample *s)
 {
-	double least = (double)s->wall / IDLE_SHARE, ran = (double)s->ran;
+	double least = (double)s->wall / IDLE_SHARE, ran = (double)(s->ran + s->waited);
 
 	return ran > least ? ran : least;
 }
@@ -56,7 +56,7 @@ static double ran_of(const struct budget_sample *s)
 /* A pass holds the target's locks: it may stop whatever runs. */
 static double taken_of(const struct budget *b, const struct budget_sample *s)
 {
-	double taken = (double)s->writes * (double)b->write_ns;
+	double taken = (double)s->writes * (double)b->write_ns + (double)s->waited;
 
 	if (s->wall)
 		taken += (double)s->scanned * ran_of(s) / (double)s->wall;
@@ -153,6 +153,8 @@ enum budget_verdict budget_pass(struct budget *b, const struct budget_sample *s)
 		b->writes_a_fault = 1;
 	if (!b->share_ppm)
 		return BUDGET_KEEP;
+	if (b->debt > limit(b) && (double)s->waited > taken_of(b, s) / 2)
+		return BUDGET_RELEASE;
 	if (b->debt > limit(b)) {
 		b->resting = true;
 		return BUDGET_REST;
@@ -164,7 +166,8 @@ enum budget_verdict budget_pass(struct budget *b, const struct budget_sample *s)
 
 enum budget_verdict budget_look(struct budget *b, const struct budget_sample *s)
 {
-	double taken = (double)s->faults * b->writes_a_fault * (double)b->write_ns;
+	double taken = (double)s->faults * b->writes_a_fault * (double)b->write_ns +
+		       (double)s->waited;
 
 	if (b->resting) {
 		account(b, s);

@@ -9,7 +9,8 @@
  *
  *	taken = pages written first x the cost of a first write
  *	        + time that passes took x the part of the time that the target ran
- *	slowdown = taken / (time it ran - taken)
+ *	        + time that threads waited for answers (sync), when they would have run
+ *	slowdown = taken / (time it ran or waited - taken)
  */
 #ifndef WATCH_BUDGET_H
 #define WATCH_BUDGET_H
@@ -45,12 +46,14 @@ struct budget_sample {
 	uint64_t scanned;	/* ns that passes and armings took */
 	uint64_t writes;	/* pages found written */
 	uint64_t faults;	/* page faults of the target */
+	uint64_t waited;	/* ns that threads waited for answers */
 };
 
 enum budget_verdict {
 	BUDGET_KEEP,
 	BUDGET_CHANGE,		/* another epoch, or another interval for what is cold */
 	BUDGET_REST,		/* watch nothing, until BUDGET_RESUME */
+	BUDGET_RELEASE,		/* hold no thread any more: most of it was waiting */
 	BUDGET_RESUME,
 	BUDGET_HASTEN,		/* look now: it may have cost too much already */
 };

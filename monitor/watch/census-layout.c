@@ -89,7 +89,9 @@ static void owe_parts(struct space *s, const struct region *g, uint64_t since)
 	struct range above = { range_empty(armed) ? g->r.hi : armed.hi, g->r.hi };
 	uint64_t now = clock_now();
 
-	/* Everything will be, at the end of the rest. */
+	/* It will be armed at the end of the rest, if it is there still. */
+	if (s->census.rest_since && since)
+		emit_gap(&s->shared->emit, s->pid, s->mm, since, now, g->r, GAP_BUDGET);
 	if (s->census.rest_since)
 		return;
 	/* No room for it: nothing is promised, and everything begins anew. */

@@ -16,11 +16,20 @@
 /* Cold is what so many passes in a row have found nothing in. */
 #define COLD_PASSES 3
 
-static const struct range whole = { 0, 0 };
+static void declare_range(struct space *s, struct range r, uint64_t since, uint64_t now)
+{
+	emit_gap(&s->shared->emit, s->pid, s->mm, since, now, r, GAP_BUDGET);
+}
 
+/* All of it, but for what a twin goes on to watch. */
 static void declare(struct space *s, uint64_t since, uint64_t now)
 {
-	emit_gap(&s->shared->emit, s->pid, s->mm, since, now, whole, GAP_BUDGET);
+	if (!s->twin)
+		declare_range(s, (struct range){ 0, 0 }, since, now);
+	for (struct region *g = layout_from(&s->layout, 0); g && s->twin;
+	     g = layout_next(&s->layout, g))
+		if (g->modes)
+			declare_range(s, g->r, since, now);
 }
 
 void census_rest(struct space *s, uint64_t now)

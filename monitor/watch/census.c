@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "watch/pagescan.h"
 #include "watch/space.h"
-#include "watch/uffd.h"
 
 /* All written, that is 8,192 pages of some 45 ns; huge pages are not cut in two. */
 #define WIDTH (UINT64_C(32) << 20)
@@ -145,15 +144,11 @@ void census_adapt(struct space *s, struct range done, uint64_t took)
 /*
  * Memory may have moved or gone, and a pass have gone over a hole, while the word of it is
  * not there yet; and a child may have been forked before what is here was registered or
- * protected.  The kernel counts a change from before it is made until its event was read
- * and its thread has run, and refuses everything meanwhile, also what makes no sense
- * (userfaultfd_writeprotect()).
+ * protected.  With a twin, what it is still to tell of may have been where we are now.
  */
 bool census_changing(const struct space *s)
 {
-	uint64_t page = s->shared->page_size;
-
-	return uffd_protect(s->uffd, (struct range){ page, 2 * page }) == -EAGAIN;
+	return space_changing(s) || (s->twin && space_changing(s->twin));
 }
 
 /* ---- a pass ------------------------------------------------------------------ */

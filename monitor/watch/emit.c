@@ -144,7 +144,7 @@ void emit_vma(struct emit *e, pid_t pid, uint32_t mm, uint64_t now, enum vma_op 
 	r.vma.kind = g->kind;
 	r.vma.why = g->why;
 	r.vma.prot = (uint8_t)g->prot;
-	r.vma.watch = g->modes && g->why == WHY_NONE;
+	r.vma.watch = (g->modes || g->held) && g->why == WHY_NONE;
 	r.vma.off = g->off;
 	r.vma.ino = g->ino;
 	r.text = record_text_new(g->name ? g->name : "", g->name_len,

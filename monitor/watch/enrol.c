@@ -58,7 +58,7 @@ static struct range part_of(const struct region *g, struct range wanted)
 
 static int enrol_parts(struct space *s, const struct region *g, uint32_t modes)
 {
-	const struct watch_filter *f = s->shared->filter;
+	const struct watch_filter *f = s->filter;
 	int r = 0;
 
 	if (s->layout.n + 2 * f->nr_ranges + SPARE_MAPPINGS > s->shared->max_mappings)
@@ -74,12 +74,17 @@ static int enrol_parts(struct space *s, const struct region *g, uint32_t modes)
 
 static bool wanted(const struct space *s, const struct region *g)
 {
-	const struct watch_filter *f = s->shared->filter;
+	const struct watch_filter *f = s->filter;
 
 	for (unsigned int i = 0; i < f->nr_ranges; i++)
 		if (!range_empty(part_of(g, f->ranges[i])))
 			return true;
 	return !f->nr_ranges;
+}
+
+enum vma_why enrol_refusal(int error)
+{
+	return error == -EBUSY ? WHY_BUSY : error == -EPERM ? WHY_READ_ONLY_FD : WHY_REFUSED;
 }
 
 int enrol(struct space *s, const struct region *g, uint32_t modes)
@@ -91,7 +96,7 @@ int enrol(struct space *s, const struct region *g, uint32_t modes)
 	r = still_there(s, g->r);
 	if (r < 0)
 		return r;
-	if (s->shared->filter->nr_ranges && modes & ~(uint32_t)WATCH_MODE_WRITE)
+	if (s->filter->nr_ranges && modes & ~(uint32_t)WATCH_MODE_WRITE)
 		return enrol_parts(s, g, modes);
 	return uffd_register(s->uffd, g->r, modes);
 }

@@ -47,6 +47,7 @@ struct region {
 	uint8_t kind;		/* enum vma_kind */
 	uint8_t why;		/* enum vma_why; set by whoever judges */
 	bool arm;		/* write-protect it */
+	bool held;		/* it is the twin's (space.h) */
 	bool again;		/* it may have been replaced by its like: judge it anew */
 	uint32_t name_len;
 	char *name;		/* owned, not NUL-terminated; NULL if empty */

@@ -49,6 +49,11 @@ static struct resolve_place place_of(struct space *s, uint64_t addr, uint32_t *r
 		return (struct resolve_place){ .page_size = s->shared->page_size };
 	}
 	*ret_vma = g->id;
+	if (s->whole) {
+		const struct region *told = layout_find(&s->whole->layout, addr);
+
+		*ret_vma = told ? told->id : 0;
+	}
 	place = (struct resolve_place){
 		.modes = g->modes,
 		.page_size = g->page_size ? g->page_size : s->shared->page_size,
@@ -132,6 +137,7 @@ static void note(struct space *s, const struct served *f)
 
 	latency_add(&s->shared->lat, f->answered - f->read);
 	latency_add(&s->shared->stop, f->answered - f->woke);
+	s->waited += f->answered - f->woke;
 	if (!s->pid && !s->born_ptid)
 		s->born_ptid = f->ev.fault.ptid;
 	if (!f->news) {
@@ -169,9 +175,7 @@ static void note_all(struct space *s, struct served_batch *b)
 
 static void follow_notify(void *arg, enum vma_op op, struct region *g)
 {
-	struct space *s = arg;
-
-	emit_vma(&s->shared->emit, s->pid, s->mm, clock_now(), op, g);
+	space_tell_vma(arg, clock_now(), op, g);
 }
 
 static void emit_layout_event(struct space *s, const struct event *ev, uint64_t now)
@@ -186,7 +190,7 @@ static void emit_layout_event(struct space *s, const struct event *ev, uint64_t 
 		.ts = emit_ts(&s->shared->emit, now),
 	};
 
-	if (!(s->shared->kinds & WATCH_KIND_MAP))
+	if (twin_echoes(s, ev) || !(s->shared->kinds & WATCH_KIND_MAP))
 		return;
 	r.addr = align_down(span.lo, s->shared->page_size);
 	r.npages = (align_up(span.hi, s->shared->page_size) - r.addr) / s->shared->page_size;
@@ -203,7 +207,7 @@ static void on_layout(struct space *s, const struct event *ev, uint64_t now)
 	ksm_confess(s, ev->kind == EVENT_REMAP ? ev->remap.from : ev->span, now);
 	emit_layout_event(s, ev, now);
 	if (s->snapshot && ev->kind != EVENT_REMOVE)
-		survey_admit(s, ev->kind == EVENT_REMAP ? ev->remap.from : ev->span,
+		survey_admit(space_main(s), ev->kind == EVENT_REMAP ? ev->remap.from : ev->span,
 			     UINT64_MAX);
 	if (s->async)
 		census_before_event(s, ev, now);
@@ -215,6 +219,8 @@ static void on_layout(struct space *s, const struct event *ev, uint64_t now)
 		census_after_event(s, ev);
 	if (change.reread)
 		space_reread(s, now, REREAD_DELAY);
+	if (change.reread && s->whole)
+		space_reread(s->whole, now, REREAD_DELAY);
 	if (change.rearm && !s->async)
 		space_owe(s, change.span, now + REMOVE_DELAY, TODO_REARM_AFTER_REMOVE, now);
 }
@@ -254,6 +260,9 @@ static void on_fork(struct space *s, int uffd, uint64_t woke, uint64_t now)
 	}
 	if (!s->follow)
 		close(uffd);
+	/* Its twin tells of the same fork. */
+	if (s->whole)
+		return;
 	if (!s->shared->procwatch && (s->shared->kinds & WATCH_KIND_FORK))
 		emit_push(&s->shared->emit, &r);
 }

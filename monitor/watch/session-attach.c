@@ -75,7 +75,7 @@ static int turn_with(struct session *s, struct space *sp, pid_t pid, uint64_t un
 
 	if (r < 0)
 		return r;
-	return session_space_of(s, pid) != sp || sp->dead || sp->gone ? -ESRCH : 0;
+	return session_space_of(s, pid) != space_main(sp) || sp->dead || sp->gone ? -ESRCH : 0;
 }
 
 /* Readings of the maps until one finds nothing that the one before did not. */
@@ -115,22 +115,36 @@ static bool is_taken(const struct space *sp)
 	return false;
 }
 
+/* It must be known before the first reading, which says what is whose. */
+static int add_twin(struct session *s, struct space *sp, struct agent_loan *l, int error)
+{
+	struct space *twin;
+	int r = twin_new(&twin, sp, l->loan.uffd, l->features);
+
+	if (!r)
+		r = session_add_space(s, twin);
+	return error ? error : r;
+}
+
 /*
  * Register, read again, prove, and only then arm.  The loop serves this space from
  * the moment it is registered: its layout events hold threads of the target.
  */
-static int open_space(struct session *s, struct agent_loan *l, uint32_t mm, uint64_t since,
-		      struct space **ret, const char **ret_what)
+static int open_space(struct session *s, struct agent_loan *l, struct agent_loan *twin,
+		      uint32_t mm, uint64_t since, struct space **ret, const char **ret_what)
 {
-	uint64_t stop_ns = l->loan.stop_ns;
+	uint64_t stop_ns = l->loan.stop_ns + (twin ? twin->loan.stop_ns : 0);
 	pid_t pid = l->door.pid;
 	struct space *sp;
 	int r;
 
 	*ret_what = "taking it over";
 	r = space_new(&sp, &s->shared, &l->door, l->loan.uffd, l->features);
-	if (r < 0)
+	if (r < 0) {
+		if (twin)
+			close(twin->loan.uffd);
 		return r;
+	}
 	sp->spares.tid_word = l->loan.tid_word;
 	sp->born_at = since;		/* an exec after this is one to follow */
 	if (mm)
@@ -139,8 +153,12 @@ static int open_space(struct session *s, struct agent_loan *l, uint32_t mm, uint
 	emit_attach(s, sp, stop_ns);
 	session_witness(s, sp);
 	r = session_add_space(s, sp);
+	if (twin)
+		r = add_twin(s, sp, twin, r);
 	if (!r)
 		r = settle(s, sp, pid);
+	if (!r && sp->twin)
+		r = settle(s, sp->twin, pid);
 	if (!r && is_taken(sp)) {
 		*ret_what = "somebody else has begun to watch it just now";
 		r = -EBUSY;
@@ -148,6 +166,8 @@ static int open_space(struct session *s, struct agent_loan *l, uint32_t mm, uint
 	if (!r) {
 		*ret_what = "the userfaultfd is of another address space";
 		r = prove(s, sp, pid);
+		if (!r && sp->twin)
+			r = prove(s, sp->twin, pid);
 	}
 	if (r < 0) {
 		if (session_space_of(s, pid) != sp)
@@ -160,9 +180,16 @@ static int open_space(struct session *s, struct agent_loan *l, uint32_t mm, uint
 		return r;
 	}
 	sp->proved = true;
+	if (sp->twin)
+		sp->twin->proved = true;
 	sp->witnessed = clock_now();
 	*ret = sp;
 	return 0;
+}
+
+static bool owes(const struct space *sp, uint64_t since)
+{
+	return arm_owes(sp, since) || (sp->twin && arm_owes(sp->twin, since));
 }
 
 static int arm_first(struct session *s, pid_t pid)
@@ -176,7 +203,7 @@ static int arm_first(struct session *s, pid_t pid)
 		if (!sp)
 			return s->stop ? 0 : -ESRCH;
 		/* What the target has mapped meanwhile is armed while recording. */
-		if (!arm_owes(sp, begin) || s->stop || clock_now() > limit)
+		if (!owes(sp, begin) || s->stop || clock_now() > limit)
 			return 0;
 		r = session_turn(s, limit);
 		if (r < 0)
@@ -185,18 +212,19 @@ static int arm_first(struct session *s, pid_t pid)
 }
 
 static void note_first(struct session *s, struct space *sp, uint64_t t0,
-		       const struct pagetap_loan *loan)
+		       uint64_t stop_ns)
 {
 	struct session_summary *m = &s->summary;
 
-	m->watched_bytes += sp->async ? census_armed(sp) :
-					sp->cover.claimed * s->shared.page_size;
+	m->watched_bytes += census_armed(sp) + sp->cover.claimed * s->shared.page_size;
+	if (sp->twin)
+		m->watched_bytes += sp->twin->cover.claimed * s->shared.page_size;
 	for (struct region *g = layout_from(&sp->layout, 0); g; g = layout_next(&sp->layout, g)) {
 		m->vmas++;
-		m->vmas_watched += g->modes && g->why == WHY_NONE;
+		m->vmas_watched += (g->modes || g->held) && g->why == WHY_NONE;
 	}
 	m->attach_ns = clock_now() - t0;
-	m->stop_ns = loan->stop_ns;
+	m->stop_ns = stop_ns;
 	if (!s->first_pid)
 		s->first_pid = sp->pid;
 	s->any_attached = true;
@@ -206,7 +234,7 @@ static void note_first(struct session *s, struct space *sp, uint64_t t0,
  * By our own right, which the first targets are attached with: only what comes after
  * them is the agent's.
  */
-static int borrow(struct session *s, pid_t pid, struct agent_loan *ret,
+static int borrow(struct session *s, pid_t pid, bool async, struct agent_loan *ret,
 		  struct pagetap_failure *ret_failure)
 {
 	struct pagetap_opts o = { .size = sizeof(o), .timeout_ms = s->opts.inject_timeout_ms };
@@ -222,7 +250,7 @@ static int borrow(struct session *s, pid_t pid, struct agent_loan *ret,
 	r = pagetap_borrow_finish(b, &ret->loan, ret_failure);
 	if (r < 0)
 		return r;
-	r = uffd_handshake(ret->loan.uffd, s->opts.async ? UFFD_WANTED_ASYNC : UFFD_WANTED,
+	r = uffd_handshake(ret->loan.uffd, async ? UFFD_WANTED_ASYNC : UFFD_WANTED,
 			   &ret->features);
 	if (r < 0) {
 		close(ret->loan.uffd);
@@ -235,6 +263,21 @@ static int borrow(struct session *s, pid_t pid, struct agent_loan *ret,
 		return fail(ret_failure, r, "opening it in /proc");
 	}
 	return 0;
+}
+
+/* Nothing is registered yet, so it can be asked a second time. */
+static int borrow_twin(struct session *s, pid_t pid, struct agent_loan *first,
+		       struct agent_loan *ret, struct pagetap_failure *ret_failure)
+{
+	int r = borrow(s, pid, false, ret, ret_failure);
+
+	if (!r) {
+		door_close(&ret->door);
+		return 0;
+	}
+	close(first->loan.uffd);
+	door_close(&first->door);
+	return r;
 }
 
 /* The turn of the loop goes on for those that are watched already. */
@@ -252,15 +295,17 @@ int session_attach(struct session *s, pid_t pid, struct pagetap_failure *ret_fai
 {
 	_close_ int turnstile __attribute__((unused)) = enter(s, pid);
 	uint64_t t0 = clock_now();
-	struct agent_loan l;
+	struct agent_loan l, twin;
 	const char *what;
 	struct space *sp;
 	int r;
 
-	r = borrow(s, pid, &l, ret_failure);
+	r = borrow(s, pid, s->opts.async, &l, ret_failure);
+	if (!r && s->opts.both)
+		r = borrow_twin(s, pid, &l, &twin, ret_failure);
 	if (r < 0)
 		return r;
-	r = open_space(s, &l, 0, t0, &sp, &what);
+	r = open_space(s, &l, s->opts.both ? &twin : NULL, 0, t0, &sp, &what);
 	if (r < 0)
 		return fail(ret_failure, r, what);
 	r = arm_first(s, pid);
@@ -268,7 +313,7 @@ int session_attach(struct session *s, pid_t pid, struct pagetap_failure *ret_fai
 		return fail(ret_failure, r, "arming its memory");
 	sp = session_space_of(s, pid);
 	if (sp)
-		note_first(s, sp, t0, &l.loan);
+		note_first(s, sp, t0, l.loan.stop_ns + (s->opts.both ? twin.loan.stop_ns : 0));
 	return 0;
 }
 
@@ -320,7 +365,7 @@ static void finish_adoption(struct session *s, const struct session_adoption *a)
 	now = clock_now();
 	emit_gap(e, a->pid, a->mm, a->since, now, (struct range){ 0, 0 }, a->why);
 	if (!r)
-		r = open_space(s, &l, a->mm, a->since, &sp, &what);
+		r = open_space(s, &l, NULL, a->mm, a->since, &sp, &what);
 	if (r < 0)
 		emit_error(e, a->pid, a->mm, clock_now(), -r, "follow", what);
 }

@@ -49,6 +49,7 @@ static struct budget_sample sample(const struct space *sp, const struct space_to
 		.scanned = now->held - t->held,
 		.writes = now->writes,
 		.faults = now->faults > t->faults ? now->faults - t->faults : 0,
+		.waited = now->waited - t->waited,
 	};
 }
 
@@ -58,6 +59,7 @@ static struct space_toll toll_now(const struct space *sp)
 
 	t.ran = ran(sp);
 	t.writes = sp->toll.writes;
+	t.waited = sp->twin ? sp->twin->waited : sp->toll.waited;
 	if (procinfo_faults(sp->procfd, &t.faults) < 0)
 		t.faults = sp->toll.faults;
 	return t;
@@ -84,6 +86,7 @@ static void tell(struct session *s, const struct space *sp, uint64_t since)
 			.epoch_ns = budget_epoch(b),
 			.cold_every = budget_cold_every(b),
 			.resting = b->resting,
+			.sync = sp->twin,
 		},
 	};
 
@@ -98,6 +101,22 @@ static void add_up(struct session *s, struct space *sp)
 	sp->budget.ran = sp->budget.taken = 0;
 }
 
+/*
+ * What was held is watched like all the rest, once it is registered anew.  What of it the
+ * twin has not read of yet, it can declare no more.
+ */
+static void release(struct session *s, struct space *sp)
+{
+	uint64_t since = sp->twin->surveyed, now;
+
+	twin_release(sp->twin);
+	now = clock_now();
+	for (struct region *g = layout_from(&sp->layout, 0); g; g = layout_next(&sp->layout, g))
+		if (g->held)
+			emit_gap(&s->shared.emit, sp->pid, sp->mm, since, now, g->r, GAP_BUDGET);
+	session_drop_twin(s, sp->twin);
+}
+
 static void obey(struct session *s, struct space *sp, enum budget_verdict v, uint64_t since)
 {
 	uint64_t now = clock_now();
@@ -109,6 +128,8 @@ static void obey(struct session *s, struct space *sp, enum budget_verdict v, uin
 	/* A touch of something that is not looked at for long would be forgotten. */
 	if (!s->who)
 		sp->census.cold_every = budget_cold_every(&sp->budget);
+	if (v == BUDGET_RELEASE)
+		release(s, sp);
 	tell(s, sp, since);
 	if (v == BUDGET_REST)
 		census_rest(sp, now);

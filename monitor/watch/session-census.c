@@ -38,7 +38,13 @@ void session_census(struct session *s)
 {
 	s->shared.epoch_ns = s->opts.epoch_ns ? s->opts.epoch_ns : SESSION_EPOCH_NS;
 	s->shared.guard_pages = s->opts.async && pagescan_probe().guard;
+	if (s->opts.both) {
+		s->twin_filter = s->filter;
+		s->shared.twin_filter = &s->twin_filter;
+		s->filter = (struct watch_filter){ .modes = WATCH_MODE_WRITE };
+	}
 	s->filter.async = s->opts.async;
+	s->summary.both = s->opts.both;
 	/* Each page is a record then, and what a slice finds has to fit in the queue. */
 	s->shared.narrow = s->opts.who;
 	s->shared.dirty = on_dirty;

@@ -49,6 +49,13 @@ void session_fill_stats(const struct session *s, struct record_stats *ret, bool 
 		ret->dirty_pages += sp->cover.claimed - sp->cover.armed;
 }
 
+void session_drop_twin(struct session *s, struct space *twin)
+{
+	session_close_space(s, twin);
+	twin_part(twin);
+	session_drop_space(s, twin);
+}
+
 void session_emit_stats(struct session *s, bool final)
 {
 	struct record r = {

@@ -82,7 +82,7 @@ static void declare(struct session *s, struct space *sp, uint64_t since, uint64_
 	/* Who waited for an answer was woken, and asks again if it still wants one. */
 	sp->npending = 0;
 	space_disclaim(sp);
-	for (; sp->follow && children; children--)
+	for (; sp->follow && !sp->whole && children; children--)
 		space_refuse_child(sp, now, GAP_STALL);
 	/* A child without a name has no maps to be read: it is let go for good. */
 	if (!sp->pid)

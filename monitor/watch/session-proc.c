@@ -269,8 +269,11 @@ void session_endings(struct session *s)
 		sp = sp->next;
 	if (sp)
 		session_read_procwatch(s);
+	for (sp = s->spaces; sp; sp = sp->next)
+		space_main(sp)->dead |= sp->dead;
 	for (sp = s->spaces; sp; sp = next) {
-		next = sp->next;
+		/* A twin goes with the other one, and stands next to it. */
+		next = sp->twin ? sp->twin->next : sp->next;
 		if (sp->gone)
 			on_gone(s, sp);
 		else if (sp->failed)

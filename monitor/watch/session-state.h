@@ -76,7 +76,7 @@ struct session_guest {
 
 struct session {
 	struct session_opts opts;
-	struct watch_filter filter;
+	struct watch_filter filter, twin_filter;
 	struct space_shared shared;
 	struct space *spaces;
 	struct procwatch *procwatch;
@@ -127,6 +127,9 @@ struct space *session_space_of(struct session *s, pid_t pid);
 int session_add_space(struct session *s, struct space *sp);
 /* Take the witness into the loop. */
 int session_watch_witness(struct session *s);
+
+/* A twin goes, and the other one takes its mappings over. */
+void session_drop_twin(struct session *s, struct space *twin);
 
 /* Its userfaultfd out of the loop, and closed: nothing is watched any more. */
 void session_close_space(struct session *s, struct space *sp);

@@ -203,6 +203,8 @@ static void look_at_fresh(struct session *s)
 	for (struct space *sp = s->spaces; sp; sp = sp->next) {
 		for (unsigned int i = 0; i < sp->nfresh && !sp->dead && !sp->gone; i++) {
 			survey_here(sp, &sp->fresh[i]);
+			if (sp->twin)
+				survey_here(sp->twin, &sp->fresh[i]);
 			/* It was there, and is there no more. */
 			if (sp->fresh[i].writable && sp->snapshot)
 				survey_admit(sp, sp->fresh[i].r, sp->fresh[i].first);

@@ -148,7 +148,7 @@ struct space *session_space_of(struct session *s, pid_t pid)
 {
 	struct space *sp = s->spaces;
 
-	while (sp && sp->pid != pid)
+	while (sp && (sp->pid != pid || sp->whole))
 		sp = sp->next;
 	return sp;
 }
@@ -177,12 +177,15 @@ void session_unwatch_guard(struct session *s)
 
 int session_add_space(struct session *s, struct space *sp)
 {
+	struct space **after = sp->whole ? &sp->whole->next : &s->spaces;
 	int r;
 
 	sp->follow = s->opts.follow;
-	sp->next = s->spaces;
-	s->spaces = sp;
+	sp->next = *after;
+	*after = sp;
 	r = watch_fd(s, sp->uffd, (uint64_t)(uintptr_t)sp);
+	if (sp->whole)
+		return r;
 	if (!r)
 		r = session_watch_pidfd(s, sp);
 	s->summary.processes++;
@@ -201,6 +204,8 @@ void session_drop_space(struct session *s, struct space *sp)
 {
 	struct space **p = &s->spaces;
 
+	if (sp->twin)
+		session_drop_twin(s, sp->twin);
 	while (*p && *p != sp)
 		p = &(*p)->next;
 	if (*p)
@@ -270,11 +275,11 @@ static void serve_space(struct session *s, struct space *sp, uint64_t woke)
 	s->served += n > 0 ? (unsigned int)n : 0;
 	s->served_pid = n > 0 ? sp->pid : s->served_pid;
 	if (n == -ESRCH) {
-		sp->dead = true;
+		space_main(sp)->dead = true;
 	} else if (n < 0) {
 		emit_error(&s->shared.emit, sp->pid, sp->mm, clock_now(), (int)-n, "read",
 			   "userfaultfd");
-		space_fail(sp, GAP_STALL);
+		space_fail(space_main(sp), GAP_STALL);
 	}
 }
 
@@ -373,6 +378,7 @@ static void survey_spaces(struct session *s, uint64_t now)
 		if (!sp->pid || sp->dead || sp->gone || !sp->proved)
 			continue;
 		guard_beat(s->guard);
+		twin_agree(sp);
 		if (sp->anew)
 			survey_anew(sp);
 		else if (sp->resync)

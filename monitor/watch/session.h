@@ -32,6 +32,7 @@ struct session_opts {
 	struct watch_filter filter;
 	uint32_t kinds;			/* WATCH_KIND_* */
 	bool async;			/* --engine async */
+	bool both;			/* --engine both: async, and sync on what filter names */
 	bool who;			/* async: and which thread wrote */
 	bool sure;			/* who: and not only read */
 	uint64_t epoch_ns;		/* async: from one pass to the next; 0 = SESSION_EPOCH_NS */
@@ -62,7 +63,7 @@ struct session_summary {
 	bool at_once;			/* second Ctrl-C: do not drain the queue */
 	bool asked;			/* this tick answers a SIGUSR1 */
 	uint64_t lost_perf;		/* of stats.lost: by the rings of perf */
-	bool async;
+	bool async, both;
 	uint64_t dirty_by_kind[VMA_KIND_NR];	/* async: of stats.dirty_pages, by enum vma_kind */
 	uint64_t epochs;		/* async: passes that were completed, of all processes */
 	unsigned int processes;		/* watched in all */

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "watch/uffd.h"
 
-static struct space *blank(struct space_shared *sh, int uffd, uint64_t features)
+struct space *space_blank(struct space_shared *sh, int uffd, uint64_t features)
 {
 	struct space *s = calloc(1, sizeof(*s));
 
@@ -25,6 +25,7 @@ static struct space *blank(struct space_shared *sh, int uffd, uint64_t features)
 		return NULL;
 	}
 	s->shared = sh;
+	s->filter = sh->filter;
 	sh->nspaces++;
 	s->slot = guard_tell(sh->guard, uffd, 0);
 	s->mm = sh->next_mm++;
@@ -34,7 +35,7 @@ static struct space *blank(struct space_shared *sh, int uffd, uint64_t features)
 	s->pidfd = s->procfd = s->pagemap = s->mapsfd = s->memfd = -1;
 	s->door = (struct door)DOOR_NULL;
 	s->reread_due = UINT64_MAX;
-	s->born_at = s->drained = s->surveyed = clock_now();
+	s->born_at = s->drained = s->surveyed = s->surveyed_before = clock_now();
 	census_init(&s->census, sh->page_size, s->born_at);
 	workset_init(&s->written, sh->page_size);
 	layout_init(&s->layout, SPACE_LAYOUT_LIMIT);
@@ -69,7 +70,7 @@ static int go_in(struct space *s, struct door *d)
 int space_new(struct space **ret, struct space_shared *sh, struct door *door, int uffd,
 	      uint64_t features)
 {
-	struct space *s = blank(sh, uffd, features);
+	struct space *s = space_blank(sh, uffd, features);
 	int r;
 
 	if (!s) {
@@ -86,11 +87,15 @@ int space_new(struct space **ret, struct space_shared *sh, struct door *door, in
 	return 0;
 }
 
+void space_tell_vma(struct space *s, uint64_t now, enum vma_op op, const struct region *g)
+{
+	if (!s->whole)
+		emit_vma(&s->shared->emit, s->pid, s->mm, now, op, g);
+}
+
 static void notify_child(void *arg, enum vma_op op, struct region *r)
 {
-	struct space *s = arg;
-
-	emit_vma(&s->shared->emit, 0, s->mm, clock_now(), op, r);
+	space_tell_vma(arg, clock_now(), op, r);
 }
 
 /*
@@ -100,7 +105,7 @@ static void notify_child(void *arg, enum vma_op op, struct region *r)
  */
 int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t woke, uint64_t now)
 {
-	struct space *s = blank(parent->shared, uffd, parent->features);
+	struct space *s = space_blank(parent->shared, uffd, parent->features);
 	struct record fork = {
 		.kind = RECORD_FORK,
 		.pid = parent->pid,
@@ -186,6 +191,13 @@ bool space_alive(const struct space *s)
 	int r = uffd_unregister(s->uffd, (struct range){ page, 2 * page });
 
 	return r != -ENOMEM && r != -ESRCH;
+}
+
+bool space_changing(const struct space *s)
+{
+	uint64_t page = s->shared->page_size;
+
+	return uffd_protect(s->uffd, (struct range){ page, 2 * page }) == -EAGAIN;
 }
 
 void space_fail(struct space *s, enum gap_reason reason)

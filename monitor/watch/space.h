@@ -12,6 +12,7 @@
  *	tables.c	keeps what that costs in page tables within bounds
  *	ksm.c		doubts what is armed, where the kernel takes it off
  *	serve.c		reads messages, resolves, follows, emits
+ *	twin.c		a second userfaultfd on the same address space
  */
 #ifndef WATCH_SPACE_H
 #define WATCH_SPACE_H
@@ -54,6 +55,7 @@ struct space_shared {
 	struct resolve_source source;
 	struct maps now;		/* of enrol.c */
 	const struct watch_filter *filter;
+	const struct watch_filter *twin_filter;	/* what is a twin's; NULL: there are none */
 	struct latency lat, stop;
 	uint32_t next_vma, next_mm;
 	uint32_t page_size, huge_size;
@@ -98,6 +100,13 @@ struct space_pending {
 
 #define SPACE_REFUSED_MAX 16
 
+/* An unmapping that the other userfaultfd tells of, too. */
+#define SPACE_ECHOES 8
+struct space_echo {
+	struct range r;
+	const struct space *of;		/* who will tell of it again */
+};
+
 /* Something owed to a range, not before a time. */
 struct space_todo {
 	struct range r;
@@ -111,7 +120,7 @@ struct space_todo {
 /* Counters of a target when its budget was accounted last. */
 struct space_toll {
 	uint64_t when;			/* 0: not yet */
-	uint64_t ran, faults, held;
+	uint64_t ran, faults, held, waited;
 	uint64_t writes;		/* pages found written since */
 };
 
@@ -143,6 +152,12 @@ struct space {
 	uint64_t arm_after;		/* a layout change is under way: not before */
 	uint32_t refused[SPACE_REFUSED_MAX];	/* children let go, whose pids are to be told */
 	unsigned int nrefused;
+	const struct watch_filter *filter;
+	struct space *twin;		/* beside an async one: the sync one; NULL: none */
+	struct space *whole;		/* of a twin: whom it is beside */
+	struct space_echo echo[SPACE_ECHOES];
+	unsigned int nechoes;
+	uint64_t waited;		/* ns that threads have waited for answers, in all */
 	struct space *born;		/* forked children, for the session to take over */
 	uint32_t born_ptid;		/* of an unnamed child: who faulted first */
 	uint64_t naming_due;		/* of an unnamed child: when to ask again */
@@ -158,6 +173,7 @@ struct space {
 	uint64_t drained;		/* when the last read ended */
 	pid_t faulted;			/* the thread whose fault was written down last; 0: none */
 	uint64_t surveyed;		/* begin of the last whole reading of the maps */
+	uint64_t surveyed_before;	/* and of the one before */
 	uint64_t survey_due;
 	uint64_t pass_since;		/* begin of the reading under way; 0: none is */
 	uint64_t pass_at, pass_cost;	/* how far it has come; what it has taken, ns */
@@ -182,6 +198,8 @@ struct space {
 	unsigned int nfresh;
 };
 
+/* Without a process; for space.c and twin.c.  NULL: no memory. */
+struct space *space_blank(struct space_shared *sh, int uffd, uint64_t features);
 /* Takes uffd, after its handshake, and the door, on failure too. */
 int space_new(struct space **ret, struct space_shared *sh, struct door *door, int uffd,
 	      uint64_t features);
@@ -194,6 +212,19 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t woke
 int space_name(struct space *s, pid_t pid);
 /* Does the address space still exist?  Asked of the userfaultfd, without a pid. */
 bool space_alive(const struct space *s);
+/* The one of its process that the session knows: itself, but for a twin. */
+static inline struct space *space_main(struct space *s)
+{
+	return s->whole ? s->whole : s;
+}
+/* A mapping's record; of a twin's layout nothing is told. */
+void space_tell_vma(struct space *s, uint64_t now, enum vma_op op, const struct region *g);
+/*
+ * Is a layout change under way?  The kernel counts one, for each userfaultfd, from before
+ * it is made until its event was read and its thread has run, and refuses everything
+ * meanwhile, also what makes no sense (userfaultfd_writeprotect()).
+ */
+bool space_changing(const struct space *s);
 /* Let it go at the end of this turn. */
 void space_fail(struct space *s, enum gap_reason reason);
 /* A fork that is not followed, and why: its child is free already, and in s->refused. */
@@ -225,6 +256,8 @@ void space_reread(struct space *s, uint64_t now, uint64_t delay);
  * the mappings that cutting this one would make.
  */
 int enrol(struct space *s, const struct region *g, uint32_t modes);
+/* enrol() has said so. */
+enum vma_why enrol_refusal(int error);
 /* vm.max_map_count, or its default. */
 uint64_t enrol_limit(void);
 
@@ -236,6 +269,26 @@ bool tables_admit(struct space *s, struct region *g, bool arm);
 void tables_forget(struct space *s, struct region *g);
 /* Layout events have cut and moved regions: count anew. */
 void tables_recount(struct space *s);
+
+/* twin.c */
+
+/*
+ * Sync beside async in one address space: a twin has a userfaultfd, a layout and a cover
+ * of its own, borrows what is known of the process, and registers what its filter names
+ * and it can watch; whoever it is beside leaves that alone.  Each follows the events of
+ * its own mappings.  Takes uffd, on failure too.
+ */
+int twin_new(struct space **ret, struct space *whole, int uffd, uint64_t features);
+/* Nothing is registered any more, and what it had been told of until then is in the trace. */
+void twin_release(struct space *twin);
+/* Before it is freed: what was borrowed goes back, and its mappings to the other one. */
+void twin_part(struct space *twin);
+/* A mapping of its has come or changed: it looks, too.  False: it is not there any more. */
+bool twin_meets(struct space *twin, const struct region *g);
+/* What is gone over anew, is so by both: their gaps are of the whole address space. */
+void twin_agree(struct space *s);
+/* The other one has told of this unmapping already. */
+bool twin_echoes(struct space *s, const struct event *ev);
 
 /* survey.c */
 
@@ -268,7 +321,7 @@ int survey_anew(struct space *s);
  * done, 0: nothing is due, -EAGAIN: read events first, -ESRCH: dead.
  */
 int arm_step(struct space *s);
-/* What of `r` the user's ranges (-a) allow, from its beginning. */
+/* What of `r` the user's ranges (-a) allow, from its beginning; a twin arms mappings whole. */
 struct range arm_allowed(const struct space *s, struct range r);
 /* When the next owed piece is due; UINT64_MAX if none. */
 uint64_t arm_due(const struct space *s);

@@ -63,40 +63,46 @@ static struct map_entry as_entry(const struct region *g)
 	};
 }
 
-static enum vma_why refusal(int error)
-{
-	return error == -EBUSY ? WHY_BUSY : error == -EPERM ? WHY_READ_ONLY_FD : WHY_REFUSED;
-}
-
-/* Decide and register; sets modes, why, arm and page_size of the region. */
-static void judge(struct space *s, struct region *g)
+/* After look_at_file(). */
+static struct watch_verdict verdict_of(const struct space *s, const struct region *g)
 {
 	struct map_entry m = as_entry(g);
-	struct watch_verdict v = watchable(&m, s->shared->filter, s->features);
-	int r;
+	struct watch_verdict v = watchable(&m, s->filter, s->features);
 
-	look_at_file(s, g);
 	if (g->kind == VMA_KIND_FILE && v.modes && !s->async)
 		v = (struct watch_verdict){ .why = WHY_FILE_BACKED };
 	if (g->page_size > s->shared->source.len)
 		v.modes &= ~(uint32_t)WATCH_MODE_MISSING;
+	if (!v.modes && v.why == WHY_NONE)
+		v.why = WHY_MODE;
+	return v;
+}
+
+/* Decide and register; sets modes, why, arm, held and page_size of the region. */
+static void judge(struct space *s, struct region *g)
+{
+	struct watch_verdict v;
+	int r;
+
+	look_at_file(s, g);
+	v = verdict_of(s->twin ? s->twin : s, g);
+	g->held = s->twin && v.modes;
+	if (s->twin && !g->held)
+		v = verdict_of(s, g);
 	g->modes = 0;
 	g->arm = g->again = false;
 	g->why = (uint8_t)v.why;
+	if (g->held || !v.modes) {
+		tables_forget(s, g);
+		return;
+	}
 	/* A reserve is not armed before it can be touched: mprotect(2) makes it another. */
 	if (s->async && !census_is_lazy(g) && !(g->prot & PROT_ANY)) {
 		v.arm = false;
 		g->why = WHY_NOT_WRITABLE;
 	}
-	if (!v.modes) {
-		tables_forget(s, g);
-	} else if (!tables_admit(s, g, v.arm)) {
-		v.modes = 0;
+	if (!tables_admit(s, g, v.arm)) {
 		g->why = WHY_TOO_LARGE;
-	}
-	if (!v.modes) {
-		if (g->why == WHY_NONE)
-			g->why = WHY_MODE;
 		return;
 	}
 	r = enrol(s, g, v.modes);
@@ -105,7 +111,7 @@ static void judge(struct space *s, struct region *g)
 		space_reread(s, clock_now(), REREAD_DELAY);
 	}
 	if (r < 0) {
-		g->why = (uint8_t)refusal(r);
+		g->why = (uint8_t)enrol_refusal(r);
 		return;
 	}
 	g->modes = v.modes;
@@ -134,9 +140,21 @@ struct survey_pass {
 	int64_t differences;
 };
 
+/* The other one leaves it to the twin, which was refused. */
+static void admit_refused(struct space *s, const struct region *g, uint64_t since)
+{
+	uint64_t now = clock_now();
+
+	if (verdict_of(s, g).modes)
+		emit_gap(&s->shared->emit, s->pid, s->mm, s->snapshot ? since : now, now, g->r,
+			 GAP_REGISTER);
+}
+
 /* Not watched, and not known of until now: what was written there nobody has told. */
 static void admit_unwatched(struct space *s, const struct region *g, uint64_t since)
 {
+	if (g->held && twin_meets(s->twin, g))
+		return;
 	if (s->snapshot && (g->prot & RECORD_PROT_WRITE) && g->why != WHY_FILTERED)
 		emit_gap(&s->shared->emit, s->pid, s->mm, since, clock_now(), g->r,
 			 GAP_NEW_MAPPING);
@@ -164,9 +182,12 @@ static void on_region(void *arg, enum vma_op op, struct region *g)
 		judge(s, g);
 	else
 		tables_forget(s, g);
-	look_at_code(s, g, op);
-	emit_vma(&s->shared->emit, s->pid, s->mm, clock_now(), op, g);
-	if (op != VMA_OP_GONE && !g->modes)
+	if (!s->whole)
+		look_at_code(s, g, op);
+	space_tell_vma(s, clock_now(), op, g);
+	if (op != VMA_OP_GONE && !g->modes && s->whole)
+		admit_refused(s, g, p->since);
+	else if (op != VMA_OP_GONE && !g->modes)
 		admit_unwatched(s, g, p->since);
 	if (s->async) {
 		census_on_region(s, g, op == VMA_OP_GONE);
@@ -186,8 +207,9 @@ void survey_admit(struct space *s, struct range span, uint64_t since)
 	uint64_t now = clock_now(), lo = span.lo;
 	struct region *g;
 
-	if (s->surveyed < since)
-		since = s->surveyed;
+	/* That may have come after the mapping went, and before the word of it was read. */
+	if (s->surveyed_before < since)
+		since = s->surveyed_before;
 	for (g = layout_from(&s->layout, lo); lo < span.hi; g = layout_next(&s->layout, g)) {
 		uint64_t hi = g && g->r.lo < span.hi ? g->r.lo : span.hi;
 
@@ -345,6 +367,7 @@ static void pass_done(struct space *s, uint64_t now)
 	tables_recount(s);
 	s->pass_cost += clock_now() - now;
 	s->snapshot = true;
+	s->surveyed_before = s->surveyed;
 	s->surveyed = s->pass_since;
 	s->pass_since = s->pass_at = 0;
 	s->survey_due = clock_now() + SURVEY_PERIOD;
@@ -426,7 +449,7 @@ int survey_anew(struct space *s)
 	uint64_t now = clock_now();
 
 	for (struct region *g = layout_from(&s->layout, 0); g; g = layout_next(&s->layout, g))
-		emit_vma(&s->shared->emit, s->pid, s->mm, now, VMA_OP_GONE, g);
+		space_tell_vma(s, now, VMA_OP_GONE, g);
 	layout_done(&s->layout);
 	layout_init(&s->layout, SPACE_LAYOUT_LIMIT);
 	tables_recount(s);

@@ -18,7 +18,7 @@
 /* Private memory without protection where there is no page: see census_kind(). */
 static bool costs(const struct space *s, const struct region *g)
 {
-	return !s->shared->filter->nr_ranges && !(s->async && census_is_lazy(g));
+	return !s->filter->nr_ranges && !(s->async && census_is_lazy(g));
 }
 
 static void uncount(struct space *s, uint64_t bytes)

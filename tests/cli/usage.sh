@@ -48,7 +48,7 @@ case_record() {
 		record -e writes -p 1 || return
 	usage "pagetap: option --mode: 'wp' is not a mode (write, missing or minor)" \
 		record --mode wp -p 1 || return
-	usage "pagetap: option --engine: 'fast' is none of auto, async, sync" \
+	usage "pagetap: option --engine: 'fast' is none of auto, async, sync, both" \
 		record --engine fast -p 1 || return
 	usage 'pagetap: --rearm needs --engine sync' record --engine async --rearm 5 -p 1 || return
 	usage 'pagetap: --count needs --engine sync' record --engine async -n 5 -p 1 || return
@@ -65,6 +65,9 @@ case_record() {
 	usage 'pagetap: --granularity needs --mode write' record --granularity 8 --mode missing -p 1 || return
 	usage 'pagetap: --granularity needs --engine sync' record --granularity 8 --engine async -p 1 || return
 	usage "pagetap: option --granularity: '24' is no power of two up to 512" record --granularity 24 -p 1 || return
+	usage 'pagetap: --engine both needs -m or -a' record --engine both -p 1 || return
+	usage 'pagetap: --follow does not go with --engine both' record --engine both -m heap -f -p 1 || return
+	usage 'pagetap: --mode missing or minor needs --engine sync' record --engine both -m heap --mode minor -p 1 || return
 	usage 'pagetap: --budget needs --engine async' record --engine sync --budget 5 -p 1 || return
 	usage 'pagetap: --budget does not go with --rearm' record --engine auto --budget 5 --rearm 10 -p 1 || return
 	usage "pagetap: option --budget: '0' is no percentage from 0.1 to 100" record --budget 0 -p 1 || return

@@ -113,6 +113,19 @@ bool dirty_would_be_found(struct judge *j, struct mm *mm, uint64_t page, uint64_
 	       !came_with_huge(j, mm, p, page, &f);
 }
 
+/* A page that is covered by one engine is not told of by the other. */
+void other_engine(struct judge *j, const struct mm *mm, uint64_t page, const struct page *p)
+{
+	struct complaint c = {
+		.what = E_PHANTOM, .mm = mm->id, .pid = mm->pid, .seq = j->seq, .page = page,
+		.t0 = p->since0, .t1 = p->since,
+	};
+
+	snprintf(c.words, sizeof(c.words), "it is armed %s, and told of by the other engine",
+		 p->async ? "async" : "wp");
+	complain(j, &c);
+}
+
 static void dirty_page(struct judge *j, struct mm *mm, uint64_t page, struct page *p, void *arg)
 {
 	const struct found *f = arg;
@@ -128,6 +141,8 @@ static void dirty_page(struct judge *j, struct mm *mm, uint64_t page, struct pag
 	if (!p->judged)
 		return;
 	j->dirty++;
+	if (p->state == PAGE_COVERED && !p->async)
+		other_engine(j, mm, page, p);
 	if (n)
 		plant_dirty_seen(j, mm, f->r, page, only);
 	if (n || !dirty_is_judged(mm, p, f->ts0) || came_with_huge(j, mm, p, page, f))

@@ -304,7 +304,7 @@ int plants_run(struct truth *t, const char *path, enum plant only, unsigned int 
 		unsigned int found = 0, tried = n < each ? (unsigned int)n : each;
 
 		if ((only != PLANT_NONE && only != k) ||
-		    !(j.async ? kinds[k].async : kinds[k].sync))
+		    !((j.async && kinds[k].async) || (j.sync && kinds[k].sync)))
 			continue;
 		for (unsigned int i = 0; i < tried; i++)
 			found += plant_one(t, path, j.errors, k,

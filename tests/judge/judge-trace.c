@@ -23,6 +23,7 @@ static void arm_page(struct judge *j, struct mm *mm, uint64_t page, struct page 
 	const struct spread *s = arg;
 
 	p->registered = true;
+	p->async = s->r->arm.mode == ARM_ASYNC;
 	if (p->state == PAGE_COVERED) {
 		p->again = s->b.t1;
 		return;
@@ -36,7 +37,7 @@ static void arm_page(struct judge *j, struct mm *mm, uint64_t page, struct page 
 
 static void on_arm(struct judge *j, struct mm *mm, const struct record *r, uint64_t ts)
 {
-	struct spread s = { .b = { .t0 = j->base + r->ts0, .t1 = ts, .to = PAGE_COVERED } };
+	struct spread s = { { .t0 = j->base + r->ts0, .t1 = ts, .to = PAGE_COVERED }, .r = r };
 	uint64_t lo = r->addr / j->page_size;
 
 	if (r->arm.mode == ARM_WP || r->arm.mode == ARM_ASYNC)
@@ -124,7 +125,7 @@ static void move_page(struct judge *j, struct mm *mm, uint64_t page, struct page
 	struct page was = *p, *to;
 	struct boundary b = s->b;
 
-	if (j->async)
+	if (was.async)
 		async_moves(j, mm, page, b.t1);
 	b.to = PAGE_FRESH;
 	page_change(j, mm, page, p, &b);
@@ -135,6 +136,7 @@ static void move_page(struct judge *j, struct mm *mm, uint64_t page, struct page
 	b.to = was.state == PAGE_BEFORE ? PAGE_FRESH : was.state;
 	page_change(j, mm, s->to + (page - s->lo), to, &b);
 	to->registered = was.registered;
+	to->async = was.async;
 	to->huge |= was.huge;
 }
 
@@ -280,6 +282,8 @@ static void on_fault(struct judge *j, struct mm *mm, const struct record *r, uin
 	if (!held || !r->fault.write)
 		return;
 	was_covered = p->state == PAGE_COVERED;
+	if (was_covered && p->async)
+		other_engine(j, mm, page, p);
 	if (p->state == PAGE_SPENT && f.touch)
 		duplicate(j, mm, &f, p);
 	j->told_uncovered += !was_covered;
@@ -415,7 +419,8 @@ static int read_header(struct judge *j, struct reader_file *f, struct reader *rd
 	}
 	rd->page_size = j->page_size = h.page_size;
 	j->base = h.base_mono_ns;
-	j->async = !strcmp(h.engine, "async");
+	j->async = !strcmp(h.engine, "async") || !strcmp(h.engine, "both");
+	j->sync = strcmp(h.engine, "async");
 	reader_header_release(&h);
 	return 0;
 }

@@ -139,6 +139,7 @@ struct page {
 	bool huge;		/* the target asked for huge pages here */
 	uint64_t judged_at;	/* ... and since then */
 	bool registered;	/* armed once, and not unmapped since */
+	bool async;		/* armed for that engine */
 	bool young;		/* blind by the gap that told of new memory */
 };
 
@@ -226,7 +227,7 @@ struct judge {
 	uint32_t page_size;
 	struct mm *mms, **by_id;
 	uint32_t nby_id;
-	bool async;			/* engine: writes are told page by page, epoch by epoch */
+	bool sync, async;		/* engines: writes are told one by one, or epoch by epoch */
 	uint64_t dirty;			/* judged pages in dirty records */
 	uint64_t misread;		/* reads taken for the write that had no witness */
 	uint32_t seq;			/* of the record at hand */
@@ -298,6 +299,8 @@ void take_dirty(struct judge *j, struct mm *mm, const struct record *r, uint64_t
 /* Of a page that nobody wrote between them. */
 bool dirty_would_be_found(struct judge *j, struct mm *mm, uint64_t page, uint64_t ts0,
 			  uint64_t ts);
+/* Of a page that the other engine covers something is told. */
+void other_engine(struct judge *j, const struct mm *mm, uint64_t page, const struct page *p);
 /* What has not been collected yet moves along with its page, or is lost with it. */
 void async_moves(struct judge *j, struct mm *mm, uint64_t page, uint64_t t0);
 

@@ -6,7 +6,7 @@
 #	O=build bash tests/judge/run.sh [--target PROGRAM] [--seeds N] [--first SEED]
 #		[--threads N] [--ops N] [--rearm MS] [--require PCT] [--ambiguous-max PCT]
 #		[--granularity N] [--plants N] [--keep DIR]
-#		[--engine async [--epoch MS] [--who] [--budget PCT]] [-- TARGET-OPTION...]
+#		[--engine async|both [--epoch MS] [--who] [--budget PCT] [--held GLOB]] [-- TARGET-OPTION...]
 #
 # For each seed: the target alone, the target under `pagetap record -f`, equal
 # digests, a valid trace, and no error of the judge.  One line a seed, then the sums.
@@ -18,7 +18,7 @@ PAGETAP=${PAGETAP:-$O/pagetap}
 JUDGE=$O/tests/judge/judge
 target=$O/tests/judge/random
 seeds=1 first=1 threads=4 ops=4000 rearm=10 require=60 ambiguous=2 plants=0 granularity=1 keep=
-engine=sync epoch=20 who='' budget=''
+engine=sync epoch=20 who='' budget='' held=anon
 # A seed's whole life, alone and watched, is bounded.
 limit=${JUDGE_LIMIT:-300}
 
@@ -34,6 +34,7 @@ while [ $# -gt 0 ]; do
 	--epoch) epoch=$2 ;;
 	--who) who=--who; shift; continue ;;
 	--budget) budget=$2 ;;
+	--held) held=$2 ;;
 	--require) require=$2 ;;
 	--ambiguous-max) ambiguous=$2 ;;
 	--granularity) granularity=$2 ;;
@@ -46,8 +47,10 @@ while [ $# -gt 0 ]; do
 done
 
 how=(--engine sync --rearm "$rearm" --granularity "$granularity")
-[ "$engine" = sync ] || how=(--engine async --epoch "$epoch" ${who:+"$who"}
+[ "$engine" = sync ] || how=(--engine "$engine" --epoch "$epoch" ${who:+"$who"}
 	${budget:+--budget "$budget"})
+# With both, what is held is sync; children are not followed.
+if [ "$engine" = both ]; then how+=(-m "$held" --rearm "$rearm"); else how+=(-f); fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/judge.XXXXXX") || exit 2
 trap 'rm -rf "$work"' EXIT
@@ -87,7 +90,7 @@ one() {
 	set -- --seed "$seed" --threads "$threads" --ops "$ops" "$@"
 	timeout -k 5 "$limit" "$target" "$@" >"$work/alone" 2>"$work/alone.err"
 	# The ring holds what a slow disk cannot take yet; a lost record would be an error.
-	timeout -k 5 "$limit" "$PAGETAP" record -q -f "${how[@]}" --ring 2000000 \
+	timeout -k 5 "$limit" "$PAGETAP" record -q "${how[@]}" --ring 2000000 \
 		-o "$work/trace" -- "$target" "$@" --truth "$work/truth" \
 		>"$work/watched" 2>"$work/watched.err" </dev/null
 	timeout -k 5 "$limit" "$JUDGE" --json "$work/trace" "$work/truth" >"$work/verdict" 2>"$work/judge.err"

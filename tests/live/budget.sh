@@ -25,9 +25,9 @@ hurry() {
 at_full_speed() {
 	local seconds=$1 watched free
 	shift
-	hurry watched 16 || return
+	hurry watched 64 || return
 	watched=$HURRIED
-	hurry free 16 || return
+	hurry free 64 || return
 	free=$HURRIED
 	record "$D/record.err" -p "$watched" -o "$D/t.ndjson" --engine async --epoch 20 "$@"
 	within 10 grep -q attached "$D/record.err" || wrong "it does not say that it is attached" || return
@@ -48,14 +48,15 @@ slowdown() { jq 'select(.ev=="stats" and .final).slowdown_ppm' "$D/t.ndjson"; }
 
 # 50 epochs a second would cost many times what the work itself does.
 case_keeps_to_it() {
-	at_full_speed 3 --budget 5 || return
-	[ "$RATIO" -lt 20 ] || wrong "slower by $RATIO %" || return
-	[ "$(slowdown)" -gt 0 ] && [ "$(slowdown)" -lt 100000 ] || wrong "estimated: $(slowdown) ppm" || return
+	at_full_speed 2 --budget 5 || return
+	# The first round is paid for afterwards, and a busy machine lets it run little.
+	[ "$RATIO" -lt 40 ] || wrong "slower by $RATIO %" || return
+	[ "$(slowdown)" -gt 0 ] && [ "$(slowdown)" -lt 400000 ] || wrong "estimated: $(slowdown) ppm" || return
 	[ "$(count "$D/t.ndjson" '.ev=="budget" and .epoch_ns > 20e6 and .budget_ppm == 50000')" -gt 0 ] ||
 		wrong "no epoch was stretched" || return
 	grep -q 'slowed down by about' "$D/record.err" || wrong "the summary does not tell" || return
-	at_full_speed 1.5 || return
-	[ "$RATIO" -gt 40 ] || wrong "without a budget slower by $RATIO % only: nothing is shown" || return
+	at_full_speed 1 || return
+	[ "$RATIO" -gt 60 ] || wrong "without a budget slower by $RATIO % only: nothing is shown" || return
 	[ "$(slowdown)" = null ] || wrong "an estimate that nobody asked for"
 }
 

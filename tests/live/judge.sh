@@ -36,6 +36,11 @@ case_planted_faults_are_found() {
 case_asynchronous() {
 	judged 2 51 --engine async --threads 3 --ops 2500 --require 25 --ambiguous-max 10 --target "$small"
 }
+# Both engines: by each the pages that it has armed, and no others.
+case_both() {
+	judged 1 81 --engine both --threads 3 --ops 1000 --plants 1 --require 10 --ambiguous-max 20 -- --heavy &&
+		judged 1 82 --engine both --epoch 5 --budget 3 --threads 3 --ops 1000 --require 0 --ambiguous-max 50
+}
 case_witnessed_and_planted() {
 	judged 2 61 --engine async --who --plants 2 --threads 3 --ops 2500 --require 25 \
 		--ambiguous-max 10 --target "$small"

@@ -205,6 +205,28 @@ static void test_sleepers(void)
 	CU_ASSERT_EQUAL(l.rests, 0);
 }
 
+/* Most of it is waiting: that ends first, and then nothing is left to rest from. */
+static void test_release(void)
+{
+	struct budget_sample s = { .wall = SECOND, .ran = SECOND / 2, .waited = SECOND / 2 };
+	struct budget b;
+
+	budget_init(&b, 50000, WRITE_NS, SECOND);
+	CU_ASSERT_EQUAL(budget_pass(&b, &s), BUDGET_CHANGE);
+	CU_ASSERT_EQUAL(b.slowdown_ppm, 1000000);
+	CU_ASSERT_EQUAL(budget_look(&b, &s), BUDGET_HASTEN);
+	CU_ASSERT_EQUAL(budget_pass(&b, &s), BUDGET_RELEASE);
+	CU_ASSERT(!b.resting);
+	s = (struct budget_sample){ .wall = SECOND, .ran = SECOND, .writes = 10 };
+	CU_ASSERT_NOT_EQUAL(budget_pass(&b, &s), BUDGET_RELEASE);
+	/* Waiting is the lesser part: then it is the other that rests. */
+	budget_init(&b, 50000, WRITE_NS, SECOND);
+	s = (struct budget_sample){
+		.wall = SECOND, .ran = SECOND, .writes = 900000, .waited = SECOND / 10,
+	};
+	CU_ASSERT_EQUAL(budget_pass(&b, &s), BUDGET_REST);
+}
+
 static void test_slowdown(void)
 {
 	CU_ASSERT_EQUAL(budget_slowdown(1e9, 0), 0);
@@ -230,6 +252,7 @@ static const struct suite_test tests[] = {
 	{ "faults that are no first writes", test_other_faults },
 	{ "what is cold", test_cold },
 	{ "sleepers", test_sleepers },
+	{ "waiting ends first", test_release },
 	{ "slowdown", test_slowdown },
 	{ "price of a first write", test_price },
 };

@@ -14,7 +14,7 @@ static void begin(bool async)
 {
 	filter = (struct watch_filter){ .modes = WATCH_MODE_WRITE, .async = async };
 	shared = (struct space_shared){ .memory = GIB, .filter = &filter };
-	one = (struct space){ .shared = &shared, .async = async };
+	one = (struct space){ .shared = &shared, .filter = &filter, .async = async };
 	other = one;
 	layout_init(&one.layout, 16);
 	layout_init(&other.layout, 16);

@@ -99,7 +99,7 @@ static const struct sample samples[] = {
 	{ { .kind = RECORD_THREAD, SAMPLE_COMMON, .thread.tid = INT32_MAX }, NULL, NULL },
 	{ { .kind = RECORD_BUDGET, SAMPLE_COMMON, .ts0 = 123400000,
 	    .budget = { .budget_ppm = 50000, .slowdown_ppm = 48123, .epoch_ns = 4000000000,
-			.cold_every = 2 } }, NULL, NULL },
+			.cold_every = 2, .sync = true } }, NULL, NULL },
 	{ { .kind = RECORD_BUDGET, SAMPLE_COMMON, .ts0 = 0,
 	    .budget = { .budget_ppm = 1, .slowdown_ppm = SAMPLE_INT_MAX,
 			.epoch_ns = SAMPLE_INT_MAX, .cold_every = UINT32_MAX, .resting = true } },

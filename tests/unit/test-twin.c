@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* Twin: what two spaces of one process share, tell of once, and give back. */
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "compat/uffd.h"
+#include "suite.h"
+#include "watch/space.h"
+
+#define PAGE 4096u
+
+static struct space_shared shared;
+static struct queue *queue;
+static struct space *whole, *twin;
+
+static const struct watch_filter everything = { .modes = WATCH_MODE_WRITE, .async = true };
+static const char *const heap[] = { "heap" };
+static const struct watch_filter only_heap = {
+	.modes = WATCH_MODE_WRITE, .globs = heap, .nr_globs = 1,
+};
+
+/* Some descriptor: nothing is registered here. */
+static int some_fd(void)
+{
+	return dup(STDERR_FILENO);
+}
+
+static void nothing(void *arg, enum vma_op op, struct region *r)
+{
+	(void)arg;
+	(void)op;
+	(void)r;
+}
+
+/* Mappings of one page each, at these addresses, registered by s. */
+static void owns(struct space *s, uint64_t a, uint64_t b)
+{
+	struct map_entry v[] = {
+		{ .lo = a, .hi = a + PAGE, .prot = 3, .name = "" },
+		{ .lo = b, .hi = b + PAGE, .prot = 3, .name = "" },
+	};
+	const struct maps m = { .v = v, .n = a == b ? 1 : 2 };
+
+	CU_ASSERT_EQUAL_FATAL(layout_reconcile(&s->layout, &m, true, &shared.next_vma, nothing,
+					       NULL), 0);
+	for (struct region *g = layout_from(&s->layout, 0); g; g = layout_next(&s->layout, g))
+		g->modes = WATCH_MODE_WRITE;
+}
+
+static void begin(void)
+{
+	CU_ASSERT_EQUAL_FATAL(queue_new(&queue, 1024), 0);
+	shared = (struct space_shared){
+		.page_size = PAGE, .next_vma = 1, .next_mm = 1, .filter = &everything,
+		.twin_filter = &only_heap,
+	};
+	CU_ASSERT_EQUAL_FATAL(emit_init(&shared.emit, queue, 0, PAGE), 0);
+	whole = space_blank(&shared, some_fd(), UFFD_FEATURE_WP_ASYNC);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(whole);
+	whole->pid = getpid();
+	whole->procfd = some_fd();
+	CU_ASSERT_EQUAL_FATAL(twin_new(&twin, whole, some_fd(), 0), 0);
+}
+
+static void finish(void)
+{
+	if (twin) {
+		twin_part(twin);
+		space_free(twin);
+	}
+	space_free(whole);
+	CU_ASSERT_EQUAL(shared.nspaces, 0);
+	emit_done(&shared.emit);
+	queue = queue_free(queue);
+}
+
+/* One address space, one process; the descriptors of /proc are the other one's. */
+static void test_shares(void)
+{
+	int procfd;
+
+	begin();
+	CU_ASSERT_EQUAL(twin->mm, whole->mm);
+	CU_ASSERT_EQUAL(twin->pid, whole->pid);
+	CU_ASSERT_EQUAL(shared.nspaces, 1);
+	CU_ASSERT_EQUAL(shared.next_mm, 2);
+	CU_ASSERT(whole->async && !twin->async);
+	CU_ASSERT_PTR_EQUAL(twin->filter, &only_heap);
+	CU_ASSERT_PTR_EQUAL(whole->filter, &everything);
+	CU_ASSERT_PTR_EQUAL(space_main(twin), whole);
+	CU_ASSERT_PTR_EQUAL(space_main(whole), whole);
+	procfd = whole->procfd;
+	twin_part(twin);
+	space_free(twin);
+	twin = NULL;
+	CU_ASSERT_PTR_NULL(whole->twin);
+	CU_ASSERT_EQUAL(write(procfd, "", 0), 0);
+	finish();
+}
+
+/* Its mappings are judged anew when it goes, and no others. */
+static void test_parts(void)
+{
+	begin();
+	owns(whole, 0x10000, 0x20000);
+	layout_find(&whole->layout, 0x20000)->held = true;
+	whole->nechoes = 1;
+	whole->reread_due = UINT64_MAX;
+	twin_part(twin);
+	space_free(twin);
+	twin = NULL;
+	CU_ASSERT(layout_find(&whole->layout, 0x20000)->again);
+	CU_ASSERT(!layout_find(&whole->layout, 0x10000)->again);
+	CU_ASSERT_EQUAL(whole->nechoes, 0);
+	CU_ASSERT(whole->reread_due <= clock_now());
+	finish();
+}
+
+static bool unmap(struct space *s, uint64_t lo, uint64_t hi)
+{
+	return twin_echoes(s, &(struct event){ .kind = EVENT_UNMAP, .span = { lo, hi } });
+}
+
+/* An unmapping of memory of both is told by both; whoever comes first. */
+static void test_echoes(void)
+{
+	begin();
+	owns(whole, 0x10000, 0x30000);
+	owns(twin, 0x20000, 0x40000);
+	/* Of one alone. */
+	CU_ASSERT(!unmap(whole, 0x10000, 0x11000));
+	CU_ASSERT(!unmap(twin, 0x10000, 0x11000));
+	CU_ASSERT(!unmap(whole, 0x10000, 0x22000));
+	CU_ASSERT(unmap(twin, 0x10000, 0x22000));
+	CU_ASSERT(!unmap(twin, 0x10000, 0x22000));
+	CU_ASSERT(unmap(whole, 0x10000, 0x22000));
+	/* Twice at a time, by two threads, and another range in between. */
+	CU_ASSERT(!unmap(whole, 0x10000, 0x22000));
+	CU_ASSERT(!unmap(whole, 0x30000, 0x41000));
+	CU_ASSERT(!unmap(whole, 0x10000, 0x22000));
+	CU_ASSERT(unmap(twin, 0x10000, 0x22000));
+	CU_ASSERT(unmap(twin, 0x10000, 0x22000));
+	CU_ASSERT(!unmap(twin, 0x10000, 0x21000));
+	CU_ASSERT(unmap(twin, 0x30000, 0x41000));
+	/* Other events are of one owner. */
+	CU_ASSERT(!twin_echoes(whole, &(struct event){ .kind = EVENT_REMOVE,
+						      .span = { 0x10000, 0x22000 } }));
+	CU_ASSERT(!twin_echoes(twin, &(struct event){ .kind = EVENT_REMOVE,
+						     .span = { 0x10000, 0x22000 } }));
+	/* More than are remembered: then it is told twice. */
+	for (uint64_t i = 0; i < SPACE_ECHOES + 3; i++)
+		CU_ASSERT(!unmap(whole, 0x1000 + i * PAGE, 0x30000));
+	CU_ASSERT_EQUAL(whole->nechoes, SPACE_ECHOES);
+	finish();
+}
+
+static void test_alone(void)
+{
+	begin();
+	owns(whole, 0x10000, 0x30000);
+	twin_part(twin);
+	space_free(twin);
+	twin = NULL;
+	CU_ASSERT(!unmap(whole, 0x10000, 0x31000));
+	CU_ASSERT_EQUAL(whole->nechoes, 0);
+	twin_agree(whole);
+	finish();
+}
+
+static void test_agree(void)
+{
+	begin();
+	twin->resync = true;
+	twin_agree(twin);
+	CU_ASSERT(!whole->resync);
+	twin_agree(whole);
+	CU_ASSERT(whole->resync && !whole->anew);
+	whole->anew = true;
+	twin_agree(whole);
+	CU_ASSERT(twin->anew);
+	finish();
+}
+
+static const struct suite_test tests[] = {
+	{ "shares what is known of the process", test_shares },
+	{ "parts", test_parts },
+	{ "an unmapping that both tell of", test_echoes },
+	{ "alone", test_alone },
+	{ "agree to begin anew", test_agree },
+};
+
+SUITE_MAIN("twin", tests)
