@@ -74,6 +74,18 @@ struct space *session_first_of(struct session *s, const struct session_hint *h)
 	return sp;
 }
 
+static bool is_there(struct session *s, uint32_t mm)
+{
+	const struct space *sp = s->spaces;
+
+	while (sp && sp->mm != mm)
+		sp = sp->next;
+	for (unsigned int i = 0; !sp && i < s->nadoptions; i++)
+		if (s->adoptions[i].mm == mm)
+			return true;
+	return sp;
+}
+
 /* No address space was its own, or none that could be recognised. */
 static void settle(struct session *s, struct session_hint *h)
 {
@@ -82,8 +94,8 @@ static void settle(struct session *s, struct session_hint *h)
 	/* By vfork(), as no memory can have been its own. */
 	if (h->placed && !h->told)
 		h->what = HINT_SETTLED;
-	/* Of a parent that nobody knows only what follows from an exec is told. */
-	if (h->placed || h->new_mm)
+	/* Of a parent that nobody knows, or has gone, only what an exec follows is told. */
+	if ((h->placed && is_there(s, h->mm)) || h->new_mm)
 		session_tell_fork(s, h, 0);
 	h->text = NULL;
 	if (h->new_mm)
@@ -97,6 +109,13 @@ void session_hint_settle(struct session *s, pid_t child)
 
 	if (h && h->new_mm)
 		settle(s, h);
+}
+
+void session_hints_end(struct session *s, pid_t parent)
+{
+	for (unsigned int i = s->nhints; i-- > 0;)
+		if (s->hints[i].parent == parent && s->hints[i].ended && s->hints[i].placed)
+			settle(s, &s->hints[i]);
 }
 
 void session_hints_settle(struct session *s)

@@ -235,6 +235,8 @@ void session_hint_runs(struct session *s, pid_t child, uint64_t when, struct rec
 /* Whatever was its memory until now: tell at once of the program that it runs. */
 void session_hint_settle(struct session *s, pid_t child);
 void session_hints_settle(struct session *s);
+/* The same of children of a parent that goes, or executes another program. */
+void session_hints_end(struct session *s, pid_t parent);
 /* May one that has not ended yet have had it?  An exec takes its time to be told of. */
 bool session_has_heirs(const struct session *s, const struct space *sp);
 /* A child that was never named is let go: it may have been one of those. */
