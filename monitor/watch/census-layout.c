@@ -149,5 +149,5 @@ void census_on_region(struct space *s, struct region *g, bool gone)
 		lose_outside(s, g, gone || !g->modes ? none : g->r);
 	g->armed = gone || !g->modes ? none : range_common(g->armed, g->r);
 	if (!gone && g->modes && g->arm)
-		owe_parts(s, g, s->snapshot ? s->surveyed : 0);
+		owe_parts(s, g, s->snapshot ? s->surveyed : s->declared);
 }

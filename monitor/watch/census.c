@@ -296,13 +296,14 @@ static void begin_pass(struct space *s, uint64_t now)
 /*
  * An address space that has gone has no written pages, and the call does not say so:
  * if it is there now, it was there all the time.  A pass that no quiet instant follows
- * has told what it has found, and is not relied on: the one before is, once more.
+ * has told what it has found, and is not relied on: the one before is, once more.  Nor is
+ * one under which the watchdog has let everything go, as that is a gap since a pass.
  */
 static void end_pass(struct space *s, uint64_t now)
 {
 	struct census *c = &s->census;
 	uint64_t took = c->spent;
-	bool relied = !census_changing(s);
+	bool relied = !guard_released(s->shared->guard) && !census_changing(s);
 
 	if (!space_alive(s)) {
 		s->dead = true;

@@ -147,6 +147,7 @@ static int open_space(struct session *s, struct agent_loan *l, struct agent_loan
 	}
 	sp->spares.tid_word = l->loan.tid_word;
 	sp->born_at = since;		/* an exec after this is one to follow */
+	sp->declared = mm ? since : 0;	/* of a program after an exec the trace knows already */
 	if (mm)
 		sp->mm = mm;
 	*ret_what = "registering its memory";

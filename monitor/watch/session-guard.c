@@ -87,6 +87,7 @@ static void declare(struct session *s, struct space *sp, uint64_t since, uint64_
 	/* A child without a name has no maps to be read: it is let go for good. */
 	if (!sp->pid)
 		space_fail(sp, GAP_STALL);
+	sp->declared = now;
 	sp->anew = true;
 }
 

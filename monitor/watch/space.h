@@ -172,6 +172,7 @@ struct space {
 	bool tids_plain;		/* thread ids in messages are those of our namespace */
 	uint64_t drained;		/* when the last read ended */
 	pid_t faulted;			/* the thread whose fault was written down last; 0: none */
+	uint64_t declared;		/* what came before it was opened is, until then; 0 */
 	uint64_t surveyed;		/* begin of the last whole reading of the maps */
 	uint64_t surveyed_before;	/* and of the one before */
 	uint64_t survey_due;

@@ -470,7 +470,8 @@ int survey_resync(struct space *s, enum gap_reason reason)
 		since = s->census.older;
 	if (s->async && census_all_told_until(s) < since)
 		since = census_all_told_until(s);
-	emit_gap(&s->shared->emit, s->pid, s->mm, since, clock_now(), (struct range){ 0, 0 },
+	s->declared = clock_now();
+	emit_gap(&s->shared->emit, s->pid, s->mm, since, s->declared, (struct range){ 0, 0 },
 		 reason);
 	return survey_anew(s);
 }

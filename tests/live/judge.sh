@@ -41,6 +41,34 @@ case_both() {
 	judged 1 81 --engine both --threads 3 --ops 1000 --plants 1 --require 10 --ambiguous-max 20 -- --heavy &&
 		judged 1 82 --engine both --epoch 5 --budget 3 --threads 3 --ops 1000 --require 0 --ambiguous-max 50
 }
+# All that a program can do to its memory, while nobody waits.
+case_asynchronous_forks_and_all() {
+	judged 2 71 --engine async --threads 4 --ops 1200 --require 10 --ambiguous-max 20
+}
+# Its watchdog lets the target go when it stands still, and everything begins anew.
+case_stalls_while_nobody_waits() {
+	mkdir "$D/truth"
+	"$PAGETAP" record -q -f --engine async --epoch 20 --watchdog 0.2 --ring 2000000 -o "$D/t.ndjson" -- \
+		"$O/tests/judge/random" --seed 81 --threads 3 --ops 2000 --truth "$D/truth" \
+		>"$D/target.out" 2>"$D/record.err" </dev/null &
+	RECORDER=$!
+	started "$RECORDER"
+	for _ in 1 2 3; do
+		sleep 0.2
+		kill -STOP "$RECORDER" 2>/dev/null || break
+		sleep 0.5
+		kill -CONT "$RECORDER"
+	done
+	end_of "$RECORDER" 60 || return
+	[ "$STATUS" = 0 ] || wrong "status $STATUS" || return
+	grep -q ' mismatches=0 ' "$D/target.out" || wrong "the target: $(tail -n 1 "$D/target.out")" || return
+	grep -q '^{"ev":"gap".*"reason":"stall"' "$D/t.ndjson" || wrong "no stall is told" || return
+	valid "$D/t.ndjson" || return
+	timeout 60 "$O/tests/judge/judge" "$D/t.ndjson" "$D/truth" >"$D/judge.out" 2>&1
+	sed 's/^/  /' "$D/judge.out" | tail -n 4
+	grep -q '^errors: lost 0, late_arm 0, undeclared 0, phantom 0, .* trace 0$' "$D/judge.out" ||
+		wrong "$(head -n 1 "$D/judge.out")"
+}
 case_witnessed_and_planted() {
 	judged 2 61 --engine async --who --plants 2 --threads 3 --ops 2500 --require 25 \
 		--ambiguous-max 10 --target "$small"
