@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Judge, trace: the records, in their order, as changes of the tables.
- */
+/* Judge, trace: the records, in their order, as changes of the tables. */
 
 #include <errno.h>
 #include <inttypes.h>
