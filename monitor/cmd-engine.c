@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "cmd.h"
 #include "exit.h"
 #include "log.h"
 #include "watch/session.h"
@@ -54,12 +55,31 @@ int engine_budget(void *member, const char *word, struct options_error *ret_erro
 	return 0;
 }
 
-int engine_choose(enum engine asked, bool needs_sync, uint64_t features, bool *ret_async)
+int engine_check(const struct option_page *page, enum engine asked, const char *needs_sync,
+		 const char *needs_async)
+{
+	if (asked == ENGINE_ASYNC && needs_sync)
+		return cmd_usage(page, "%s needs --engine sync", needs_sync);
+	if (asked == ENGINE_SYNC && needs_async)
+		return cmd_usage(page, "%s needs --engine async", needs_async);
+	if (asked == ENGINE_AUTO && needs_async && needs_sync)
+		return cmd_usage(page, "%s does not go with %s", needs_async, needs_sync);
+	return EXIT_OK;
+}
+
+int engine_choose(enum engine asked, const char *needs_sync, uint64_t features, bool *ret_async,
+		  const char **ret_why)
 {
 	bool can = session_can_async(features);
 
 	*ret_async = asked == ENGINE_ASYNC || asked == ENGINE_BOTH ||
 		     (asked == ENGINE_AUTO && can && !needs_sync);
+	*ret_why = asked != ENGINE_AUTO || *ret_async ? NULL : needs_sync ? needs_sync : "kernel";
+	if (*ret_why && needs_sync)
+		log_info("%s: writers wait for their answers (--engine sync)", needs_sync);
+	else if (*ret_why)
+		log_info("this kernel has no asynchronous write protection (Linux 6.7): writers "
+			 "wait for their answers (--engine sync)");
 	if (!*ret_async || can)
 		return EXIT_OK;
 	log_error("this kernel has no asynchronous write protection (Linux 6.7)");

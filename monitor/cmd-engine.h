@@ -14,7 +14,7 @@
 
 #include "options.h"
 
-enum engine { ENGINE_SYNC, ENGINE_ASYNC, ENGINE_AUTO, ENGINE_BOTH };
+enum engine { ENGINE_AUTO, ENGINE_ASYNC, ENGINE_SYNC, ENGINE_BOTH };
 
 /* An option_parser; member is an enum engine. */
 int engine_parse(void *member, const char *word, struct options_error *ret_error);
@@ -24,9 +24,18 @@ int engine_granularity(void *member, const char *word, struct options_error *ret
 int engine_budget(void *member, const char *word, struct options_error *ret_error);
 
 /*
- * auto is async where this kernel has it (features: UFFD_FEATURE_*) and nothing that is
- * asked for needs the other.  EXIT_OK, or the status after saying what is missing.
+ * Do these go together: the engine, an option that needs faults that wait, and one that
+ * needs passes?  NULL: there is none.  EXIT_OK, or the status after saying what does not.
  */
-int engine_choose(enum engine asked, bool needs_sync, uint64_t features, bool *ret_async);
+int engine_check(const struct option_page *page, enum engine asked, const char *needs_sync,
+		 const char *needs_async);
+/*
+ * auto is async where this kernel has it (features: UFFD_FEATURE_*) and nothing that is
+ * asked for needs the other: the option needs_sync, or NULL.  If it is not, that is said,
+ * and *ret_why has the header's word for it.  EXIT_OK, or the status after saying what is
+ * missing.
+ */
+int engine_choose(enum engine asked, const char *needs_sync, uint64_t features, bool *ret_async,
+		  const char **ret_why);
 
 #endif

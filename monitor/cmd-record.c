@@ -87,7 +87,7 @@ static const struct option_spec options[] = {
 	  .min = 1 },
 	{ 0, "max-size", "SIZE", "stop when the output is so large (10M, 2G)", OPTION_SIZE,
 	  AT(max_bytes), .min = WRITER_LIMIT_MIN },
-	{ 0, "engine", "ENGINE", "sync: each fault waits; async: none; both; auto",
+	{ 0, "engine", "ENGINE", "async: nobody waits; sync: each fault; both; auto",
 	  OPTION_PARSE, AT(engine), .parse = engine_parse },
 	{ 0, "epoch", "MS", "async: written pages each so many ms (1000)", OPTION_NUMBER,
 	  AT(epoch_ms), .min = 1, .max = 3600000 },
@@ -137,6 +137,11 @@ static const char *wants_sync(const struct record_args *a)
 	       "--mode missing or minor" : NULL;
 }
 
+static const char *wants_async(const struct record_args *a)
+{
+	return a->who ? "--who" : a->epoch_ms ? "--epoch" : a->budget_ppm ? "--budget" : NULL;
+}
+
 static int check_args(struct run *run, int argc, char **argv, int operand)
 {
 	struct record_args *a = &run->a;
@@ -149,13 +154,8 @@ static int check_args(struct run *run, int argc, char **argv, int operand)
 	    (a->rearm_ms || a->granularity > 1))
 		return cmd_usage(&page, "%s needs --mode write",
 				 a->rearm_ms ? "--rearm" : "--granularity");
-	if (a->engine == ENGINE_ASYNC && wants_sync(a))
-		return cmd_usage(&page, "%s needs --engine sync", wants_sync(a));
-	if (a->engine == ENGINE_SYNC && (a->who || a->epoch_ms || a->budget_ppm))
-		return cmd_usage(&page, "%s needs --engine async",
-				 a->who ? "--who" : a->epoch_ms ? "--epoch" : "--budget");
-	if (a->budget_ppm && a->engine != ENGINE_BOTH && wants_sync(a))
-		return cmd_usage(&page, "--budget does not go with %s", wants_sync(a));
+	if (engine_check(&page, a->engine, wants_sync(a), wants_async(a)))
+		return EXIT_USAGE;
 	if (a->sure && !a->who)
 		return cmd_usage(&page, "--sure needs --who");
 	if (a->engine == ENGINE_BOTH && filter_args_filter(&a->filter).modes != WATCH_MODE_WRITE)
@@ -163,8 +163,7 @@ static int check_args(struct run *run, int argc, char **argv, int operand)
 	if (a->engine == ENGINE_BOTH && (a->follow || !(a->filter.nr_ranges + a->filter.nr_globs)))
 		return cmd_usage(&page, a->follow ? "--follow does not go with --engine both" :
 						    "--engine both needs -m or -a");
-	if (operand < argc)
-		a->command = argv + operand;
+	a->command = operand < argc ? argv + operand : NULL;
 	a->argv = (const char *const *)argv - 1;	/* with the name of the program */
 	return EXIT_OK;
 }
@@ -446,13 +445,15 @@ static void discard_output(struct run *run)
 
 static int run_all(struct run *run)
 {
-	enum engine asked = run->a.who || run->a.budget_ppm ? ENGINE_ASYNC : run->a.engine;
+	enum engine asked = wants_async(&run->a) && run->a.engine == ENGINE_AUTO ? ENGINE_ASYNC :
+										   run->a.engine;
 	bool command = run->a.command;
 	int status;
 
 	status = cmd_probe(filter_args_filter(&run->a.filter).modes, &run->features);
 	if (!status)
-		status = engine_choose(asked, wants_sync(&run->a), run->features, &run->a.async);
+		status = engine_choose(asked, wants_sync(&run->a), run->features, &run->a.async,
+				       &run->rec.engine_why);
 	if (status)
 		return command ? EXIT_COMMAND_FAILED : status;
 	status = command ? prepare_command(run) : look(run);

@@ -47,6 +47,7 @@ int recording_start(struct recording *rec, const struct session_opts *opts, uint
 	head_fill(&rec->head, o.both ? "both" : o.async ? "async" : "sync", o.filter.modes,
 		  o.kinds, features, argv);
 	rec->head.header.granularity = o.granularity;
+	rec->head.header.engine_why = rec->engine_why;
 	r = writer_start(&rec->writer, rec->queue, rec->sink, &rec->head.header,
 			 sandbox_writer);
 	if (r < 0) {

@@ -27,6 +27,7 @@ struct recording {
 	struct writer *writer;
 	struct session *session;
 	struct head head;
+	const char *engine_why;		/* of the header; NULL: nothing to say */
 	int signal_fd;			/* borrowed; -1 none */
 	int ended_by;			/* with summary.at_once: the signal that said so */
 	struct session_summary summary;	/* recording_finish() fills these */

@@ -213,6 +213,8 @@ int64_t record_format_header(const struct record_header *h, char *buf, size_t ca
 	      put_header_text(o, "kernel", "kernel_hex", h->kernel) |
 	      put_header_text(o, "arch", "arch_hex", h->arch) |
 	      put_header_text(o, "engine", "engine_hex", h->engine) |
+	      (h->engine_why ? put_header_text(o, "engine_why", "engine_why_hex", h->engine_why) :
+			       0) |
 	      (h->granularity > 1 ? record_json_int(o, "granularity", h->granularity) : 0) |
 	      record_json_texts(o, "modes", "modes_hex", h->modes) |
 	      record_json_texts(o, "features", "features_hex", h->features) |

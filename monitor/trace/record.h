@@ -104,6 +104,7 @@ enum {
 /* What line 1 says.  Strings are borrowed. */
 struct record_header {
 	const char *version, *host, *kernel, *arch, *engine;
+	const char *engine_why;		/* why it is not the one that is the rule; NULL: it is */
 	uint64_t base_mono_ns;		/* the base of every ts, CLOCK_MONOTONIC */
 	uint64_t base_real_ns;		/* the same instant, CLOCK_REALTIME */
 	uint32_t page_size;

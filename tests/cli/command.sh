@@ -11,7 +11,7 @@ set -u
 ends() {
 	local status=$1 rc
 	shift
-	timeout 30 "$PAGETAP" record -o "$D/t.ndjson" "$@" >"$D/cmd.out" 2>"$D/cmd.err" </dev/null
+	timeout 30 "$PAGETAP" record --engine sync -o "$D/t.ndjson" "$@" >"$D/cmd.out" 2>"$D/cmd.err" </dev/null
 	rc=$?
 	[ $rc = "$status" ] || wrong "status $rc, not $status: record $* : $(head -n 3 "$D/cmd.err")"
 }
@@ -30,7 +30,7 @@ case_statuses() {
 	ends 127 -- "$D/script" || return
 	says "$D/script: No such file or directory" || return
 	ends 0 true || return
-	timeout 30 "$PAGETAP" record -o "$D/no/t.ndjson" -- touch "$D/ran" 2>"$D/cmd.err"
+	timeout 30 "$PAGETAP" record --engine sync -o "$D/no/t.ndjson" -- touch "$D/ran" 2>"$D/cmd.err"
 	[ $? = 125 ] || wrong 'a bad output: status is not 125' || return
 	[ ! -e "$D/ran" ] || wrong 'the command ran all the same'
 }
@@ -40,13 +40,13 @@ case_killed() {
 	local rc
 	(
 		ulimit -c unlimited
-		cd "$D" && exec "$PAGETAP" record -q -o t.ndjson -- sh -c 'ulimit -c 0; kill -SEGV $$'
+		cd "$D" && exec "$PAGETAP" record --engine sync -q -o t.ndjson -- sh -c 'ulimit -c 0; kill -SEGV $$'
 	) &
 	started $!
 	end_of $! 20 || return
 	[ "$STATUS" = 139 ] || wrong "status $STATUS, not 139" || return
 	[ -z "$(find "$D" -name 'core*')" ] || wrong 'a core' || return
-	[ "$(head -n 1 "$D/t.ndjson" | jq -r '.argv[:3] | join(" ")')" = "$PAGETAP record -q" ] ||
+	[ "$(head -n 1 "$D/t.ndjson" | jq -r '.argv[:5] | join(" ")')" = "$PAGETAP record --engine sync -q" ] ||
 		wrong "called as $(head -n 1 "$D/t.ndjson" | jq -c .argv)" || return
 	[ "$(count "$D/t.ndjson" '.ev == "exit" and .signal == 11 and .code == null')" = 1 ] ||
 		wrong 'the trace says otherwise' || return
@@ -57,7 +57,7 @@ case_killed() {
 case_streams_are_its_own() {
 	local out
 	# shellcheck disable=SC2016
-	out=$(echo in | timeout 30 "$PAGETAP" record -q -o "$D/t.ndjson" -- sh -c 'read x; echo "$x-out"; echo err >&2' 2>"$D/err") ||
+	out=$(echo in | timeout 30 "$PAGETAP" record --engine sync -q -o "$D/t.ndjson" -- sh -c 'read x; echo "$x-out"; echo err >&2' 2>"$D/err") ||
 		wrong "status $?" || return
 	[ "$out" = in-out ] || wrong "stdout: $out" || return
 	[ "$(cat "$D/err")" = err ] || wrong "stderr: $(cat "$D/err")" || return
@@ -66,7 +66,7 @@ case_streams_are_its_own() {
 	same grep -E '^Sig(Blk|Ign)' /proc/self/status
 }
 same() {
-	timeout 30 "$PAGETAP" record -q -o "$D/t.ndjson" -- "$@" >"$D/ours" </dev/null || return
+	timeout 30 "$PAGETAP" record --engine sync -q -o "$D/t.ndjson" -- "$@" >"$D/ours" </dev/null || return
 	timeout 30 "$@" >"$D/plain" </dev/null || return
 	cmp -s "$D/ours" "$D/plain" || wrong "$*: $(cat "$D/ours") instead of $(cat "$D/plain")"
 }

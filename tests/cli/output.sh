@@ -24,7 +24,7 @@ like() { grep -qxE -- "$1" "$D/says.err" || wrong "no line like '$1': $(cat "$D/
 case_default_name() {
 	load || return
 	(cd "$D" && says 0 "pagetap: detached from $TARGET (writer), which runs on" \
-		"$PAGETAP" record -p "$TARGET" -d 0.5) || return
+		"$PAGETAP" record --engine sync -p "$TARGET" -d 0.5) || return
 	[ -s "$D/pagetap-$TARGET.ndjson" ] || wrong 'not there' || return
 	[ "$(stat -c %a "$D/pagetap-$TARGET.ndjson")" = 600 ] || wrong 'mode is not 600' || return
 	like "pagetap: attached to $TARGET \\(writer\\) in [0-9.]+ [mu]?s \\(stopped [0-9.]+ [mun]?s\\), [0-9]+ of [0-9]+ mappings watched" || return
@@ -54,7 +54,7 @@ case_of_async() {
 case_summary_is_true() {
 	load || return
 	says 0 "pagetap: detached from $TARGET (writer), which runs on" \
-		"$PAGETAP" record -p "$TARGET" -d 1 --rearm 200 -o "$D/t.ndjson" || return
+		"$PAGETAP" record --engine sync -p "$TARGET" -d 1 --rearm 200 -o "$D/t.ndjson" || return
 	local faults records
 	faults=$(sed -n 's/^  \([0-9,]*\) faults .*/\1/p' "$D/says.err" | tr -d ,)
 	[ "$faults" = "$(count "$D/t.ndjson" '.ev == "fault"')" ] || wrong "$faults faults?" || return
@@ -68,7 +68,7 @@ case_old_is_kept() {
 	echo precious >"$D/t.ndjson"
 	# Somebody has guessed the name, and means to have it written through.
 	ln -s "$D/elsewhere" "$D/t.ndjson.old"
-	"$PAGETAP" record -q -p "$TARGET" -d 0.3 -o "$D/t.ndjson" 2>"$D/q.err" || return
+	"$PAGETAP" record --engine sync -q -p "$TARGET" -d 0.3 -o "$D/t.ndjson" 2>"$D/q.err" || return
 	[ ! -s "$D/q.err" ] || wrong "-q says: $(cat "$D/q.err")" || return
 	[ "$(cat "$D/t.ndjson.old")" = precious ] || wrong 'the old one is lost' || return
 	[ ! -e "$D/elsewhere" ] || wrong 'a link was followed' || return
@@ -79,12 +79,12 @@ case_not_a_file() {
 	load || return
 	ln -s "$D/elsewhere" "$D/link"
 	says 1 "pagetap: $D/link: it is no regular file (symbolic links are not followed)" \
-		"$PAGETAP" record -p "$TARGET" -o "$D/link" || return
+		"$PAGETAP" record --engine sync -p "$TARGET" -o "$D/link" || return
 	[ ! -e "$D/elsewhere" ] || wrong 'the link was followed' || return
 	says 1 "pagetap: $D: it is no regular file (symbolic links are not followed)" \
-		"$PAGETAP" record -p "$TARGET" -o "$D" || return
+		"$PAGETAP" record --engine sync -p "$TARGET" -o "$D" || return
 	says 1 "pagetap: $D/no/t.ndjson: No such file or directory" \
-		"$PAGETAP" record -p "$TARGET" -o "$D/no/t.ndjson" || return
+		"$PAGETAP" record --engine sync -p "$TARGET" -o "$D/no/t.ndjson" || return
 	not_attached "$TARGET" || wrong 'it was attached to' || return
 	fine
 }
@@ -103,7 +103,7 @@ case_fifo() {
 	cat "$D/fifo" >"$D/t.ndjson" &
 	started $!
 	says 0 "pagetap: detached from $TARGET (writer), which runs on" \
-		"$PAGETAP" record -p "$TARGET" -d 0.3 -o "$D/fifo" || return
+		"$PAGETAP" record --engine sync -p "$TARGET" -d 0.3 -o "$D/fifo" || return
 	within 5 grep -q '"ev":"detach"' "$D/t.ndjson" || wrong 'the trace does not end' || return
 	valid "$D/t.ndjson" || return
 	fine
@@ -111,7 +111,7 @@ case_fifo() {
 
 case_standard_output() {
 	load || return
-	"$PAGETAP" record -p "$TARGET" -d 0.5 -o - >"$D/t.ndjson" 2>"$D/record.err" || return
+	"$PAGETAP" record --engine sync -p "$TARGET" -d 0.5 -o - >"$D/t.ndjson" 2>"$D/record.err" || return
 	valid "$D/t.ndjson" || return
 	if grep -q '^trace:\|^look:' "$D/record.err"; then wrong 'names a file' || return; fi
 	fine
@@ -119,7 +119,7 @@ case_standard_output() {
 
 case_compressed() {
 	load || return
-	"$PAGETAP" record -p "$TARGET" -d 0.5 -o "$D/t.ndjson.zst" 2>"$D/says.err" || return
+	"$PAGETAP" record --engine sync -p "$TARGET" -d 0.5 -o "$D/t.ndjson.zst" 2>"$D/says.err" || return
 	valid "$D/t.ndjson.zst" || return
 	zstd -qdc "$D/t.ndjson.zst" | tail -n 1 | jq -e '.ev == "detach" and .clean' >/dev/null ||
 		wrong 'no end' || return
@@ -131,7 +131,7 @@ case_compressed() {
 case_max_size() {
 	load || return
 	says 0 "pagetap: detached from $TARGET (writer), which runs on" \
-		"$PAGETAP" record -p "$TARGET" --rearm 10 --max-size 300K -d 60 -o "$D/t.ndjson" || return
+		"$PAGETAP" record --engine sync -p "$TARGET" --rearm 10 --max-size 300K -d 60 -o "$D/t.ndjson" || return
 	local size
 	size=$(stat -c %s "$D/t.ndjson")
 	[ "$size" -le 307200 ] && [ "$size" -gt 200000 ] || wrong "$size bytes" || return
@@ -139,7 +139,7 @@ case_max_size() {
 		wrong "the end: $(tail -n 1 "$D/t.ndjson")" || return
 	valid "$D/t.ndjson" || return
 	says 0 "pagetap: detached from $TARGET (writer), which runs on" \
-		"$PAGETAP" record -p "$TARGET" --rearm 10 --max-size 16K -d 60 -o "$D/c.ndjson.zst" || return
+		"$PAGETAP" record --engine sync -p "$TARGET" --rearm 10 --max-size 16K -d 60 -o "$D/c.ndjson.zst" || return
 	size=$(stat -c %s "$D/c.ndjson.zst")
 	[ "$size" -gt 10000 ] && [ "$size" -lt 300000 ] || wrong "$size bytes, compressed" || return
 	valid "$D/c.ndjson.zst" || return
@@ -149,7 +149,7 @@ case_max_size() {
 # A name that a shell would take apart is quoted in what to run next.
 case_awkward_name() {
 	load || return
-	(cd "$D" && "$PAGETAP" record -p "$TARGET" -d 0.3 -o "it's here.ndjson" 2>"$D/says.err") || return
+	(cd "$D" && "$PAGETAP" record --engine sync -p "$TARGET" -d 0.3 -o "it's here.ndjson" 2>"$D/says.err") || return
 	local next
 	next=$(sed -n 's/^look:    pagetap \(validate .*ndjson.\)  .*/\1/p' "$D/says.err")
 	(cd "$D" && eval "\"\$PAGETAP\" $next" >/dev/null) || wrong "what to run next fails: $next" || return
@@ -159,7 +159,7 @@ case_awkward_name() {
 case_full_device() {
 	load || return
 	says 1 'pagetap: /dev/full: no space left on device; nothing was attached' \
-		"$PAGETAP" record -p "$TARGET" --rearm 20 -o /dev/full || return
+		"$PAGETAP" record --engine sync -p "$TARGET" --rearm 20 -o /dev/full || return
 	fine
 }
 
@@ -174,7 +174,7 @@ case_full_file_system() {
 }
 full_file_system() {
 	says 1 "pagetap: recording stopped, $TARGET (writer) was detached and runs on; the file ends with a whole record" \
-		"$PAGETAP" record -p "$TARGET" --rearm 20 -o "$D/small/t.ndjson" || return
+		"$PAGETAP" record --engine sync -p "$TARGET" --rearm 20 -o "$D/small/t.ndjson" || return
 	like "pagetap: $D/small/t.ndjson: no space left on device after [0-9,]+ records \\([0-9.]+ KiB\\)" || return
 	local said
 	said=$(sed -n 's/.* after \([0-9,]*\) records .*/\1/p' "$D/says.err" | tr -d ,)
@@ -186,7 +186,7 @@ full_file_system() {
 case_reader_gone() {
 	load || return
 	# shellcheck disable=SC2016
-	timeout 30 bash -c '"$0" record -p "$1" --rearm 20 -o - 2>"$2/gone.err" | head -n 1 >"$2/one"
+	timeout 30 bash -c '"$0" record --engine sync -p "$1" --rearm 20 -o - 2>"$2/gone.err" | head -n 1 >"$2/one"
 		echo "${PIPESTATUS[0]}" >"$2/status"' "$PAGETAP" "$TARGET" "$D"
 	[ "$(cat "$D/status")" = 141 ] || wrong "status $(cat "$D/status"), not 141" || return
 	if grep -qi 'pipe\|error' "$D/gone.err"; then wrong "it says: $(cat "$D/gone.err")" || return; fi
@@ -206,7 +206,7 @@ case_losses_are_told() {
 	mkfifo "$D/pipe"
 	(exec <"$D/pipe"; sleep 1; exec cat >"$D/t.ndjson") &
 	started $!
-	timeout 30 "$PAGETAP" record -p "$TARGET" --rearm 10 -d 3 --ring 64 --strict --color always -o - \
+	timeout 30 "$PAGETAP" record --engine sync -p "$TARGET" --rearm 10 -d 3 --ring 64 --strict --color always -o - \
 		>"$D/pipe" 2>"$D/says.err"
 	[ $? = 6 ] || wrong 'status is not 6' || return
 	grep -qE $'^\033\[31mpagetap: [0-9,]+ records lost \(ring full\); counts are still exact, the page list is not\033\[m$' \

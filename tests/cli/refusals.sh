@@ -25,7 +25,7 @@ hinted() {
 	sed -n 2p "$D/refused.err" | grep -qE "^hint: $1" || wrong "hint: $(sed -n 2p "$D/refused.err")"
 }
 
-rec() { refused "$1" "$2" "$PAGETAP" record -o "$D/t.ndjson" "${@:3}"; }
+rec() { refused "$1" "$2" "$PAGETAP" record --engine sync -o "$D/t.ndjson" "${@:3}"; }
 
 # A copy that everybody may execute: the build directory may be private.
 for_nobody() {
@@ -87,7 +87,7 @@ print(t.native_id, flush=True)' || return
 case_itself() {
 	# shellcheck disable=SC2016
 	refused 5 'cannot attach to [0-9]+ \(pagetap\): it is this very process, which cannot watch itself' \
-		sh -c 'exec "$0" record -o "$1" -p $$' "$PAGETAP" "$D/t.ndjson"
+		sh -c 'exec "$0" record --engine sync -o "$1" -p $$' "$PAGETAP" "$D/t.ndjson"
 }
 
 case_already_traced() {
@@ -124,14 +124,14 @@ case_other_user() {
 	for_nobody || return
 	sleeper || return
 	refused 3 "cannot attach to $! \\(sleep\\): it belongs to user root and you are nobody without CAP_SYS_PTRACE" \
-		"${NOBODY[@]}" "$D/pagetap" record -o "$D/t.ndjson" -p $! || return
+		"${NOBODY[@]}" "$D/pagetap" record --engine sync -o "$D/t.ndjson" -p $! || return
 	hinted 'run with sudo, or start the program under pagetap: pagetap record -- COMMAND'
 }
 
 case_root_without_capability() {
 	sleeper "${NOBODY[@]}" || return
 	refused 3 "cannot attach to $! \\(sleep\\): CAP_SYS_PTRACE is missing although you are root \\(container\\?\\)" \
-		setpriv --bounding-set -sys_ptrace "$PAGETAP" record -o "$D/t.ndjson" -p $! || return
+		setpriv --bounding-set -sys_ptrace "$PAGETAP" record --engine sync -o "$D/t.ndjson" -p $! || return
 	hinted 'docker run --cap-add=SYS_PTRACE'
 }
 
@@ -140,7 +140,7 @@ case_not_dumpable() {
 	chmod 777 "$D"
 	python_target 'libc.prctl(4, 0, 0, 0, 0)' "${NOBODY[@]}" || return
 	refused 3 "cannot attach to $TARGET \\(python3\\): it is set-user-ID, .*non-dumpable" \
-		"${NOBODY[@]}" "$D/pagetap" record -o "$D/t.ndjson" -p "$TARGET" || return
+		"${NOBODY[@]}" "$D/pagetap" record --engine sync -o "$D/t.ndjson" -p "$TARGET" || return
 	hinted "needs CAP_SYS_PTRACE in the target's user namespace"
 }
 
@@ -153,7 +153,7 @@ libc.prctl(38, 1, 0, 0, 0)
 if libc.prctl(22, 2, ctypes.byref(p), 0, 0): sys.exit("no seccomp")' || { skip no-seccomp 'PR_SET_SECCOMP fails'; return; }
 	# The target may not hold more than we do.
 	refused 3 "cannot attach to $TARGET \\(python3\\): .*(seccomp|CAP_SYS_PTRACE).*" \
-		setpriv --bounding-set -sys_admin "$PAGETAP" record -o "$D/t.ndjson" -p "$TARGET" || return
+		setpriv --bounding-set -sys_admin "$PAGETAP" record --engine sync -o "$D/t.ndjson" -p "$TARGET" || return
 	grep -q 'runs under a seccomp filter; injecting a system call could kill it' "$D/refused.err" ||
 		wrong "words: $(head -n 1 "$D/refused.err")" || return
 	hinted 'as root \(CAP_SYS_ADMIN' || return
@@ -165,7 +165,7 @@ case_userfaultfd_forbidden() {
 	for_nobody || return
 	sleeper "${NOBODY[@]}" || return
 	refused 3 "cannot attach to $! \\(sleep\\): it may not create a userfaultfd: vm.unprivileged_userfaultfd is 0 and /dev/userfaultfd is not open to you" \
-		"${NOBODY[@]}" "$D/pagetap" record -o "$D/t.ndjson" -p $! || return
+		"${NOBODY[@]}" "$D/pagetap" record --engine sync -o "$D/t.ndjson" -p $! || return
 	hinted 'run as root' || return
 	"${NOBODY[@]}" "$D/pagetap" check >"$D/check.out"
 	[ $? = 3 ] || wrong 'check: status is not 3' || return
@@ -181,7 +181,7 @@ case_yama() {
 	sleeper "${NOBODY[@]}" || return
 	echo 1 >$scope || { skip no-yama 'kernel.yama.ptrace_scope cannot be set'; return; }
 	refused 3 "cannot attach to $! \\(sleep\\): kernel.yama.ptrace_scope is 1, .*" \
-		"${NOBODY[@]}" "$D/pagetap" record -o "$D/t.ndjson" -p $!
+		"${NOBODY[@]}" "$D/pagetap" record --engine sync -o "$D/t.ndjson" -p $!
 	local rc=$?
 	echo "$was" >$scope
 	return $rc
@@ -197,7 +197,7 @@ except OSError: pass' || return
 	local before
 	before=$(ls "/proc/$TARGET/fd")
 	refused 1 "could not set up $TARGET \\(python3\\): it has no free descriptor .* Its registers and memory were restored; it runs on" \
-		"$PAGETAP" record -o "$D/t.ndjson" -p "$TARGET" || return
+		"$PAGETAP" record --engine sync -o "$D/t.ndjson" -p "$TARGET" || return
 	hinted '.*--nofile' || return
 	[ "$(ls "/proc/$TARGET/fd")" = "$before" ] || wrong 'other descriptors than before' || return
 	untouched "$TARGET"
@@ -225,9 +225,9 @@ case_target_reads_the_output() {
 	exec 7>"$D/pipe"
 	within 10 grep -q ready "$D/reader.out" || return
 	refused 2 "$reader \\(python3\\) reads what pagetap writes, so that each record would cause more of them" \
-		"$PAGETAP" record -o "$D/pipe" -p $reader || return
+		"$PAGETAP" record --engine sync -o "$D/pipe" -p $reader || return
 	# Standard output is the pipe itself this time, so the words come by another way.
-	timeout 20 "$PAGETAP" record -o - -p $reader >&7 2>"$D/refused.err"
+	timeout 20 "$PAGETAP" record --engine sync -o - -p $reader >&7 2>"$D/refused.err"
 	[ $? = 2 ] || wrong "by -o -: status is not 2" || return
 	grep -q 'reads what pagetap writes' "$D/refused.err" || wrong "by -o -: $(cat "$D/refused.err")" || return
 	exec 7>&-

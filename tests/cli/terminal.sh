@@ -19,7 +19,7 @@ at_terminal() {
 }
 
 case_colour_rules() {
-	local say="$PAGETAP record -p 999999999"
+	local say="$PAGETAP record --engine sync -p 999999999"
 	at_terminal "$D/tty" "$say" </dev/null
 	grep -q "$ESC\[1;31mpagetap: $ESC\[m" "$D/tty" || wrong 'no colour on a terminal' || return
 	NO_COLOR=1 at_terminal "$D/tty" "$say" </dev/null
@@ -32,23 +32,23 @@ case_colour_rules() {
 	! grep -q "$ESC" "$D/tty" || wrong 'colour on a dumb terminal' || return
 	at_terminal "$D/tty" "$say --color=never" </dev/null
 	! grep -q "$ESC" "$D/tty" || wrong 'colour although never' || return
-	"$PAGETAP" record -p 999999999 2>"$D/file.err"
+	"$PAGETAP" record --engine sync -p 999999999 2>"$D/file.err"
 	! grep -q "$ESC" "$D/file.err" || wrong 'colour in a file'
 }
 
 # The line is there, is erased, and never goes to a file.
 case_progress() {
 	load || return
-	at_terminal "$D/tty" "$PAGETAP record -p $TARGET -d 2.5 --rearm 50 -o $D/t.ndjson" </dev/null
+	at_terminal "$D/tty" "$PAGETAP record --engine sync -p $TARGET -d 2.5 --rearm 50 -o $D/t.ndjson" </dev/null
 	grep -qE "$ESC\[K[0-9.]+ s: [0-9,]+ faults, [0-9,]+ of them writes, 0 lost, 1 process" "$D/tty" ||
 		wrong 'no progress line' || return
 	[ "$(grep -oE "$ESC\[K[0-9.]+ s: " "$D/tty" | wc -l)" -le 10 ] || wrong 'more than 4 a second' || return
 	# After the last of them, an erased line comes before the next word.
 	tr '\r' '\n' <"$D/tty" | grep -A1 ' s: [0-9,]* faults' | tail -n 1 | grep -q "^$ESC\[K" ||
 		wrong 'it is not erased' || return
-	"$PAGETAP" record -p "$TARGET" -d 1.5 --rearm 50 -o "$D/t.ndjson" 2>"$D/record.err" || return
+	"$PAGETAP" record --engine sync -p "$TARGET" -d 1.5 --rearm 50 -o "$D/t.ndjson" 2>"$D/record.err" || return
 	! grep -q ' s: ' "$D/record.err" || wrong 'progress in a file' || return
-	at_terminal "$D/tty" "$PAGETAP record -q -p $TARGET -d 1.5 -o $D/t.ndjson" </dev/null
+	at_terminal "$D/tty" "$PAGETAP record --engine sync -q -p $TARGET -d 1.5 -o $D/t.ndjson" </dev/null
 	[ ! -s "$D/tty" ] || wrong "-q says: $(cat "$D/tty")" || return
 	fine
 }
@@ -60,7 +60,7 @@ case_ctrl_c() {
 		sleep 0.5
 		printf '\003'
 		sleep 3
-	} | at_terminal "$D/tty" "trap : INT; $PAGETAP record -p $TARGET -o $D/t.ndjson; echo status=\$?"
+	} | at_terminal "$D/tty" "trap : INT; $PAGETAP record --engine sync -p $TARGET -o $D/t.ndjson; echo status=\$?"
 	grep -q "pagetap: detached from $TARGET (writer), which runs on" "$D/tty" || wrong "$(cat "$D/tty")" || return
 	grep -q '^status=0' "$D/tty" || wrong "$(grep status "$D/tty")" || return
 	valid "$D/t.ndjson" || return
@@ -75,7 +75,7 @@ case_ctrl_z() {
 		sleep 0.3
 		printf '\032'
 		sleep 1.5
-	} | at_terminal "$D/tty" "$PAGETAP record -p $TARGET -d 1 -o $D/t.ndjson; echo status=\$?"
+	} | at_terminal "$D/tty" "$PAGETAP record --engine sync -p $TARGET -d 1 -o $D/t.ndjson; echo status=\$?"
 	grep -q '^status=0' "$D/tty" || wrong "$(cat "$D/tty")" || return
 	valid "$D/t.ndjson" || return
 	fine
@@ -85,12 +85,12 @@ case_no_compressed_data() {
 	load || return
 	# The terminal under a name that asks for compression.
 	mknod "$D/tty.zst" c 5 0 2>/dev/null || { skip no-mount 'mknod(2) fails'; return; }
-	at_terminal "$D/tty" "$PAGETAP record -p $TARGET -d 0.2 -o $D/tty.zst; echo status=\$?" </dev/null
+	at_terminal "$D/tty" "$PAGETAP record --engine sync -p $TARGET -d 0.2 -o $D/tty.zst; echo status=\$?" </dev/null
 	grep -q 'pagetap: .*refusing to write compressed data to a terminal; use -o FILE' "$D/tty" ||
 		wrong "$(head -c 300 "$D/tty")" || return
 	grep -q '^status=2' "$D/tty" || wrong 'status is not 2' || return
 	# Lines are another matter: people look at them.
-	at_terminal "$D/tty" "$PAGETAP record -q -p $TARGET -d 0.3 -o -; echo status=\$?" </dev/null
+	at_terminal "$D/tty" "$PAGETAP record --engine sync -q -p $TARGET -d 0.3 -o -; echo status=\$?" </dev/null
 	grep -q '^status=0' "$D/tty" || wrong "$(tail -c 300 "$D/tty")" || return
 	grep -q '^{"ev":"header"' "$D/tty" || wrong 'no lines' || return
 	fine

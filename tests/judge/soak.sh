@@ -48,7 +48,7 @@ mkdir "$work/runs"
 
 "$B/slice" "$work/runs" <"$work/pipe" &
 slicer=$!
-"$PAGETAP" record -q -f --rearm "$rearm" --ring 500000 -o - -- \
+"$PAGETAP" record --engine sync -q -f --rearm "$rearm" --ring 500000 -o - -- \
 	"$B/driver" "$duration" 1 "$work/runs" 4 "$target" --threads "$threads" --ops "$ops" "$@" \
 	>"$work/pipe" 2>"$work/monitor.err" </dev/null &
 monitor=$!

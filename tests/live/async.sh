@@ -169,4 +169,18 @@ case_killed() {
 	! ended "$TARGET" || wrong "the target has ended"
 }
 
+# The rule, and what an option makes of it: said, and in the header.
+case_the_rule() {
+	start_target "$D/target.out" "$T/writer" -t 1 -T 30 || return
+	"$PAGETAP" record -q -p "$TARGET" -d 0.1 -o "$D/t.ndjson" || wrong "status $?" || return
+	[ "$(head -n 1 "$D/t.ndjson" | jq -r '.engine + " " + (.engine_why // "-")')" = "async -" ] ||
+		wrong "$(head -n 1 "$D/t.ndjson")" || return
+	"$PAGETAP" record -p "$TARGET" -d 0.1 --rearm 20 -o "$D/r.ndjson" 2>"$D/r.err" || wrong "status $?" || return
+	[ "$(head -n 1 "$D/r.ndjson" | jq -r '.engine + " " + .engine_why')" = "sync --rearm" ] ||
+		wrong "$(head -n 1 "$D/r.ndjson")" || return
+	grep -q '^pagetap: --rearm: writers wait for their answers (--engine sync)$' "$D/r.err" ||
+		wrong "$(cat "$D/r.err")" || return
+	valid "$D/t.ndjson" && valid "$D/r.ndjson"
+}
+
 run_cases "$@"

@@ -164,7 +164,7 @@ case_reader_goes_away() {
 
 case_full_device() {
 	load || return
-	"$PAGETAP" record -p "$TARGET" -o - --rearm 20 >/dev/full 2>"$D/record.err" </dev/null &
+	"$PAGETAP" record --engine sync -p "$TARGET" -o - --rearm 20 >/dev/full 2>"$D/record.err" </dev/null &
 	started $!
 	end_of $! 20 || return
 	[ "$STATUS" = 1 ] || wrong "exit status $STATUS instead of 1" || return
@@ -205,7 +205,7 @@ case_reader_that_sleeps() {
 	# shellcheck disable=SC2217
 	sleep 30 <"$D/pipe" &
 	started $!
-	"$PAGETAP" record -p "$TARGET" -o - --rearm 20 --ring 1024 >"$D/pipe" 2>"$D/record.err" </dev/null &
+	"$PAGETAP" record --engine sync -p "$TARGET" -o - --rearm 20 --ring 1024 >"$D/pipe" 2>"$D/record.err" </dev/null &
 	RECORDER=$!
 	started "$RECORDER"
 	wait_attached "$TARGET" || return

@@ -103,7 +103,7 @@ case_no_system_call_instruction() {
 	counted() { od -An -tu8 -N8 "$D/count.bin" | tr -d ' '; }
 	has_begun() { [ "$(counted)" -gt 0 ]; }
 	within 5 has_begun || wrong "it does not run" || return
-	timeout 20 "$PAGETAP" record -p "$TARGET" -o "$D/t.ndjson" 2>"$D/record.err"
+	timeout 20 "$PAGETAP" record --engine sync -p "$TARGET" -o "$D/t.ndjson" 2>"$D/record.err"
 	[ $? = 5 ] || wrong "status is not 5: $(cat "$D/record.err")" || return
 	grep -q 'no system call instruction was found' "$D/record.err" || wrong "$(cat "$D/record.err")" || return
 	[ ! -e "$D/t.ndjson" ] || wrong "a trace was begun" || return
@@ -126,7 +126,7 @@ case_text_is_not_written() {
 	[ "$(head -n 1 "$D/before")" = 0 ] || wrong "its text is private already" || return
 
 	for _ in 1 2 3 4 5; do
-		timeout 20 "$PAGETAP" record -q -p "$TARGET" -o /dev/null -d 0.1 2>"$D/record.err" || wrong "record" || return
+		timeout 20 "$PAGETAP" record --engine sync -q -p "$TARGET" -o /dev/null -d 0.1 2>"$D/record.err" || wrong "record" || return
 	done
 	text_of "$TARGET" >"$D/after"
 	compare "$D/before" "$D/after" || return
@@ -150,7 +150,7 @@ case_no_proc() {
 	# shellcheck disable=SC2016
 	unshare -m sh -c 'umount -l /proc' 2>"$D/unshare.err" || { skip no-mount 'unshare(2) or umount(2) fails'; return; }
 	# shellcheck disable=SC2016
-	refused 3 '/proc is not mounted' unshare -m sh -c 'umount -l /proc && exec "$0" record -p "$1" -o "$2"' \
+	refused 3 '/proc is not mounted' unshare -m sh -c 'umount -l /proc && exec "$0" record --engine sync -p "$1" -o "$2"' \
 		"$PAGETAP" "$TARGET" "$D/t.ndjson" || return
 	[ ! -e "$D/t.ndjson" ] || wrong "a trace was begun" || return
 	untouched "$TARGET" || return
@@ -165,7 +165,7 @@ case_hidden_proc() {
 	# shellcheck disable=SC2016
 	unshare -m sh -c 'mount -t proc -o hidepid=2 proc /proc' 2>"$D/mount.err" || { skip no-mount 'mount(2) fails'; return; }
 	# shellcheck disable=SC2016
-	refused 3 'hidepid' unshare -m sh -c 'mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups "$0" record -p "$1" -o "$2"' \
+	refused 3 'hidepid' unshare -m sh -c 'mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups "$0" record --engine sync -p "$1" -o "$2"' \
 		"$D/pagetap" "$TARGET" "$D/t.ndjson" || return
 	untouched "$TARGET" || return
 	target_ends "$TARGET" "$D/target.out"
@@ -174,11 +174,11 @@ case_hidden_proc() {
 case_proc_of_another_namespace() {
 	start_target "$D/target.out" "$T/writer" -T 60 -c "$D/count" || return
 	unshare -pf --mount-proc true 2>"$D/unshare.err" || { skip no-pidns 'unshare(2) fails'; return; }
-	refused 4 'no such process' unshare -pf --kill-child --mount-proc "$PAGETAP" record -p "$TARGET" -o "$D/t.ndjson" || return
+	refused 4 'no such process' unshare -pf --kill-child --mount-proc "$PAGETAP" record --engine sync -p "$TARGET" -o "$D/t.ndjson" || return
 	# A number of here that means another process there.
-	refused 5 'cannot attach to 1' unshare -pf --kill-child --mount-proc "$PAGETAP" record -p 1 -o "$D/t.ndjson" || return
+	refused 5 'cannot attach to 1' unshare -pf --kill-child --mount-proc "$PAGETAP" record --engine sync -p 1 -o "$D/t.ndjson" || return
 	# The files of one namespace, the numbers of another.
-	timeout 20 unshare -pf --kill-child "$PAGETAP" record -p "$TARGET" -o "$D/t.ndjson" 2>"$D/mixed.err"
+	timeout 20 unshare -pf --kill-child "$PAGETAP" record --engine sync -p "$TARGET" -o "$D/t.ndjson" 2>"$D/mixed.err"
 	[ $? != 0 ] || wrong "it was attached to" || return
 	untouched "$TARGET" || return
 	target_ends "$TARGET" "$D/target.out"
@@ -188,7 +188,7 @@ case_hostile_environment() {
 	start_target "$D/target.out" "$T/writer" -T 60 -c "$D/count" || return
 	timeout 30 env -i PATH=/nonexistent TMPDIR=/nonexistent HOME=/nonexistent TERM="$(printf '\033[31m')" \
 		LC_ALL=xx_XX.nothing LANGUAGE=../../x LOCPATH=/nonexistent NLSPATH=/nonexistent NO_COLOR= \
-		MALLOC_ARENA_MAX=1 PAGETAP_FAULT=seize:die "$PAGETAP" record -p "$TARGET" -o "$D/t.ndjson" -d 0.5 \
+		MALLOC_ARENA_MAX=1 PAGETAP_FAULT=seize:die "$PAGETAP" record --engine sync -p "$TARGET" -o "$D/t.ndjson" -d 0.5 \
 		2>"$D/record.err" || wrong "status $?: $(head -n 2 "$D/record.err")" || return
 	plain "$D/record.err" || return
 	valid "$D/t.ndjson" || return
@@ -264,7 +264,7 @@ case_hostile_environment_of_a_privileged_program() {
 		exec timeout 30 setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all \
 			env -i LD_PRELOAD="$D/evil.so" LD_LIBRARY_PATH="$D" LD_AUDIT="$D/evil.so" GCONV_PATH="$D" \
 			LOCPATH="$D" TMPDIR="$D" MALLOC_TRACE="$D/came" PAGETAP_FAULT=seize:die \
-			"$D/pagetap" record -p "$TARGET" -o "$D/t.ndjson" -d 0.5 <&- >&- 2>&-
+			"$D/pagetap" record --engine sync -p "$TARGET" -o "$D/t.ndjson" -d 0.5 <&- >&- 2>&-
 	)
 	[ $? = 0 ] || wrong "record: status is not 0" || return
 	[ ! -e "$D/came" ] || wrong "what its user named was loaded or written" || return
@@ -281,7 +281,7 @@ case_real_time_threads() {
 	# It must outlive the recording, which has its own limit.
 	start_target "$D/target.out" chrt -r 1 "$T/writer" -t "$(nproc)" -T 80 -c "$D/count" || return
 	local rc
-	timeout 60 "$PAGETAP" record -q -p "$TARGET" -o "$D/t.ndjson" -d 1 --rearm 100 2>"$D/record.err"
+	timeout 60 "$PAGETAP" record --engine sync -q -p "$TARGET" -o "$D/t.ndjson" -d 1 --rearm 100 2>"$D/record.err"
 	rc=$?
 	# It may not come to run in time to stop a thread: then it says so, and that is all.
 	[ $rc = 0 ] || { [ $rc = 1 ] && grep -qE 'did not stop within|ETIMEDOUT. Its registers and memory were restored' "$D/record.err"; } ||

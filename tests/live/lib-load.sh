@@ -106,7 +106,7 @@ attached_often() {
 	for ((i = 0; i < ${ATTACHES:-9}; i++)); do
 		options=${ways[i % ${#ways[@]}]}
 		# shellcheck disable=SC2086
-		timeout 30 "$PAGETAP" record -p "$p" -o "$D/often.ndjson" -d 0.15 $options \
+		timeout 30 "$PAGETAP" record --engine sync -p "$p" -o "$D/often.ndjson" -d 0.15 $options \
 			>"$D/often.err.out" 2>"$D/often.err" </dev/null ||
 			wrong "attach $i, with $options: status $?" || return
 		runs_on "$2" || wrong "after attach $i, with $options" || return

@@ -134,12 +134,13 @@ target_ends() {
 	tail -n 1 "$2" | grep -q '^ok ' || wrong "target says: $(tail -n 1 "$2")"
 }
 
-# record OUT OPTIONS...: in the background; RECORDER is its pid.
+# record OUT OPTIONS...: in the background; RECORDER is its pid.  Writers wait for their answers,
+# unless the options say otherwise.
 record() {
 	local err=$1
 	shift
 	# What is used after it was freed shall be noticed (mallopt(3)).
-	MALLOC_PERTURB_=165 "$PAGETAP" record "$@" >"$err.out" 2>"$err" </dev/null &
+	MALLOC_PERTURB_=165 "$PAGETAP" record --engine "${ENGINE:-sync}" "$@" >"$err.out" 2>"$err" </dev/null &
 	RECORDER=$!
 	started "$RECORDER"
 }

@@ -29,7 +29,7 @@ case_few_descriptors() {
 	(
 		exec 3>&-
 		ulimit -n 22
-		exec "$PAGETAP" record -p "$TARGET" -f -o "$D/t.ndjson" --rearm 20
+		exec "$PAGETAP" record --engine sync -p "$TARGET" -f -o "$D/t.ndjson" --rearm 20
 	) >"$D/record.err.out" 2>"$D/record.err" </dev/null &
 	RECORDER=$!
 	started "$RECORDER"
@@ -142,7 +142,7 @@ case_second_monitor() {
 	within 10 grep -q attached "$D/first.err" || return
 	before=$(count "$D/t.ndjson" '.ev == "fault"')
 	for _ in 1 2 3; do
-		timeout 20 "$PAGETAP" record -p "$TARGET" -o "$D/second.ndjson" -d 1 >"$D/second.out" 2>"$D/second.err"
+		timeout 20 "$PAGETAP" record --engine sync -p "$TARGET" -o "$D/second.ndjson" -d 1 >"$D/second.out" 2>"$D/second.err"
 		STATUS=$?
 		[ "$STATUS" = 5 ] || wrong "the second exited with $STATUS" || return
 		grep -q 'already.*userfaultfd' "$D/second.err" || wrong "it says: $(cat "$D/second.err")" || return
@@ -154,7 +154,7 @@ case_second_monitor() {
 	[ "$(count "$D/t.ndjson" '.ev == "fault"')" -gt "$before" ] || wrong "the first sees nothing any more" || return
 	valid "$D/t.ndjson" || return
 	# The first has gone, and so the other may.
-	timeout 20 "$PAGETAP" record -p "$TARGET" -o "$D/second.ndjson" -d 0.3 >"$D/second.out" 2>"$D/second.err" ||
+	timeout 20 "$PAGETAP" record --engine sync -p "$TARGET" -o "$D/second.ndjson" -d 0.3 >"$D/second.out" 2>"$D/second.err" ||
 		wrong "refused afterwards: $(cat "$D/second.err")" || return
 	valid "$D/second.ndjson" || return
 	untouched "$TARGET" || return
@@ -166,10 +166,10 @@ case_two_at_the_same_time() {
 	local i a b both=0 one=0
 	start_target "$D/target.out" "$T/pulse" -T 100 -c "$D/count" || return
 	for i in {1..8}; do
-		"$PAGETAP" record -p "$TARGET" -o "$D/a.ndjson" -d 0.5 >"$D/a.out" 2>"$D/a.err" </dev/null &
+		"$PAGETAP" record --engine sync -p "$TARGET" -o "$D/a.ndjson" -d 0.5 >"$D/a.out" 2>"$D/a.err" </dev/null &
 		a=$!
 		started "$a"
-		"$PAGETAP" record -p "$TARGET" -o "$D/b.ndjson" -d 0.5 >"$D/b.out" 2>"$D/b.err" </dev/null &
+		"$PAGETAP" record --engine sync -p "$TARGET" -o "$D/b.ndjson" -d 0.5 >"$D/b.out" 2>"$D/b.err" </dev/null &
 		b=$!
 		started "$b"
 		end_of "$a" 20 || return
@@ -196,7 +196,7 @@ case_own_userfaultfd() {
 	within 10 grep -q attached "$D/record.err" || wrong "not attached: $(cat "$D/record.err")" || return
 	sleep 0.5
 	# And a second monitor is not taken for the program's own.
-	timeout 20 "$PAGETAP" record -p "$TARGET" -o "$D/second.ndjson" -d 1 >"$D/second.out" 2>"$D/second.err"
+	timeout 20 "$PAGETAP" record --engine sync -p "$TARGET" -o "$D/second.ndjson" -d 1 >"$D/second.out" 2>"$D/second.err"
 	STATUS=$?
 	[ "$STATUS" = 5 ] || wrong "the second exited with $STATUS: $(cat "$D/second.err")" || return
 	runs_on "$D/count" || return

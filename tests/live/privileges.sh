@@ -186,7 +186,7 @@ case_out_of_reach() {
 	TARGET=$!
 	started "$TARGET"
 	within 20 grep -q '^ready' "$D/target.out" || return
-	"${nobody[@]}" "$D/pagetap" record -v -f -p "$TARGET" -o "$D/t.ndjson" >"$D/record.err.out" 2>"$D/record.err" &
+	"${nobody[@]}" "$D/pagetap" record --engine sync -v -f -p "$TARGET" -o "$D/t.ndjson" >"$D/record.err.out" 2>"$D/record.err" &
 	RECORDER=$!
 	started "$RECORDER"
 	settled "$D/record.err" || return
@@ -208,7 +208,7 @@ case_no_core() {
 		(
 			cd "$D" || exit
 			ulimit -c unlimited
-			exec "$PAGETAP" record -v -p "$TARGET" -o /dev/null >/dev/null 2>"$D/record.err"
+			exec "$PAGETAP" record --engine sync -v -p "$TARGET" -o /dev/null >/dev/null 2>"$D/record.err"
 		) &
 		RECORDER=$!
 		started "$RECORDER"

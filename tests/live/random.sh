@@ -23,7 +23,7 @@ act() {
 	local d=$D/$1 key
 	mkdir -p "$d/truth"
 	# Children of children would be thousands where they do nothing else.
-	timeout -k 5 40 "$PAGETAP" record -q -f --rearm 5 -o "$d/trace" -- "$random" --seed 7 \
+	timeout -k 5 40 "$PAGETAP" record --engine sync -q -f --rearm 5 -o "$d/trace" -- "$random" --seed 7 \
 		--threads 2 --depth 1 --ops "$(ops_of "$1")" --only "$1" --truth "$d/truth" \
 		>"$d/said" 2>"$d/err" </dev/null || echo "status $?: $(tail -n 1 "$d/err")"
 	for key in mismatches syscall_errors canary_errors eintr; do

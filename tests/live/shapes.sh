@@ -10,7 +10,7 @@ export NOBODY
 
 # recorded PID: half a second of recording that leaves it untouched.
 recorded() {
-	timeout 30 "$PAGETAP" record -q -p "$1" -o "$D/t.ndjson" -d 0.5 --rearm 20 2>"$D/record.err" ||
+	timeout 30 "$PAGETAP" record --engine sync -q -p "$1" -o "$D/t.ndjson" -d 0.5 --rearm 20 2>"$D/record.err" ||
 		wrong "record: status $?: $(head -n 1 "$D/record.err")" || return
 	untouched "$1" || return
 	valid "$D/t.ndjson" || return
@@ -37,7 +37,7 @@ case_set_user_id() {
 	start_target "$D/target.out" "${NOBODY[@]}" "$D/writer" -T 60 -c "$D/count" || return
 	[ "$(awk '/^Uid/ { print $2 "," $3 }' "/proc/$TARGET/status")" = 65534,0 ] ||
 		{ skip no-mount 'the file system ignores set-user-ID bits'; return; }
-	timeout 30 "${NOBODY[@]}" "$D/pagetap" record -q -p "$TARGET" -o "$D/n.ndjson" -d 0.2 2>"$D/nobody.err"
+	timeout 30 "${NOBODY[@]}" "$D/pagetap" record --engine sync -q -p "$TARGET" -o "$D/n.ndjson" -d 0.2 2>"$D/nobody.err"
 	[ $? = 3 ] || wrong "of nobody: $(cat "$D/nobody.err")" || return
 	[ ! -e "$D/n.ndjson" ] || wrong "nobody's trace was begun" || return
 	untouched "$TARGET" || return
@@ -60,7 +60,7 @@ stopped_job() {
 	start_target "$D/target.out" "$T/writer" -T 60 -c "$D/count" || return
 	kill -TSTP "$TARGET"
 	within 5 grep -q "$state" "/proc/$TARGET/status" || wrong "SIGTSTP does not stop it" || return
-	timeout 30 "$PAGETAP" record -q -p "$TARGET" -o "$D/t.ndjson" -d 0.5 2>"$D/record.err" ||
+	timeout 30 "$PAGETAP" record --engine sync -q -p "$TARGET" -o "$D/t.ndjson" -d 0.5 2>"$D/record.err" ||
 		wrong "record: $(head -n 1 "$D/record.err")" || return
 	grep -q "$state" "/proc/$TARGET/status" || wrong "it runs" || return
 	jobs -s >"$D/jobs"
@@ -77,7 +77,7 @@ case_target_that_traces_another() {
 	local tracer=$! child
 	started "$tracer"
 	within 10 grep -q '^ready' "$D/target.out" || return
-	timeout 30 "$PAGETAP" record -q -p "$tracer" -o "$D/t.ndjson" -d 0.7 --rearm 20 2>"$D/record.err" ||
+	timeout 30 "$PAGETAP" record --engine sync -q -p "$tracer" -o "$D/t.ndjson" -d 0.7 --rearm 20 2>"$D/record.err" ||
 		wrong "record: $(head -n 1 "$D/record.err")" || return
 	valid "$D/t.ndjson" || return
 	child=$(sed -n 's/^ready pid=//p' "$D/target.out")
@@ -129,7 +129,7 @@ case_parent_that_counts() {
 # It may watch who started it.
 case_own_parent() {
 	# shellcheck disable=SC2016
-	timeout 30 bash -c '"$0" record -q -p $$ -o "$1" -d 0.3 --rearm 20 2>"$2"; echo status=$?
+	timeout 30 bash -c '"$0" record --engine sync -q -p $$ -o "$1" -d 0.3 --rearm 20 2>"$2"; echo status=$?
 		x=; for i in {1..2000}; do x=$x$i; done; echo ${#x}' "$PAGETAP" "$D/t.ndjson" "$D/record.err" >"$D/shell.out" 2>&1
 	[ "$(tr '\n' ' ' <"$D/shell.out")" = 'status=0 6893 ' ] || wrong "$(cat "$D/shell.out" "$D/record.err")" || return
 	valid "$D/t.ndjson"

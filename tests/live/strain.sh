@@ -47,7 +47,7 @@ out_of_memory() {
 	echo 100M >"$LIMIT" || return
 	(
 		echo "$BASHPID" >"$GROUP/cgroup.procs"
-		exec "$PAGETAP" record -p "$TARGET" -o "$D/t.ndjson" --rearm 20 2>"$D/record.err" </dev/null
+		exec "$PAGETAP" record --engine sync -p "$TARGET" -o "$D/t.ndjson" --rearm 20 2>"$D/record.err" </dev/null
 	) &
 	RECORDER=$!
 	started "$RECORDER"
@@ -97,7 +97,7 @@ case_limit_of_file_size() {
 	for name in t.ndjson t.ndjson.zst; do
 		(
 			ulimit -f 64
-			exec "$PAGETAP" record -p "$TARGET" -o "$D/$name" --rearm 5 -d 30 2>"$D/record.err" </dev/null
+			exec "$PAGETAP" record --engine sync -p "$TARGET" -o "$D/$name" --rearm 5 -d 30 2>"$D/record.err" </dev/null
 		) &
 		RECORDER=$!
 		started "$RECORDER"
@@ -145,7 +145,7 @@ case_signals_twice() {
 case_clock_set() {
 	local year
 	load || return
-	LD_PRELOAD=$O/tests/preload/calendar.so timeout 30 "$PAGETAP" record -p "$TARGET" -o "$D/t.ndjson" \
+	LD_PRELOAD=$O/tests/preload/calendar.so timeout 30 "$PAGETAP" record --engine sync -p "$TARGET" -o "$D/t.ndjson" \
 		--rearm 20 -d 0.5 2>"$D/record.err" || wrong "record: status $?" || return
 	year=$(jq -r 'select(.ev == "header") | .base_real[0:4]' "$D/t.ndjson")
 	case $year in 1979 | 1980 | 2049 | 2050) ;; *) wrong "it is $year: the test shows nothing" || return ;; esac
@@ -192,7 +192,7 @@ case_hardly_any_processor_time() {
 		bash -c 'while [ "$SECONDS" -lt 6 ]; do :; done' &
 		started $!
 	done
-	nice -n 19 "$PAGETAP" record -p "$TARGET" -o "$D/t.ndjson" --rearm 20 -d 2 2>"$D/record.err" </dev/null &
+	nice -n 19 "$PAGETAP" record --engine sync -p "$TARGET" -o "$D/t.ndjson" --rearm 20 -d 2 2>"$D/record.err" </dev/null &
 	RECORDER=$!
 	started "$RECORDER"
 	end_of "$RECORDER" 90 || return
