@@ -206,15 +206,18 @@ static int check_step(struct space *s, struct space_todo *t)
 
 		space_todo_done(s);
 		if (ksm_is_check(s, &done))
-			ksm_checked(s, done.when);
+			ksm_checked(s);
 		return 1;
 	}
 	if (range_len(run) > CHECK_PAGES * page)
 		run.hi = run.lo + CHECK_PAGES * page;
-	t->r.lo = run.hi;
 	n = pread(s->pagemap, entry, range_len(run) / page * 8, (off_t)(run.lo / page * 8));
-	if (n < 0)
+	if (n <= 0) {
+		/* Nothing is read of a process that exits; what is owed then, is confessed. */
+		t->when = clock_now() + CHECK_DELAY;
 		return 1;
+	}
+	t->r.lo = run.lo + (uint64_t)n / 8 * page;
 	for (int64_t i = 0; i < n / 8; i++) {
 		if (entry[i] & PAGEMAP_UFFD_WP)
 			continue;

@@ -63,14 +63,15 @@ void ksm_doubt(struct space *s, uint64_t now)
 	}
 	if (s->trusted < s->born_at)
 		s->trusted = s->born_at + 1;
+	s->doubt_at = now;
 	s->doubting = !space_owe(s, (struct range){ 0, top(s) }, now, TODO_CHECK, s->trusted);
 }
 
-void ksm_checked(struct space *s, uint64_t begun)
+void ksm_checked(struct space *s)
 {
 	bool again = s->doubt_again;
 
-	s->trusted = begun;
+	s->trusted = s->doubt_at;
 	s->doubting = s->doubt_again = false;
 	if (again)
 		ksm_doubt(s, clock_now());

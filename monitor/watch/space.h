@@ -193,6 +193,7 @@ struct space {
 	bool anew;			/* the guard has unregistered everything */
 	bool text_only;			/* no PROCMAP_QUERY in this kernel */
 	uint64_t trusted;		/* what was claimed then was protected: see ksm.c */
+	uint64_t doubt_at;		/* the look that is owed began */
 	bool doubting, doubt_again;	/* claims are still to be held against pagemap */
 	uint64_t witnessed;		/* touches before that are not ours to tell */
 	struct space_fresh fresh[SPACE_FRESH_MAX];
@@ -343,9 +344,9 @@ void ksm_look(struct ksm *k);
 void ksm_tick(struct space_shared *sh, struct space *spaces, uint64_t now);
 /* Owe a look at everything that is claimed. */
 void ksm_doubt(struct space *s, uint64_t now);
-/* Is it that look?  When it is over: it had begun at `begun`. */
+/* Is it that look?  When it is over: what was claimed when it began is trusted. */
 bool ksm_is_check(const struct space *s, const struct space_todo *t);
-void ksm_checked(struct space *s, uint64_t begun);
+void ksm_checked(struct space *s);
 /* Could a claimed page lack its protection?  Then it must not be armed unseen. */
 bool ksm_may_hide(const struct space *s);
 /* Pages are about to go: declare what cannot be looked at any more. */

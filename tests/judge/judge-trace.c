@@ -28,7 +28,8 @@ static void arm_page(struct judge *j, struct mm *mm, uint64_t page, struct page 
 	}
 	if (p->state == PAGE_SPENT)
 		plant_spent_ends(j, mm, page, p, &s->b);
-	if (p->young)
+	/* What is not protected, but collected, may find what the gap declares. */
+	if (p->young && !p->async)
 		plant_gap_ends(j, mm, page, p, &s->b);
 	page_change(j, mm, page, p, &s->b);
 }

@@ -227,11 +227,12 @@ case_killed_while_the_layout_changes() {
 	done
 }
 
-# waits_for_reader PID: a thread of it or of its children waits for the one who reads.
+# waits_for_reader PID: a thread of it or of its descendants waits for the one who reads.
 waits_for_reader() {
 	local p
-	for p in "$1" $(pgrep -P "$1"); do
-		! cat "/proc/$p"/task/*/wchan 2>/dev/null | grep -q userfault || return 0
+	! cat "/proc/$1"/task/*/wchan 2>/dev/null | grep -q userfault || return 0
+	for p in $(pgrep -P "$1"); do
+		waits_for_reader "$p" && return
 	done
 	return 1
 }
