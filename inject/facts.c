@@ -105,6 +105,9 @@ int facts_parse_status(const char *text, struct facts *ret)
 	    !status_number(text, "CapPrm", 16, &ret->cap_permitted) ||
 	    !status_number(text, "CapEff", 16, &ret->cap_effective))
 		return -EBADMSG;
+	/* Opened before the task was released: it has no ids any more. */
+	if (!tgid)
+		return -ESRCH;
 	status_number(text, "Seccomp", 10, &seccomp);
 	ret->tgid = (pid_t)tgid;
 	ret->own_pid = status_own_pid(text, ret->tgid);

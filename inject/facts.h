@@ -62,7 +62,7 @@ struct viewer {
 
 /* proc_pid_stat(5); the name may hold any byte, ")" too.  -EBADMSG. */
 int facts_parse_stat(const char *text, struct facts *ret);
-/* proc_pid_status(5).  -EBADMSG. */
+/* proc_pid_status(5).  -EBADMSG; -ESRCH: of a task that has just gone. */
 int facts_parse_status(const char *text, struct facts *ret);
 /* The first bytes of an ELF file.  -EBADMSG. */
 int facts_parse_elf(const void *head, size_t len, struct facts *ret);

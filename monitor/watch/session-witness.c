@@ -65,7 +65,8 @@ void session_witness(struct session *s, struct space *sp)
 		session_who_threads(s, task);
 	if (task >= 0)
 		close(task);
-	if (r < 0)
+	/* A process that has gone meanwhile needs no witness; its end will be told. */
+	if (r < 0 && r != -ENOENT && r != -ESRCH)
 		refuse(s, sp, r);
 	/* Its threads, before they are gone. */
 	if (s->who && sp->tids)

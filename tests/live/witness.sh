@@ -8,7 +8,7 @@
 # young_run OPTIONS...: the target makes memory of six kinds, five times.
 young_run() {
 	start_target "$D/target.out" "$T/young" -n 5 || return
-	"$@" record -f -p "$TARGET" -o "$D/t.ndjson" >"$D/record.out" 2>"$D/record.err" </dev/null &
+	"$@" record --engine sync -f -p "$TARGET" -o "$D/t.ndjson" >"$D/record.out" 2>"$D/record.err" </dev/null &
 	RECORDER=$!
 	started "$RECORDER"
 	within 15 grep -q '^pagetap: attached' "$D/record.err" || wrong "not attached" || return

@@ -56,6 +56,7 @@ static void test_stat_broken(void)
 
 static void test_status(void)
 {
+	char gone[sizeof(status_text)];
 	struct facts f = { 0 };
 
 	CU_ASSERT_EQUAL(facts_parse_status(status_text, &f), 0);
@@ -71,6 +72,9 @@ static void test_status(void)
 	CU_ASSERT_EQUAL(f.seccomp, 2);
 	CU_ASSERT_TRUE(f.shadow_stack);
 	CU_ASSERT_EQUAL(facts_parse_status("Name:\tx\n", &f), -EBADMSG);
+	memcpy(gone, status_text, sizeof(gone));
+	memcpy(strstr(gone, "Tgid:\t4242"), "Tgid:\t0\n\n\n", 10);
+	CU_ASSERT_EQUAL(facts_parse_status(gone, &f), -ESRCH);
 	CU_ASSERT_EQUAL(facts_parse_status("", &f), -EBADMSG);
 }
 
