@@ -293,6 +293,19 @@ static bool contended(const struct judge *j, const struct mm *mm, const struct l
 	return false;
 }
 
+/* The budget was spent: these pages were let go, and nobody knows when within the gap. */
+static bool given_up(const struct mm *mm, const struct layout_claim *c)
+{
+	for (size_t i = 0; i < mm->ngaps; i++) {
+		const struct layout_record *g = &mm->gaps[i];
+
+		if (g->to == GAP_BUDGET && g->hi != UINT64_MAX && g->lo <= c->lo &&
+		    g->hi >= c->hi && g->ts0 <= c->act->e.t1 && g->ts >= c->act->e.t0)
+			return true;
+	}
+	return false;
+}
+
 static void check_claim(struct judge *j, struct mm *mm, const struct layout_claim *c)
 {
 	const struct truth_entry *e = &c->act->e;
@@ -325,7 +338,7 @@ static void check_claim(struct judge *j, struct mm *mm, const struct layout_clai
 	}
 	if (n == 1 && only->lo <= c->lo && only->hi >= c->hi && !contended(j, mm, c))
 		plant_site(j, PLANT_DROP_LAYOUT, only->seq, 0);
-	if (pages >= c->hi - c->lo || contended(j, mm, c))
+	if (pages >= c->hi - c->lo || contended(j, mm, c) || given_up(mm, c))
 		return;
 	snprintf(what.words, sizeof(what.words), "no %s for %" PRIu64 " of %" PRIu64
 		 " registered pages", record_kind_name(kind), c->hi - c->lo - pages, c->hi - c->lo);
