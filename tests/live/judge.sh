@@ -71,7 +71,7 @@ case_stalls_while_nobody_waits() {
 		wrong "$(head -n 1 "$D/judge.out")"
 }
 case_witnessed_and_planted() {
-	judged 2 61 --engine async --who --plants 2 --threads 3 --ops 2500 --require 25 \
+	judged 3 61 --engine async --who --plants 2 --threads 3 --ops 6000 --require 25 \
 		--ambiguous-max 10 --target "$small"
 }
 
