@@ -58,7 +58,8 @@ int validate_space(struct validator *v, const struct record *r, struct address_s
 		if (births_are_seen(v))
 			validate_complain_about(v, "mm %u has not been introduced by an attach, "
 						"a followed fork or an exec", r->mm);
-	} else if (s->over && !v->blind) {
+	} else if (s->over && !v->blind && !(r->kind == RECORD_EXEC && s->lent)) {
+		/* Who lives in its memory, by vfork(2), may outlive it, and executes at last. */
 		validate_complain_about(v, "mm %u has ended before", r->mm);
 	} else if (!s->pid) {
 		s->pid = r->pid;

@@ -167,6 +167,28 @@ static void look_again(struct session *s, pid_t child, pid_t parent)
 	session_check_empty(s, DETACH_EXIT);
 }
 
+/*
+ * Nothing of a program is told after its end; so its forks are, as far as can be known.
+ * Memory that outlives it is that of a vfork() child.
+ */
+void session_forks_end(struct session *s, const struct space *parent)
+{
+	for (unsigned int i = s->nhints; i-- > 0;) {
+		struct session_hint *h = &s->hints[i];
+		pid_t child = h->child;
+
+		if (h->parent != parent->pid || !h->placed)
+			continue;
+		if (h->what == HINT_APART && !h->ended)
+			look_at_apart(s, h, space_alive(parent));
+		h = session_hint_of(s, child);
+		if (h && h->ended)
+			session_hint_close(s, h);
+		else if (h && h->what == HINT_SETTLED)
+			session_tell_fork(s, h, 0);
+	}
+}
+
 static void look_at_hints(struct session *s, uint64_t now)
 {
 	for (unsigned int i = 0; i < s->nhints; i++) {

@@ -87,7 +87,7 @@ static bool is_there(struct session *s, uint32_t mm)
 }
 
 /* No address space was its own, or none that could be recognised. */
-static void settle(struct session *s, struct session_hint *h)
+void session_hint_close(struct session *s, struct session_hint *h)
 {
 	struct record_text *text = h->text;
 
@@ -108,21 +108,14 @@ void session_hint_settle(struct session *s, pid_t child)
 	struct session_hint *h = session_hint_of(s, child);
 
 	if (h && h->new_mm)
-		settle(s, h);
-}
-
-void session_hints_end(struct session *s, pid_t parent)
-{
-	for (unsigned int i = s->nhints; i-- > 0;)
-		if (s->hints[i].parent == parent && s->hints[i].ended && s->hints[i].placed)
-			settle(s, &s->hints[i]);
+		session_hint_close(s, h);
 }
 
 void session_hints_settle(struct session *s)
 {
 	for (unsigned int i = s->nhints; i-- > 0;)
 		if (s->hints[i].new_mm)
-			settle(s, &s->hints[i]);
+			session_hint_close(s, &s->hints[i]);
 }
 
 void session_hint_ends(struct session *s, pid_t child, uint64_t when, uint32_t status)
@@ -135,7 +128,7 @@ void session_hint_ends(struct session *s, pid_t child, uint64_t when, uint32_t s
 	h->ended = when;
 	h->status = status;
 	if (h->what != HINT_OPEN)
-		settle(s, h);
+		session_hint_close(s, h);
 }
 
 void session_hint_runs(struct session *s, pid_t child, uint64_t when, struct record_text *text)
@@ -153,7 +146,7 @@ void session_hint_runs(struct session *s, pid_t child, uint64_t when, struct rec
 	h->new_mm = s->shared.next_mm++;
 	h->text = text;
 	if (h->what != HINT_OPEN)
-		settle(s, h);
+		session_hint_close(s, h);
 }
 
 bool session_has_heirs(const struct session *s, const struct space *sp)
@@ -244,7 +237,7 @@ void session_look_at_open(struct session *s)
 		    session_first_of(s, h))
 			continue;
 		if (h->ended)
-			settle(s, h);
+			session_hint_close(s, h);
 		else if (session_space_of(s, h->parent))
 			h->what = HINT_APART;
 	}

@@ -58,7 +58,7 @@ static void exec_space(struct session *s, struct space *sp, uint64_t when)
 	session_guard_settle(s);
 	ksm_look(&s->shared.ksm);
 	arm_confess(sp);
-	session_hints_end(s, pid);
+	session_forks_end(s, sp);
 	session_tell_exec(s, pid, sp->mm, new_mm, text_of(s, pid));
 	session_drop_space(s, sp);
 	if (s->opts.follow)
@@ -214,7 +214,7 @@ static void on_gone(struct session *s, struct space *sp)
 	}
 	ksm_look(&s->shared.ksm);
 	arm_confess(sp);
-	session_hints_end(s, sp->pid);
+	session_forks_end(s, sp);
 	emit_exit(s, sp);
 	session_drop_space(s, sp);
 	session_check_empty(s, DETACH_EXIT);

@@ -235,8 +235,8 @@ void session_hint_runs(struct session *s, pid_t child, uint64_t when, struct rec
 /* Whatever was its memory until now: tell at once of the program that it runs. */
 void session_hint_settle(struct session *s, pid_t child);
 void session_hints_settle(struct session *s);
-/* The same of children of a parent that goes, or executes another program. */
-void session_hints_end(struct session *s, pid_t parent);
+/* What it was, is not to be known any more: tell what there is to tell, and drop it. */
+void session_hint_close(struct session *s, struct session_hint *h);
 /* May one that has not ended yet have had it?  An exec takes its time to be told of. */
 bool session_has_heirs(const struct session *s, const struct space *sp);
 /* A child that was never named is let go: it may have been one of those. */
@@ -255,6 +255,8 @@ void session_name_parent(struct session *s, const struct space *parent);
 void session_take_births(struct session *s, struct space *sp);
 /* The same of every space, name them, and look for those that came without an event. */
 void session_on_births(struct session *s);
+/* A parent goes, or executes another program: tell of its forks before. */
+void session_forks_end(struct session *s, const struct space *parent);
 /* When there is one to be looked at; UINT64_MAX. */
 uint64_t session_births_due(const struct session *s);
 

@@ -207,6 +207,24 @@ case_command_statuses() {
 	command_status 1 false
 }
 
+# Of a fork that no event tells of, what is to be told comes before the parent's end.
+case_parent_that_ends_after_its_fork() {
+	local parent
+	mkfifo "$D/gate"
+	for _ in 1 2 3 4; do
+		bash -c 'read -r _ <"$0"; sleep 0.2 & exit 0' "$D/gate" &
+		parent=$!
+		started "$parent"
+		# Nothing is mapped there, and so nothing of it is registered.
+		record "$D/record.err" -f -a 0x10000-0x11000 -p "$parent" -o "$D/t.ndjson"
+		within 10 grep -q attached "$D/record.err" || wrong "not attached" || return
+		timeout 5 sh -c "echo >'$D/gate'"
+		end_of "$RECORDER" 20 || return
+		valid "$D/t.ndjson" || return
+		[ "$(count "$D/t.ndjson" '.ev == "exit"')" = 2 ] || wrong "the child was not followed" || return
+	done
+}
+
 # One ends while another begins anew, again and again.
 case_children_that_execute_and_exit_at_once() {
 	MALLOC_PERTURB_=165 timeout 60 "$PAGETAP" record --engine sync -q -f --rearm 10 -o "$D/t.ndjson" -- \
