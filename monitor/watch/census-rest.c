@@ -34,12 +34,8 @@ static void declare(struct space *s, uint64_t since, uint64_t now)
 
 void census_rest(struct space *s, uint64_t now)
 {
-	uint64_t since = census_all_told_until(s);
+	uint64_t since = census_owes_since(s);
 
-	/* New mappings that are not armed yet, and have not been declared. */
-	for (unsigned int i = s->todo_head; i < s->ntodo; i++)
-		if (s->todo[i].since && s->todo[i].since < since)
-			since = s->todo[i].since;
 	s->todo_head = s->ntodo = 0;
 	census_forget(s);
 	s->census.rest_since = now;

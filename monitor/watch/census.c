@@ -111,6 +111,16 @@ uint64_t census_all_told_until(const struct space *s)
 	return s->census.oldest < s->census.before ? s->census.oldest : s->census.before;
 }
 
+uint64_t census_owes_since(const struct space *s)
+{
+	uint64_t since = census_all_told_until(s);
+
+	for (unsigned int i = s->todo_head; i < s->ntodo; i++)
+		if (s->todo[i].since && s->todo[i].since < since)
+			since = s->todo[i].since;
+	return since;
+}
+
 /* Whole huge pages, at one place or another: a part of one would have it cut in two. */
 struct range census_slice(const struct space *s, const struct region *g, struct range r)
 {
@@ -208,11 +218,20 @@ static void tell_doubtful(struct space *s, const struct region *g, struct range 
 		uint64_t now = clock_now();
 
 		end = n < 0 ? run.hi : end;
+		n = guard_released(s->shared->guard) ? 0 : n;
 		for (int64_t i = 0; i < n; i++)
 			tell(s, g, (struct range){ v[i].start, v[i].end }, t0, now);
 		if (n != 1 || v[0].start > run.lo || v[0].end < end)
 			census_gap(s, (struct range){ run.lo, end }, t0, now);
 	}
+}
+
+/* While this process stood still its watchdog took protection off: that is not written. */
+static void tell_released(struct space *s, struct region *g, const struct page_region *v, size_t n,
+			  uint64_t now)
+{
+	for (size_t i = 0; i < n; i++)
+		census_gap(s, (struct range){ v[i].start, v[i].end }, census_told_until(s, g), now);
 }
 
 /* What a scan by the plain mask, or by the other one, has found in `r` at `now`. */
@@ -263,7 +282,9 @@ static int scan_once(struct space *s, struct region *g, struct range *rest)
 	}
 	r.hi = rest->lo = end;
 	declare_doubts(s, g, r, begin, now);
-	if (n)
+	if (guard_released(s->shared->guard))
+		tell_released(s, g, v, (size_t)n, now);
+	else if (n)
 		tell_found(s, g, r, v, (size_t)n, way == PAGESCAN_SHARED, now);
 	return range_empty(g->armed) ? -ESTALE : 0;
 }

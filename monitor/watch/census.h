@@ -101,6 +101,10 @@ void census_after_event(struct space *s, const struct event *ev);
 void census_on_region(struct space *s, struct region *g, bool gone);
 /* Costs only where there are pages: it may be larger than the machine's memory. */
 bool census_is_lazy(const struct region *g);
+/* What was written before that has been told, but in what is not armed yet. */
+uint64_t census_all_told_until(const struct space *s);
+/* The same, and what is new and not armed has been declared. */
+uint64_t census_owes_since(const struct space *s);
 /* Bytes that are armed. */
 uint64_t census_armed(const struct space *s);
 /* Is the userfaultfd of this very address space?  0, -EXDEV, -EACCES: it cannot be read. */
@@ -143,8 +147,6 @@ void census_unsettle(struct space *s, struct range r);
 /* The way to scan *r, which is cut where another one begins. */
 enum pagescan_kind census_way(const struct space *s, const struct region *g, struct range *r);
 
-/* What was written anywhere before that has been told. */
-uint64_t census_all_told_until(const struct space *s);
 
 /* census-rest.c */
 

@@ -74,21 +74,21 @@ void session_guard_died(struct session *s)
 static void declare(struct session *s, struct space *sp, uint64_t since, uint64_t now)
 {
 	unsigned int children = guard_children(s->guard, sp->slot);
+	uint64_t told = survey_told_until(sp);
 
-	/* Protection has gone, and with it the word of what was written since the last pass. */
-	if (sp->async && sp->census.before < since)
-		since = sp->census.before;
+	/* Protection has gone, and with it the word of what was still to be told. */
+	if (told < since)
+		since = told;
 	emit_gap(&s->shared.emit, sp->pid, sp->mm, since, now, (struct range){ 0, 0 }, GAP_STALL);
 	/* Who waited for an answer was woken, and asks again if it still wants one. */
 	sp->npending = 0;
-	space_disclaim(sp);
 	for (; sp->follow && !sp->whole && children; children--)
 		space_refuse_child(sp, now, GAP_STALL);
 	/* A child without a name has no maps to be read: it is let go for good. */
 	if (!sp->pid)
 		space_fail(sp, GAP_STALL);
 	sp->declared = now;
-	sp->anew = true;
+	survey_anew(sp);
 }
 
 void session_guard_settle(struct session *s)

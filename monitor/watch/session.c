@@ -338,7 +338,7 @@ static uint64_t next_due(struct session *s, uint64_t now, uint64_t until)
 			due = earlier(due, sp->naming_due > now ? sp->naming_due :
 								  now + NAMING_RETRY);
 		else if (!sp->dead && !s->mute && sp->proved)
-			due = sp->pass_since || sp->anew ? now :
+			due = sp->pass_since ? now :
 			      earlier(due, earlier(sp->survey_due, sp->reread_due));
 		if (!sp->npending && !sp->dead && !s->mute && sp->proved)
 			due = earlier(due, arm_due(sp));
@@ -379,9 +379,7 @@ static void survey_spaces(struct session *s, uint64_t now)
 			continue;
 		guard_beat(s->guard);
 		twin_agree(sp);
-		if (sp->anew)
-			survey_anew(sp);
-		else if (sp->resync)
+		if (sp->resync)
 			survey_resync(sp, GAP_RESYNC);
 		else if (sp->pass_since || now >= sp->survey_due || now >= sp->reread_due)
 			survey(sp, now, &found);

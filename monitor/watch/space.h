@@ -190,7 +190,6 @@ struct space {
 	bool proved;			/* the userfaultfd is of this address space; before
 					 * that session-attach.c reads, and nothing is armed */
 	bool resync;			/* follow failed: seed everything anew */
-	bool anew;			/* the guard has unregistered everything */
 	bool text_only;			/* no PROCMAP_QUERY in this kernel */
 	uint64_t trusted;		/* what was claimed then was protected: see ksm.c */
 	uint64_t doubt_at;		/* the look that is owed began */
@@ -311,9 +310,11 @@ int survey_here(struct space *s, const struct space_fresh *f);
 void survey_admit(struct space *s, struct range span, uint64_t since);
 /* Promise nothing more: what was claimed may not have reached the trace. */
 void space_disclaim(struct space *s);
+/* What was written before that has been told, or been declared. */
+uint64_t survey_told_until(const struct space *s);
 /* Forget layout and cover, declare a gap over everything, begin anew. */
 int survey_resync(struct space *s, enum gap_reason reason);
-/* The same, where the gap has been declared. */
+/* The same, where the gap has been declared.  Nothing may be armed in between. */
 int survey_anew(struct space *s);
 
 /* arm.c */

@@ -455,21 +455,26 @@ int survey_anew(struct space *s)
 	tables_recount(s);
 	space_disclaim(s);
 	s->snapshot = false;
-	s->resync = s->anew = false;
+	s->resync = false;
 	s->pass_since = 0;
 	s->survey_due = clock_now();
 	return 0;
 }
 
+uint64_t survey_told_until(const struct space *s)
+{
+	uint64_t since = unknown_since(s), owed = s->async ? census_owes_since(s) : since;
+
+	return owed < since ? owed : since;
+}
+
 int survey_resync(struct space *s, enum gap_reason reason)
 {
-	uint64_t since = s->surveyed;
+	uint64_t since = survey_told_until(s);
 
 	/* Records of the last pass may be among those that are lost. */
 	if (s->async && s->census.older < since)
 		since = s->census.older;
-	if (s->async && census_all_told_until(s) < since)
-		since = census_all_told_until(s);
 	s->declared = clock_now();
 	emit_gap(&s->shared->emit, s->pid, s->mm, since, s->declared, (struct range){ 0, 0 },
 		 reason);

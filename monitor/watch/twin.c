@@ -71,7 +71,6 @@ void twin_agree(struct space *s)
 	if (!s->twin)
 		return;
 	s->resync = s->twin->resync |= s->resync;
-	s->anew = s->twin->anew |= s->anew;
 }
 
 int twin_new(struct space **ret, struct space *whole, int uffd, uint64_t features)
