@@ -104,7 +104,8 @@ void ksm_confess(struct space *s, struct range r, uint64_t now)
 {
 	if (s->async || !ksm_may_hide(s) || !cover_armed_any(&s->cover, r))
 		return;
-	ksm_look(&s->shared->ksm);
+	if (!s->doubting && !s->shared->ksm.merged)
+		ksm_look(&s->shared->ksm);
 	if (!s->doubting && !s->shared->ksm.merged)
 		return;
 	emit_gap(&s->shared->emit, s->pid, s->mm, s->trusted < s->born_at ? s->born_at : s->trusted,
