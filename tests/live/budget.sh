@@ -6,12 +6,7 @@
 # limit: 120
 . "$(dirname "$0")/lib.sh"
 
-"$PAGETAP" record --engine async -p $$ -d 0.001 -o /dev/null >/dev/null 2>&1
-if [ $? = 4 ]; then
-	echo "SKIP no-async: this kernel has no asynchronous write protection"
-	echo "0 passed, 0 failed, 1 skipped"
-	exit 0
-fi
+needs_async
 
 # hurry NAME MIB: HURRIED is its pid; it waits at the gate $D/NAME.
 hurry() {

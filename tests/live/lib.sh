@@ -45,6 +45,15 @@ started() { PIDS+=("$1"); }
 # skip ID WORDS: for facts of the machine; see tests/skips.txt.
 skip() { skip_id=$1 skip_words=${*:2}; return 77; }
 
+# needs_async: the suite is over where the kernel cannot.
+needs_async() {
+	"$PAGETAP" record --engine async -p $$ -d 0.001 -o /dev/null >/dev/null 2>&1
+	[ $? = 4 ] || return 0
+	echo "SKIP no-async: this kernel has no asynchronous write protection"
+	echo "0 passed, 0 failed, 1 skipped"
+	exit 0
+}
+
 # run_cases: every case_*, in the order of the file, or those named in the arguments.
 run_cases() {
 	local name begin rc

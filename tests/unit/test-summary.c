@@ -11,24 +11,40 @@
 static char said[4096];
 
 /* Standard error into a file for the time of one call. */
-static const char *losses_of(uint64_t all, uint64_t perf, int64_t unwitnessed)
+static const char *said_by(void (*say)(const struct recording *), const struct recording *rec)
 {
-	struct recording rec = { .summary = {
-		.stats = { .lost = all, .unwitnessed = unwitnessed }, .lost_perf = perf,
-	} };
 	int fd = memfd_create("said", MFD_CLOEXEC), old = dup(STDERR_FILENO);
 	ssize_t n;
 
 	CU_ASSERT_FATAL(fd >= 0 && old >= 0);
 	log_setup(0, LOG_COLOR_NEVER);
 	dup2(fd, STDERR_FILENO);
-	summary_losses(&rec, 64);
+	say(rec);
 	dup2(old, STDERR_FILENO);
 	n = pread(fd, said, sizeof(said) - 1, 0);
 	said[n > 0 ? n : 0] = '\0';
 	close(fd);
 	close(old);
 	return said;
+}
+
+static void say_losses(const struct recording *rec)
+{
+	summary_losses(rec, 64);
+}
+
+static void say_numbers(const struct recording *rec)
+{
+	summary_numbers(rec);
+}
+
+static const char *losses_of(uint64_t all, uint64_t perf, int64_t unwitnessed)
+{
+	struct recording rec = { .summary = {
+		.stats = { .lost = all, .unwitnessed = unwitnessed }, .lost_perf = perf,
+	} };
+
+	return said_by(say_losses, &rec);
 }
 
 static const char *losses(uint64_t all, uint64_t perf)
@@ -48,19 +64,8 @@ static const char *numbers(uint64_t pages, int64_t distinct)
 					   [VMA_KIND_HEAP] = pages - pages / 4 },
 		},
 	};
-	int fd = memfd_create("said", MFD_CLOEXEC), old = dup(STDERR_FILENO);
-	ssize_t n;
 
-	CU_ASSERT_FATAL(fd >= 0 && old >= 0);
-	log_setup(0, LOG_COLOR_NEVER);
-	dup2(fd, STDERR_FILENO);
-	summary_numbers(&rec);
-	dup2(old, STDERR_FILENO);
-	n = pread(fd, said, sizeof(said) - 1, 0);
-	said[n > 0 ? n : 0] = '\0';
-	close(fd);
-	close(old);
-	return said;
+	return said_by(say_numbers, &rec);
 }
 
 static void test_working_set(void)
