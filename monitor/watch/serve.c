@@ -219,8 +219,10 @@ static void on_layout(struct space *s, const struct event *ev, uint64_t now)
 		census_after_event(s, ev);
 	if (change.reread)
 		space_reread(s, now, REREAD_DELAY);
-	if (change.reread && s->whole)
+	if (change.reread && s->whole) {
+		twin_lost(s, change.span);
 		space_reread(s->whole, now, REREAD_DELAY);
+	}
 	if (change.rearm && !s->async)
 		space_owe(s, change.span, now + REMOVE_DELAY, TODO_REARM_AFTER_REMOVE, now);
 }

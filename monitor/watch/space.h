@@ -288,6 +288,8 @@ void twin_part(struct space *twin);
 bool twin_meets(struct space *twin, const struct region *g);
 /* What is gone over anew, is so by both: their gaps are of the whole address space. */
 void twin_agree(struct space *s);
+/* The twin was told that its mappings there are gone: the other one knows of none now. */
+void twin_lost(struct space *twin, struct range r);
 /* The other one has told of this unmapping already. */
 bool twin_echoes(struct space *s, const struct event *ev);
 

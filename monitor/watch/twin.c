@@ -53,6 +53,26 @@ bool twin_echoes(struct space *s, const struct event *ev)
 	return false;
 }
 
+static void tell(void *arg, enum vma_op op, struct region *g)
+{
+	space_tell_vma(arg, clock_now(), op, g);
+}
+
+/* What stayed in its layout would pass for known and declared, should it come anew. */
+void twin_lost(struct space *twin, struct range r)
+{
+	struct space *s = twin->whole;
+	struct region *g;
+
+	while (s && (g = layout_from(&s->layout, r.lo)) && g->r.lo < r.hi) {
+		struct range part = range_common(g->r, r);
+
+		r.lo = part.hi;
+		if (g->held && layout_cut(&s->layout, part, &s->shared->next_vma, tell, s) < 0)
+			s->resync = true;
+	}
+}
+
 bool twin_meets(struct space *twin, const struct region *g)
 {
 	struct space_fresh f = { .r = g->r, .first = clock_now(), .when = clock_now() };

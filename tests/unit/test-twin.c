@@ -180,10 +180,26 @@ static void test_agree(void)
 	finish();
 }
 
+/* The word of an unmapping came to it alone: the other one keeps what is its own. */
+static void test_lost(void)
+{
+	begin();
+	owns(whole, 0x10000, 0x20000);
+	layout_find(&whole->layout, 0x20000)->held = true;
+	twin_lost(twin, (struct range){ 0x0, 0x20000 });
+	CU_ASSERT_PTR_NOT_NULL(layout_find(&whole->layout, 0x20000));
+	twin_lost(twin, (struct range){ 0x8000, 0x40000 });
+	CU_ASSERT_PTR_NULL(layout_find(&whole->layout, 0x20000));
+	CU_ASSERT_PTR_NOT_NULL(layout_find(&whole->layout, 0x10000));
+	CU_ASSERT(!whole->resync);
+	finish();
+}
+
 static const struct suite_test tests[] = {
 	{ "shares what is known of the process", test_shares },
 	{ "parts", test_parts },
 	{ "an unmapping that both tell of", test_echoes },
+	{ "an unmapping that only it is told of", test_lost },
 	{ "alone", test_alone },
 	{ "agree to begin anew", test_agree },
 };
