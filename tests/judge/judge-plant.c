@@ -181,7 +181,8 @@ void plant_spent_ends(struct judge *j, struct mm *mm, uint64_t page, struct page
 			p->late = &v[i];
 		}
 	}
-	if (alone && required)
+	/* A long one may have been stopped twice: then the first fault tells of it, too. */
+	if (alone && required && p->required)
 		keep_place(j, PLANT_DROP_FAULT, 0,
 			   (struct candidate){ mm, required, page, p->seq });
 }

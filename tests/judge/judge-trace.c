@@ -159,6 +159,7 @@ struct seen {
 	const struct record *r;
 	uint64_t at, ts, first, last;	/* its thread stood still at `at`; pages of the block */
 	struct touch *touch;
+	bool required;			/* what it told of had to be told */
 };
 
 /*
@@ -247,19 +248,19 @@ static void duplicate(struct judge *j, struct mm *mm, const struct seen *f, cons
 static void spend_page(struct judge *j, struct mm *mm, uint64_t page, struct page *p, void *arg)
 {
 	const struct seen *f = arg;
-	struct boundary b = { .t0 = f->at, .t1 = f->at, .to = PAGE_SPENT, .fault = true };
+	uint64_t at = f->at > p->since ? f->at : p->since;
+	struct boundary b = { .t0 = at, .t1 = at, .to = PAGE_SPENT, .fault = true };
 
 	if (p->state != PAGE_COVERED)
 		return;
-	if (p->since > b.t0)
-		b.t0 = b.t1 = p->since;
 	page_change(j, mm, page, p, &b);
+	p->required = f->required;
 }
 
 static void on_fault(struct judge *j, struct mm *mm, const struct record *r, uint64_t ts)
 {
 	uint64_t page = r->addr / j->page_size;
-	bool held = r->fault.via == VIA_UFFD;
+	bool held = r->fault.via == VIA_UFFD, was_covered;
 	/* Nobody waited for what perf saw: its time is the kernel's. */
 	struct seen f = {
 		.r = r, .at = held ? ts - r->fault.lat_ns : j->base + r->ts0,
@@ -267,7 +268,6 @@ static void on_fault(struct judge *j, struct mm *mm, const struct record *r, uin
 		.first = page - page % r->npages, .last = page - page % r->npages + r->npages,
 	};
 	struct page *p = page_of(j, mm, page);
-	bool was_covered, required;
 
 	if (!p || !mm->process)
 		return;
@@ -287,10 +287,10 @@ static void on_fault(struct judge *j, struct mm *mm, const struct record *r, uin
 		duplicate(j, mm, &f, p);
 	j->told_uncovered += !was_covered;
 	/* What began while nothing else than covered can only end with a fault. */
-	required = f.touch && was_covered && f.touch->t0 >= p->since &&
-		   !(f.touch->saw & ~SAW_COVERED);
+	f.required = f.touch && was_covered && f.touch->t0 >= p->since &&
+		     !(f.touch->saw & ~SAW_COVERED);
 	if (f.touch && f.touch->what != TOUCH_READ)
-		touch_found(j, f.touch, required);
+		touch_found(j, f.touch, f.required);
 	if (was_covered && f.touch && r->npages == 1)
 		plant_fault_seen(j, mm, page, p, f.touch, f.at);
 	pages_each(j, mm, f.first, f.last, spend_page, &f);

@@ -140,6 +140,7 @@ struct page {
 	uint64_t judged_at;	/* ... and since then */
 	bool registered;	/* armed once, and not unmapped since */
 	bool async;		/* armed for that engine */
+	bool required;		/* spent by a fault that had to be told */
 	bool young;		/* blind by the gap that told of new memory */
 };
 
