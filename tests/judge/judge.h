@@ -295,7 +295,8 @@ void layout_narrow(struct judge *j, struct mm *mm, struct layout_record *l);
 void layout_keep(struct mm *mm, const struct layout_record *l);
 void layout_check(struct judge *j, struct mm *mm);
 
-/* async.c: pages found dirty. */
+/* fault.c: threads that were stopped, or seen; async.c: pages found dirty. */
+void take_fault(struct judge *j, struct mm *mm, const struct record *r, uint64_t ts);
 void take_dirty(struct judge *j, struct mm *mm, const struct record *r, uint64_t ts);
 /* Of a page that nobody wrote between them. */
 bool dirty_would_be_found(struct judge *j, struct mm *mm, uint64_t page, uint64_t ts0,
