@@ -230,6 +230,53 @@ static int check_step(struct space *s, struct space_todo *t)
 	return 1;
 }
 
+/* What is said when a check can not be made any more. */
+static enum gap_reason check_reason(const struct space *s, const struct space_todo *t)
+{
+	if (t->armed == s->born_at)
+		return GAP_FORK;
+	return ksm_is_check(s, t) ? GAP_KSM : GAP_REMOVE_RACE;
+}
+
+/* Claims of `r` that check t was to be made of; empty: there are none. */
+static struct range checked_part(const struct space *s, const struct space_todo *t, struct range r)
+{
+	struct range part = range_common(t->r, r), none = { r.lo, r.lo };
+
+	if (t->what != TODO_CHECK || range_empty(part) || !cover_armed_any(&s->cover, part))
+		return none;
+	return part;
+}
+
+bool arm_confess_part(struct space *s, struct range r, uint64_t now)
+{
+	bool any = false, all = false;
+
+	if (s->async || !cover_armed_any(&s->cover, r))
+		return false;
+	/* Of a child without a name pagemap has not been read yet. */
+	if (!s->pid) {
+		emit_gap(&s->shared->emit, 0, s->mm, s->born_at, now, r, GAP_FORK);
+		all = true;
+	} else if (!s->doubting) {
+		all = ksm_confess(s, r, now);
+	}
+	for (unsigned int i = s->todo_head; s->pid && i < s->ntodo; i++) {
+		struct range part = checked_part(s, &s->todo[i], r);
+
+		if (range_empty(part))
+			continue;
+		emit_gap(&s->shared->emit, s->pid, s->mm, s->todo[i].armed, now, part,
+			 check_reason(s, &s->todo[i]));
+		any = true;
+	}
+	for (unsigned int i = s->todo_head; any && !all && i < s->ntodo; i++)
+		cover_drop(&s->cover, checked_part(s, &s->todo[i], r));
+	if (all)
+		cover_drop(&s->cover, r);
+	return any || all;
+}
+
 void arm_confess(struct space *s)
 {
 	struct emit *e = &s->shared->emit;
@@ -246,11 +293,11 @@ void arm_confess(struct space *s)
 		ksm_doubt(s, now);
 	for (unsigned int i = s->todo_head; s->pid && i < s->ntodo; i++) {
 		const struct space_todo *t = &s->todo[i];
-		bool fork = t->armed == s->born_at, whole = fork || ksm_is_check(s, t);
+		enum gap_reason why = check_reason(s, t);
 
 		if (t->what == TODO_CHECK && cover_next_armed(&s->cover, t->r, &run))
-			emit_gap(e, s->pid, s->mm, t->armed, now, whole ? none : t->r,
-				 fork ? GAP_FORK : whole ? GAP_KSM : GAP_REMOVE_RACE);
+			emit_gap(e, s->pid, s->mm, t->armed, now,
+				 why == GAP_REMOVE_RACE ? t->r : none, why);
 	}
 }
 

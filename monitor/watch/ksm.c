@@ -100,14 +100,15 @@ bool ksm_may_hide(const struct space *s)
 	return s->doubting || s->shared->ksm.runs || s->shared->ksm.merged;
 }
 
-void ksm_confess(struct space *s, struct range r, uint64_t now)
+bool ksm_confess(struct space *s, struct range r, uint64_t now)
 {
-	if (s->async || !ksm_may_hide(s) || !cover_armed_any(&s->cover, r))
-		return;
-	if (!s->doubting && !s->shared->ksm.merged)
+	if (!ksm_may_hide(s))
+		return false;
+	if (!s->shared->ksm.merged)
 		ksm_look(&s->shared->ksm);
-	if (!s->doubting && !s->shared->ksm.merged)
-		return;
+	if (!s->shared->ksm.merged)
+		return false;
 	emit_gap(&s->shared->emit, s->pid, s->mm, s->trusted < s->born_at ? s->born_at : s->trusted,
 		 now, r, GAP_KSM);
+	return true;
 }

@@ -201,14 +201,14 @@ static void emit_layout_event(struct space *s, const struct event *ev, uint64_t 
 
 static void on_layout(struct space *s, const struct event *ev, uint64_t now)
 {
+	struct range span = ev->kind == EVENT_REMAP ? ev->remap.from : ev->span, to;
+	bool unsure = arm_confess_part(s, span, now);
 	struct follow_change change;
 	int r;
 
-	ksm_confess(s, ev->kind == EVENT_REMAP ? ev->remap.from : ev->span, now);
 	emit_layout_event(s, ev, now);
 	if (s->snapshot && ev->kind != EVENT_REMOVE)
-		survey_admit(space_main(s), ev->kind == EVENT_REMAP ? ev->remap.from : ev->span,
-			     UINT64_MAX);
+		survey_admit(space_main(s), span, UINT64_MAX);
 	if (s->async)
 		census_before_event(s, ev, now);
 	r = follow_apply(&s->layout, &s->cover, ev, &s->shared->next_vma, follow_notify, s,
@@ -223,6 +223,9 @@ static void on_layout(struct space *s, const struct event *ev, uint64_t now)
 		twin_lost(s, change.span);
 		space_reread(s->whole, now, REREAD_DELAY);
 	}
+	if (unsure && ev->kind == EVENT_REMAP &&
+	    range_make(change.to, range_len(change.span), &to))
+		space_owe(s, to, now, TODO_ARM, 0);
 	if (change.rearm && !s->async)
 		space_owe(s, change.span, now + REMOVE_DELAY, TODO_REARM_AFTER_REMOVE, now);
 }

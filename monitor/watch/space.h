@@ -332,6 +332,11 @@ struct range arm_allowed(const struct space *s, struct range r);
 uint64_t arm_due(const struct space *s);
 /* The end: declare what is claimed and has not been held against the kernel's word. */
 void arm_confess(struct space *s);
+/*
+ * Pages of `r` go or move: the same of them, which are claimed no more.  True: there were
+ * some, and where they move to they are to be armed anew.
+ */
+bool arm_confess_part(struct space *s, struct range r, uint64_t now);
 /* Is something still owed that was due at `since`? */
 bool arm_owes(const struct space *s, uint64_t since);
 /* --rearm: owe every spent page an arming.  Returns pages. */
@@ -352,8 +357,8 @@ bool ksm_is_check(const struct space *s, const struct space_todo *t);
 void ksm_checked(struct space *s);
 /* Could a claimed page lack its protection?  Then it must not be armed unseen. */
 bool ksm_may_hide(const struct space *s);
-/* Pages are about to go: declare what cannot be looked at any more. */
-void ksm_confess(struct space *s, struct range r, uint64_t now);
+/* Claimed pages go, and no look is under way: declare what cannot be looked at any more. */
+bool ksm_confess(struct space *s, struct range r, uint64_t now);
 
 /* serve.c */
 

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* Arm: what is said of claims that go before they were held against pagemap. */
+
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "suite.h"
+#include "watch/space.h"
+
+#define PAGE 4096u
+#define PAGES(n) ((uint64_t)(n) * PAGE)
+
+static struct space_shared shared;
+static struct queue *queue;
+static struct space *s;
+
+/* Claimed are pages 16 to 31; nothing is registered. */
+static void begin(pid_t pid)
+{
+	CU_ASSERT_EQUAL_FATAL(queue_new(&queue, 1024), 0);
+	shared = (struct space_shared){ .page_size = PAGE, .next_vma = 1, .next_mm = 1 };
+	CU_ASSERT_EQUAL_FATAL(emit_init(&shared.emit, queue, 0, PAGE), 0);
+	s = space_blank(&shared, dup(STDERR_FILENO), 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	s->pid = pid;
+	CU_ASSERT_EQUAL_FATAL(cover_arm(&s->cover, (struct range){ PAGES(16), PAGES(32) }), 0);
+}
+
+static void finish(void)
+{
+	space_free(s);
+	emit_done(&shared.emit);
+	queue = queue_free(queue);
+}
+
+/* The next record is this gap. */
+static void gap(uint64_t first, uint64_t n, uint64_t since, enum gap_reason why)
+{
+	struct record r;
+
+	CU_ASSERT_EQUAL_FATAL(queue_pop(queue, &r, 0), 1);
+	CU_ASSERT_EQUAL(r.kind, RECORD_GAP);
+	CU_ASSERT_EQUAL(r.addr, PAGES(first));
+	CU_ASSERT_EQUAL(r.npages, n);
+	CU_ASSERT_EQUAL(r.ts0, emit_ts(&shared.emit, since));
+	CU_ASSERT_EQUAL(r.gap.reason, why);
+}
+
+static void no_more(void)
+{
+	struct record r;
+
+	CU_ASSERT_EQUAL(queue_pop(queue, &r, 0), 0);
+}
+
+static void test_checked(void)
+{
+	uint64_t now;
+
+	begin(getpid());
+	now = clock_now();
+	CU_ASSERT(!arm_confess_part(s, (struct range){ PAGES(0), PAGES(64) }, now));
+	CU_ASSERT(cover_armed_all(&s->cover, (struct range){ PAGES(16), PAGES(32) }));
+	no_more();
+	finish();
+}
+
+/* Only what the check was of, and of that what goes. */
+static void test_check_pending(void)
+{
+	uint64_t now;
+
+	begin(getpid());
+	now = clock_now();
+	space_owe(s, (struct range){ PAGES(20), PAGES(24) }, now, TODO_CHECK, now - 1000);
+	CU_ASSERT(!arm_confess_part(s, (struct range){ PAGES(24), PAGES(64) }, now));
+	no_more();
+	CU_ASSERT(arm_confess_part(s, (struct range){ PAGES(22), PAGES(64) }, now));
+	gap(22, 2, now - 1000, GAP_REMOVE_RACE);
+	no_more();
+	CU_ASSERT(cover_armed_all(&s->cover, (struct range){ PAGES(16), PAGES(22) }));
+	CU_ASSERT(!cover_armed_any(&s->cover, (struct range){ PAGES(22), PAGES(24) }));
+	CU_ASSERT(cover_armed_all(&s->cover, (struct range){ PAGES(24), PAGES(32) }));
+	finish();
+}
+
+/* What was armed in the parent while it forked may not be in the child. */
+static void test_forked(void)
+{
+	uint64_t now;
+
+	begin(getpid());
+	now = clock_now();
+	space_owe(s, (struct range){ 0, PAGES(1024) }, now, TODO_CHECK, s->born_at);
+	CU_ASSERT(arm_confess_part(s, (struct range){ PAGES(16), PAGES(18) }, now));
+	gap(16, 2, s->born_at, GAP_FORK);
+	finish();
+}
+
+/* Two checks of the same pages: each says since when. */
+static void test_two_checks(void)
+{
+	uint64_t now;
+
+	begin(getpid());
+	now = clock_now();
+	space_owe(s, (struct range){ PAGES(20), PAGES(24) }, now, TODO_CHECK, now - 1000);
+	space_owe(s, (struct range){ PAGES(18), PAGES(22) }, now, TODO_CHECK, now - 9000);
+	CU_ASSERT(arm_confess_part(s, (struct range){ PAGES(20), PAGES(21) }, now));
+	gap(20, 1, now - 1000, GAP_REMOVE_RACE);
+	gap(20, 1, now - 9000, GAP_REMOVE_RACE);
+	no_more();
+	finish();
+}
+
+static void test_nameless(void)
+{
+	uint64_t now;
+
+	begin(0);
+	now = clock_now();
+	CU_ASSERT(arm_confess_part(s, (struct range){ PAGES(30), PAGES(34) }, now));
+	gap(30, 4, s->born_at, GAP_FORK);
+	CU_ASSERT(cover_armed_all(&s->cover, (struct range){ PAGES(16), PAGES(30) }));
+	CU_ASSERT(!cover_armed_any(&s->cover, (struct range){ PAGES(30), PAGES(34) }));
+	CU_ASSERT(!arm_confess_part(s, (struct range){ PAGES(30), PAGES(34) }, now));
+	no_more();
+	finish();
+}
+
+static const struct suite_test tests[] = {
+	{ "nothing is to be checked", test_checked },
+	{ "goes before it was checked", test_check_pending },
+	{ "goes from a child before it was checked", test_forked },
+	{ "two checks of the same", test_two_checks },
+	{ "goes from a child without a name", test_nameless },
+};
+
+SUITE_MAIN("arm", tests)
