@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#define RECEIVE_BUFFER (4 << 20)
+#define RECEIVE_BUFFER (32 << 20)
 /* In one reading; with so many of them nobody is the wiser for the next. */
 #define OVERRUNS_MAX 16
 

@@ -72,7 +72,7 @@ static bool told_pages(const struct judge *j, const struct truth_entry *e, uint6
 
 struct judged {
 	const struct truth_entry *e;
-	bool judged, gone, huge;
+	bool judged, gone, huge, unseen;	/* unseen: moved before it was registered */
 };
 
 static void claim(struct mm *mm, struct truth_act *act, uint64_t lo, uint64_t hi)
@@ -118,7 +118,7 @@ static void mark_page(struct judge *j, struct mm *mm, uint64_t page, struct page
 	if (a->gone)
 		p->registered = false;
 	/* New memory, after the first look at the process: to be declared. */
-	if (a->judged && p->state == PAGE_BEFORE && a->e->t0 > mm->begin)
+	if (a->judged && !a->unseen && p->state == PAGE_BEFORE && a->e->t0 > mm->begin)
 		page_change(j, mm, page, p, &b);
 }
 
@@ -129,6 +129,7 @@ static void mark(struct judge *j, struct mm *mm, const struct truth_entry *e, ui
 				   page_of(j, mm, first_page(j, e->addr)) : NULL;
 	struct judged a = {
 		.e = e, .judged = judged, .gone = gone, .huge = moved && moved->huge,
+		.unseen = moved && !moved->registered,
 	};
 
 	pages_each(j, mm, first_page(j, addr), behind_page(j, addr, len), mark_page, &a);

@@ -39,6 +39,8 @@ case_asynchronous() {
 # Both engines: by each the pages that it has armed, and no others.
 case_both() {
 	judged 1 81 --engine both --threads 3 --ops 2500 --require 10 --target "$small" &&
+		judged 1 81 --engine both --threads 3 --ops 1000 --require 10 --ambiguous-max 20 \
+			--plants 1 -- --heavy &&
 		judged 1 82 --engine both --epoch 5 --budget 3 --threads 3 --ops 2500 --require 0 \
 			--ambiguous-max 50 --target "$small"
 }
