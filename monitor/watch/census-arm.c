@@ -94,23 +94,32 @@ static int arm_step_of(struct space *s, struct space_todo *t, struct region *g)
 	return 1;
 }
 
+/* It has gone by now, or is not watched any more: nobody will look at it. */
+static void skip_to(struct space *s, struct space_todo *t, uint64_t addr)
+{
+	struct range part = { t->r.lo, addr < t->r.hi ? addr : t->r.hi };
+
+	if (t->since && !range_empty(part))
+		emit_gap(&s->shared->emit, s->pid, s->mm, t->since, clock_now(), part,
+			 GAP_NEW_MAPPING);
+	if (!range_empty(part))
+		t->armed = 0;
+	t->r.lo = addr;
+}
+
 int census_arm_step(struct space *s, struct space_todo *t)
 {
 	for (int i = 0; i < SKIPS_A_STEP; i++) {
 		struct region *g = layout_from(&s->layout, t->r.lo);
 
-		if (!g || g->r.lo >= t->r.hi || range_empty(t->r)) {
+		skip_to(s, t, g && g->r.lo > t->r.lo ? g->r.lo : g ? t->r.lo : t->r.hi);
+		if (t->r.lo >= t->r.hi) {
 			space_todo_done(s);
 			return 1;
 		}
-		if (g->r.lo > t->r.lo) {
-			t->r.lo = g->r.lo;
-			t->armed = 0;
-		}
 		if (g->arm && g->modes)
 			return arm_step_of(s, t, g);
-		t->r.lo = g->r.hi;
-		t->armed = 0;
+		skip_to(s, t, g->r.hi);
 	}
 	return 1;
 }

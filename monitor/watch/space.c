@@ -283,48 +283,58 @@ void space_reread(struct space *s, uint64_t now, uint64_t delay)
 		s->reread_due = due;
 }
 
-int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t armed)
+static int make_todo_room(struct space *s)
 {
-	struct space_todo *t = s->ntodo > s->todo_head ? &s->todo[s->ntodo - 1] : NULL;
+	unsigned int room = s->todo_room ? s->todo_room * 2 : 64;
+	struct space_todo *v;
 
-	if (range_empty(r))
-		return 0;
-	if (t && t->what == (unsigned int)what && t->r.hi == r.lo &&
-	    t->when + NSEC_PER_MSEC >= when) {
-		t->r.hi = r.hi;
-		t->when = when > t->when ? when : t->when;
-		return 0;
-	}
 	if (s->ntodo == s->todo_room && s->todo_head >= s->todo_room / 2 && s->todo_head) {
 		s->ntodo -= s->todo_head;
 		memmove(s->todo, s->todo + s->todo_head, s->ntodo * sizeof(*s->todo));
 		s->todo_head = 0;
 	}
-	if (s->ntodo == s->todo_room) {
-		unsigned int room = s->todo_room ? s->todo_room * 2 : 64;
-		struct space_todo *v = realloc(s->todo, room * sizeof(*v));
-
-		if (!v) {
-			/* Not armed is not claimed: nothing is lost but coverage. */
-			s->resync = true;
-			return -ENOMEM;
-		}
-		s->todo = v;
-		s->todo_room = room;
+	if (s->ntodo < s->todo_room)
+		return 0;
+	v = realloc(s->todo, room * sizeof(*v));
+	if (!v) {
+		/* Not armed is not claimed: nothing is lost but coverage. */
+		s->resync = true;
+		return -ENOMEM;
 	}
-	s->todo[s->ntodo++] = (struct space_todo){
-		.r = r, .when = when, .what = what, .armed = armed,
-	};
+	s->todo = v;
+	s->todo_room = room;
 	return 0;
+}
+
+static int owe(struct space *s, const struct space_todo *more)
+{
+	struct space_todo *t = s->ntodo > s->todo_head ? &s->todo[s->ntodo - 1] : NULL;
+	int r;
+
+	if (range_empty(more->r))
+		return 0;
+	if (t && t->what == more->what && t->since == more->since && t->r.hi == more->r.lo &&
+	    t->when + NSEC_PER_MSEC >= more->when) {
+		t->r.hi = more->r.hi;
+		t->when = more->when > t->when ? more->when : t->when;
+		return 0;
+	}
+	r = make_todo_room(s);
+	if (!r)
+		s->todo[s->ntodo++] = *more;
+	return r;
+}
+
+int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t armed)
+{
+	return owe(s, &(struct space_todo){ .r = r, .when = when, .what = (unsigned int)what,
+					    .armed = armed });
 }
 
 int space_owe_since(struct space *s, struct range r, uint64_t when, uint64_t since)
 {
-	int e = space_owe(s, r, when, TODO_ARM, 0);
-
-	if (!e)
-		s->todo[s->ntodo - 1].since = since;
-	return e;
+	return owe(s, &(struct space_todo){ .r = r, .when = when, .what = TODO_ARM,
+					    .since = since });
 }
 
 /* Entries come almost in the order of their time: the due ones are not far. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Arm: what is said of claims that go before they were held against pagemap. */
+/* Arm: what is said of what goes before it was armed, or held against pagemap. */
 
 #include <unistd.h>
 
@@ -128,12 +128,62 @@ static void test_nameless(void)
 	finish();
 }
 
+static void nothing(void *arg, enum vma_op op, struct region *r)
+{
+	(void)arg;
+	(void)op;
+	(void)r;
+}
+
+/* Of pages 8 to 40 there are 16 to 32, and they are not watched: all of it is declared. */
+static void test_owed_to_nobody(void)
+{
+	struct map_entry v = { .lo = PAGES(16), .hi = PAGES(32), .prot = 3, .name = "" };
+	const struct maps m = { .v = &v, .n = 1 };
+	uint64_t now;
+
+	begin(getpid());
+	now = clock_now();
+	CU_ASSERT_EQUAL_FATAL(layout_reconcile(&s->layout, &m, true, &shared.next_vma, nothing,
+					       NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(space_owe_since(s, (struct range){ PAGES(8), PAGES(40) }, now,
+					      now - 5000), 0);
+	CU_ASSERT_EQUAL(census_arm_step(s, &s->todo[s->todo_head]), 1);
+	gap(8, 8, now - 5000, GAP_NEW_MAPPING);
+	gap(16, 16, now - 5000, GAP_NEW_MAPPING);
+	gap(32, 8, now - 5000, GAP_NEW_MAPPING);
+	no_more();
+	CU_ASSERT_EQUAL(s->ntodo, s->todo_head);
+	finish();
+}
+
+/* Neighbours are one thing to do only if the same is to be said of them. */
+static void test_owed_by_neighbours(void)
+{
+	uint64_t now;
+
+	begin(getpid());
+	now = clock_now();
+	space_owe_since(s, (struct range){ PAGES(8), PAGES(10) }, now, now - 5000);
+	space_owe_since(s, (struct range){ PAGES(10), PAGES(12) }, now, now - 5000);
+	space_owe_since(s, (struct range){ PAGES(12), PAGES(13) }, now, 0);
+	space_owe_since(s, (struct range){ PAGES(13), PAGES(13) }, now, now - 1);
+	CU_ASSERT_EQUAL_FATAL(s->ntodo, 2);
+	CU_ASSERT_EQUAL(s->todo[0].r.hi, PAGES(12));
+	CU_ASSERT_EQUAL(s->todo[0].since, now - 5000);
+	CU_ASSERT_EQUAL(s->todo[1].since, 0);
+	CU_ASSERT(census_owes_since(s) <= now - 5000);
+	finish();
+}
+
 static const struct suite_test tests[] = {
 	{ "nothing is to be checked", test_checked },
 	{ "goes before it was checked", test_check_pending },
 	{ "goes from a child before it was checked", test_forked },
 	{ "two checks of the same", test_two_checks },
 	{ "goes from a child without a name", test_nameless },
+	{ "owed to what is not watched", test_owed_to_nobody },
+	{ "owed by neighbours", test_owed_by_neighbours },
 };
 
 SUITE_MAIN("arm", tests)
