@@ -143,10 +143,9 @@ void session_on_fork(struct session *s, const struct procwatch_event *ev)
 		h.what = HINT_SETTLED;
 	else if (named && !session_first_of(s, &h))
 		h.what = HINT_APART;
-	if (s->nhints == SESSION_HINTS) {	/* the oldest is the least likely */
-		session_hint_settle(s, s->hints[0].child);
-		session_drop_hint(s, s->hints[0].child);
-	}
+	/* The oldest is the least likely. */
+	if (s->nhints == SESSION_HINTS)
+		session_hint_close(s, &s->hints[0]);
 	s->hints[s->nhints++] = h;
 	for (struct space *sp = s->spaces; sp; sp = sp->next)
 		if (session_may_have(&h, sp))

@@ -86,11 +86,19 @@ static bool is_there(struct session *s, uint32_t mm)
 	return sp;
 }
 
+/* Nobody is the only one left, where one that came into question has left unrecognised. */
+static void leave_orphans(struct session *s, const struct session_hint *h)
+{
+	for (struct space *sp = s->spaces; sp; sp = sp->next)
+		sp->orphan |= session_may_have(h, sp);
+}
+
 /* No address space was its own, or none that could be recognised. */
 void session_hint_close(struct session *s, struct session_hint *h)
 {
 	struct record_text *text = h->text;
 
+	leave_orphans(s, h);
 	/* By vfork(), as no memory can have been its own. */
 	if (h->placed && !h->told)
 		h->what = HINT_SETTLED;
@@ -159,18 +167,24 @@ bool session_has_heirs(const struct session *s, const struct space *sp)
 	return false;
 }
 
-/* Its fork was told of without a name, and so that of each of those was. */
+/* Its fork was told of without a name: so that of the one was that can have had it. */
 void session_unnamed_goes(struct session *s, const struct space *sp)
 {
+	struct session_hint *only = NULL;
+	unsigned int n = 0;
+
 	for (unsigned int i = 0; i < s->nhints; i++) {
 		struct session_hint *h = &s->hints[i];
 
 		if (!session_may_have(h, sp))
 			continue;
-		h->told = true;
+		n++;
+		only = h;
 		if (!h->ended)
 			h->what = HINT_SETTLED;
 	}
+	if (n == 1 && !sp->orphan)
+		only->told = true;
 }
 
 /* The only one that can have had it, and has it no more; NULL: nobody, or one of several. */
@@ -179,8 +193,8 @@ static struct session_hint *heir_to(struct session *s, const struct space *sp, u
 	bool late = sp->dead_since && now > sp->dead_since + OWNER_WAIT;
 	struct session_hint *only = sp->heir ? session_hint_of(s, sp->heir) : NULL;
 
-	if (only)
-		return only->ended ? only : NULL;
+	if (only || sp->orphan)
+		return only && only->ended ? only : NULL;
 	for (unsigned int i = 0; i < s->nhints; i++) {
 		struct session_hint *h = &s->hints[i];
 
@@ -202,11 +216,13 @@ static void inherit(struct session *s, struct space *sp, struct session_hint *h)
 	sp->pid = h->child;
 	sp->exit_status = h->status;
 	session_name_parent(s, sp);
+	session_forks_end(s, sp);
+	h = session_hint_of(s, sp->pid);
 	if (new_mm) {
-		session_tell_exec(s, h->child, sp->mm, new_mm, h->text);
+		session_tell_exec(s, sp->pid, sp->mm, new_mm, h->text);
 		h->text = NULL;
 	}
-	session_drop_hint(s, h->child);
+	session_drop_hint(s, sp->pid);
 	sp->exit_told = sp->gone = !new_mm;
 	if (new_mm)
 		session_drop_space(s, sp);

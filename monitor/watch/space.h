@@ -164,6 +164,7 @@ struct space {
 	uint64_t forked_after;		/* of a forked child: its parent waited until then */
 	uint64_t lived;			/* of an unnamed child: it was still there then */
 	pid_t heir;			/* of an unnamed child that has gone: who had it; 0 */
+	bool orphan;			/* who may have had it is not known of any more */
 	struct range bare;		/* of an unnamed child: a page that is to be protected */
 	uint64_t dead_since;
 	unsigned int slot;		/* of the guard */

@@ -207,21 +207,26 @@ case_command_statuses() {
 	command_status 1 false
 }
 
+attached_again() { [ "$(grep -c '"ev":"attach"' "$1")" -ge 2 ]; }
+
 # Of a fork that no event tells of, what is to be told comes before the parent's end.
 case_parent_that_ends_after_its_fork() {
-	local parent
-	mkfifo "$D/gate"
-	for _ in 1 2 3 4; do
-		bash -c 'read -r _ <"$0"; sleep 0.2 & exit 0' "$D/gate" &
+	local parent i
+	mkfifo "$D/gate" "$D/end"
+	for i in 1 2 3 4; do
+		# shellcheck disable=SC2016
+		bash -c 'read -r _ <"$0"; timeout 30 cat "$1" & exit 0' "$D/gate" "$D/end" &
 		parent=$!
 		started "$parent"
 		# Nothing is mapped there, and so nothing of it is registered.
-		record "$D/record.err" -f -a 0x10000-0x11000 -p "$parent" -o "$D/t.ndjson"
-		within 10 grep -q attached "$D/record.err" || wrong "not attached" || return
+		record "$D/record.$i" -f -a 0x10000-0x11000 -p "$parent" -o "$D/t$i.ndjson"
+		within 10 grep -q attached "$D/record.$i" || wrong "not attached" || return
 		timeout 5 sh -c "echo >'$D/gate'"
+		within 10 attached_again "$D/t$i.ndjson" || wrong "the child was not attached to" || return
+		timeout 5 sh -c "echo >'$D/end'"
 		end_of "$RECORDER" 20 || return
-		valid "$D/t.ndjson" || return
-		[ "$(count "$D/t.ndjson" '.ev == "exit"')" = 2 ] || wrong "the child was not followed" || return
+		valid "$D/t$i.ndjson" || return
+		[ "$(count "$D/t$i.ndjson" '.ev == "exit"')" -ge 2 ] || wrong "the child was not followed" || return
 	done
 }
 
