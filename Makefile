@@ -193,7 +193,7 @@ $(O)/tests/judge/small $(O)/tests/judge/driver $(O)/tests/judge/slice: $(O)/%: %
 	$(quiet)$(CC) -std=gnu11 -D_GNU_SOURCE $(warnings) -O2 -g -pthread -MMD -MP -MF $@.d -MT $@ \
 		-o $@ $<
 $(O)/tests/judge/random: $(wildcard tests/judge/random*.c) tests/judge/random.h \
-			 tests/judge/truth.h | $(after_deps)
+			 $(wildcard tests/judge/truth*.h) | $(after_deps)
 	@mkdir -p $(@D)
 	$(call say,TARGET,$@)
 	$(quiet)$(CC) -std=gnu11 -D_GNU_SOURCE $(warnings) -O2 -g -pthread -o $@ $(filter %.c,$^)

@@ -2,8 +2,9 @@
 /*
  * Judge, spaces: address spaces of the trace and programs of the truth.
  *
- * A program is told from others of its process id by counting execs; the child of a
- * fork without a name is the one that its parent had at that instant.
+ * A program is told from others of its process id by when it began: process ids come
+ * round within a run if the machine forks enough.  The child of a fork without a name is
+ * the one that its parent had at that instant.
  */
 
 #include <inttypes.h>
@@ -56,13 +57,37 @@ static void join(struct mm *mm, struct process *p)
 	p->mm = mm;
 }
 
-/* The program that ran when the process was attached. */
-static struct process *running(struct judge *j, int32_t pid, uint64_t ts)
+/* A loaded machine lets a program begin late, but not that late; nor does a trace tell later. */
+#define START_NS UINT64_C(10000000000)
+
+static uint64_t before(uint64_t ts, uint64_t by)
+{
+	return ts > by ? ts - by : 0;
+}
+
+/* Nobody's yet, and it began between them. */
+static bool began(const struct process *p, uint64_t from, uint64_t to)
+{
+	return !p->mm && p->start + TRUTH_BIRTH_NS > from && p->start <= to;
+}
+
+/* The last thing that it says is that it ends. */
+static bool over(const struct process *p, uint64_t ts)
+{
+	const struct truth_entry *e = p->nacts ? &p->acts[p->nacts - 1].e : NULL;
+
+	return e && (e->op == TRUTH_EXIT || e->op == TRUTH_EXEC) && e->t1 < ts;
+}
+
+/* The program that ran when the process was attached, or was about to. */
+static struct process *running(struct judge *j, const struct mm *mm, int32_t pid,
+			       uint64_t ts)
 {
 	struct process *best = NULL, *p = NULL;
 
 	while ((p = truth_process(j->truth, (uint32_t)pid, p)))
-		if (!p->mm && (!best || p->start <= ts))
+		if (began(p, mm->since, ts + START_NS) && !over(p, ts) &&
+		    (!best || p->start <= ts))
 			best = p;
 	return best;
 }
@@ -75,7 +100,7 @@ void take_attach(struct judge *j, const struct record *r, uint64_t ts)
 		j->first = ts;
 	mm->begin = ts;
 	if (!mm->process)
-		join(mm, running(j, r->pid, ts));
+		join(mm, running(j, mm, r->pid, ts));
 }
 
 /* Acts are sorted by their begin; none that matters lasts longer than this. */
@@ -83,7 +108,7 @@ void take_attach(struct judge *j, const struct record *r, uint64_t ts)
 
 static size_t acts_near(const struct process *p, uint64_t ts)
 {
-	return p ? truth_act(p, ts > ACT_NS ? ts - ACT_NS : 0) : 0;
+	return p ? truth_act(p, before(ts, ACT_NS)) : 0;
 }
 
 /* The parent goes on when its event is read; the record's time comes after the reading. */
@@ -113,40 +138,58 @@ static uint32_t forked_at(struct process *p, uint64_t ts)
 	return 0;
 }
 
-/* The trace tells of it. */
-static void tick_off(struct process *p, enum truth_op op, uint64_t aux, uint64_t ts)
+/* The trace tells of it.  When it began; FOREVER: the truth does not know it. */
+static uint64_t tick_off(struct process *p, enum truth_op op, uint64_t aux, uint64_t ts)
 {
+	uint64_t at = FOREVER;
+
 	for (size_t i = acts_near(p, ts); p && i < p->nacts; i++) {
 		const struct truth_entry *e = &p->acts[i].e;
 
 		if (e->t0 > ts)
 			break;
-		if (e->op == op && (op != TRUTH_FORK || e->aux == aux))
-			p->acts[i].checked = true;
+		if (e->op != op || (op == TRUTH_FORK && e->aux != aux))
+			continue;
+		p->acts[i].checked = true;
+		at = e->t0;
 	}
+	return at;
+}
+
+/* NULL: its truth begins with a program that it executes.  A parent may have no name yet: 0. */
+static struct process *child_of(struct judge *j, uint32_t parent, uint32_t pid, uint64_t from,
+				uint64_t to)
+{
+	struct process *p = NULL;
+
+	while (pid && (p = truth_process(j->truth, pid, p)))
+		if (p->forked && (!parent || p->parent == parent) && began(p, from, to))
+			return p;
+	return NULL;
 }
 
 void take_fork(struct judge *j, const struct record *r, uint64_t ts)
 {
 	struct mm *parent = mm_new(j, r->mm, r->pid, ts), *child;
-	struct process *p;
 	uint32_t pid = r->fork.child == RECORD_UNKNOWN ? forked_at(parent->process, ts) :
 							 (uint32_t)r->fork.child;
+	uint64_t since = before(ts, FORK_LATE_NS), at;
 
-	if (parent->process)
-		tick_off(parent->process, TRUTH_FORK, pid, ts);
-	else
+	if (parent->process) {
+		at = tick_off(parent->process, TRUTH_FORK, pid, ts);
+		since = at < since ? at : since;
+	} else {
 		parent->nameless++;
+	}
 	if (!r->fork.followed)
 		return;
 	child = mm_new(j, r->fork.child_mm, (int32_t)pid, ts);
+	child->since = since;
 	child->forked = true;
 	child->unnamed = r->fork.child == RECORD_UNKNOWN;
 	pages_clone(j, child, parent);
-	p = pid ? truth_process(j->truth, pid, NULL) : NULL;
-	/* Else its truth begins with a program that it executes. */
-	if (p && p->forked)
-		join(child, p);
+	join(child, child_of(j, (uint32_t)(r->pid ? r->pid : parent->pid), pid, since,
+			     ts + START_NS));
 	j->unnamed += !pid;
 }
 
@@ -154,31 +197,44 @@ static void end_mm(struct judge *j, struct mm *mm, uint64_t ts)
 {
 	if (mm->end != FOREVER)
 		return;
+	/* Taken for the program that began under its process id after it. */
+	if (mm->process && mm->process->start > ts) {
+		mm->process->mm = NULL;
+		mm->process = NULL;
+	}
 	acts_until(j, mm, FOREVER);
 	verdicts_end(j, mm, ts, true);
 	mm->end = ts;
 	pages_free(j, mm);
 }
 
+/* The first program of that process id that began between them, by an exec. */
+static struct process *executed(struct judge *j, uint32_t pid, uint64_t from, uint64_t to)
+{
+	struct process *p = NULL;
+
+	while ((p = truth_process(j->truth, pid, p)))
+		if (!p->forked && began(p, from, to))
+			return p;
+	return NULL;
+}
+
 void take_exec(struct judge *j, const struct record *r, uint64_t ts)
 {
 	struct mm *old = mm_find(j, r->mm), *mm;
-	struct process *p = NULL;
-	uint32_t execs = 0;
+	uint64_t since = before(ts, START_NS);
 
 	if (old)
 		tick_off(old->process, TRUTH_EXEC, 0, ts);
 	if (old && (!old->pid || old->pid == r->pid)) {
-		execs = old->process ? old->process->execs : 0;
+		since = old->since > since ? old->since : since;
 		end_mm(j, old, ts);
 	}
 	if (!r->exec.new_mm)
 		return;
 	mm = mm_new(j, r->exec.new_mm, r->pid, FOREVER);
-	do {
-		p = truth_process(j->truth, (uint32_t)r->pid, p);
-	} while (p && (p->mm || (p->execs <= execs && p->forked)));
-	join(mm, p);
+	mm->since = since;
+	join(mm, executed(j, (uint32_t)r->pid, since, ts + START_NS));
 }
 
 void take_exit(struct judge *j, const struct record *r, uint64_t ts)
@@ -203,6 +259,15 @@ static void miss(struct judge *j, const struct mm *mm, enum judge_error what,
 	complain(j, &c);
 }
 
+/* Does the program that it made room for tell the truth as well? */
+static bool goes_on(struct judge *j, struct process *p, const struct truth_entry *exec)
+{
+	const struct process *next = truth_process(j->truth, p->pid, p);
+
+	return next && !next->forked && next->execs > p->execs &&
+	       next->start <= exec->t1 + START_NS;
+}
+
 static void check_birth(struct judge *j, struct mm *mm, const struct truth_act *a)
 {
 	const struct truth_entry *e = &a->e;
@@ -223,8 +288,7 @@ static void check_birth(struct judge *j, struct mm *mm, const struct truth_act *
 	if (e->op == TRUTH_FORK && e->aux)
 		miss(j, mm, E_FORK, e, "a fork is not in the trace");
 	/* Of a child without a name the trace tells no more than that it was there. */
-	if (e->op == TRUTH_EXEC && !mm->unnamed &&
-	    truth_process(j->truth, (uint32_t)mm->pid, mm->process))
+	if (e->op == TRUTH_EXEC && !mm->unnamed && goes_on(j, mm->process, e))
 		miss(j, mm, E_EXEC, e, "an exec is not in the trace");
 }
 

@@ -25,6 +25,7 @@ struct truth_file {
 	const struct truth_entry *v;
 	size_t n;
 	uint32_t execs;
+	uint64_t birth;
 	struct process *process;
 	struct truth_thread *thread;
 };
@@ -34,6 +35,14 @@ struct loading {
 	struct truth_file *files;
 	size_t n;
 };
+
+/* The header has the last bits of it; the file was made then or later. */
+static uint64_t birth_of(const struct truth_header *h)
+{
+	uint64_t made = h->start_ns / TRUTH_BIRTH_NS;
+
+	return made - (uint32_t)(truth_birth(h->start_ns) - h->birth);
+}
 
 static int map_file(struct truth *t, int dir, const char *name, struct truth_file *ret)
 {
@@ -54,6 +63,7 @@ static int map_file(struct truth *t, int dir, const char *name, struct truth_fil
 	t->map_sizes[t->nmaps++] = (size_t)st.st_size;
 	ret->head = m;
 	ret->v = (const struct truth_entry *)(ret->head + 1);
+	ret->birth = birth_of(ret->head);
 	ret->n = ((size_t)st.st_size - sizeof(*ret->head)) / sizeof(*ret->v);
 	return memcmp(ret->head->magic, TRUTH_MAGIC, 8) ? -EBADMSG : 1;
 }
@@ -95,6 +105,8 @@ static int by_process(const void *pa, const void *pb)
 
 	if (a->head->pid != b->head->pid)
 		return a->head->pid < b->head->pid ? -1 : 1;
+	if (a->birth != b->birth)
+		return a->birth < b->birth ? -1 : 1;
 	if (a->execs != b->execs)
 		return a->execs < b->execs ? -1 : 1;
 	return a->head->start_ns < b->head->start_ns ? -1 : a->head->start_ns > b->head->start_ns;
@@ -104,6 +116,7 @@ static void make_processes(struct loading *l)
 {
 	struct truth *t = l->t;
 	struct process *p = NULL;
+	uint64_t birth = 0;
 
 	qsort(l->files, l->n, sizeof(*l->files), by_process);
 	t->page_size = l->files[0].head->page_size;
@@ -111,12 +124,14 @@ static void make_processes(struct loading *l)
 	for (size_t i = 0; i < l->n; i++) {
 		const struct truth_header *h = l->files[i].head;
 
-		if (!p || p->pid != h->pid || p->execs != l->files[i].execs) {
+		if (!p || p->pid != h->pid || birth != l->files[i].birth ||
+		    p->execs != l->files[i].execs) {
 			p = &t->processes[t->nprocesses++];
 			p->pid = h->pid;
 			p->execs = l->files[i].execs;
 			p->parent = h->parent_pid;
-			p->start = h->start_ns;
+			birth = l->files[i].birth;
+			p->start = birth * TRUTH_BIRTH_NS;
 		}
 		l->files[i].process = p;
 		p->nthreads++;
@@ -400,7 +415,7 @@ void truth_free(struct truth *t)
 	free(t->chunks);
 }
 
-/* Files were sorted by process id, then by execs. */
+/* Files were sorted by process id, then by birth. */
 struct process *truth_process(const struct truth *t, uint32_t pid, struct process *after)
 {
 	size_t lo = 0, hi = t->nprocesses;

@@ -76,10 +76,11 @@ struct truth_thread {
 
 struct mm;
 
-/* One program in one process. */
+/* One program in one process; others may have had its process id before, or have it later. */
 struct process {
 	uint32_t pid, execs;
-	uint64_t parent, start;
+	uint64_t parent;
+	uint64_t start;		/* of the millisecond when it began */
 	bool exited, forked;
 	struct truth_act *acts;
 	size_t nacts;
@@ -169,6 +170,7 @@ struct mm {
 	struct chunk **chunks;	/* truth.nchunks; NULL: nothing known */
 	size_t act;		/* next act of the process to be looked at */
 	uint64_t begin, end;	/* FOREVER: not ended */
+	uint64_t since;		/* its program began then, or later */
 	struct layout_record *records, *gaps;
 	size_t nrecords, ngaps, nclaims;
 	struct layout_claim *claims;

@@ -33,7 +33,8 @@ static void become_child(struct worker *w, pid_t parent)
 {
 	uint64_t t0 = now_ns();
 
-	w->truth = truth_open(opt.truth);
+	w->birth = truth_birth(t0);
+	w->truth = truth_open(opt.truth, w->birth);
 	truth_note(w->truth, TRUTH_CHILD, t0, NULL, 0, (uint64_t)parent, 0);
 	w->depth--;
 	w->mismatches = w->syscall_errors = w->canary_errors = w->eintr = 0;
@@ -269,7 +270,7 @@ static void *help(void *arg)
 	uint64_t t0 = now_ns();
 
 	h->tid = (pid_t)syscall(SYS_gettid);
-	h->w.truth = truth_open(opt.truth);
+	h->w.truth = truth_open(opt.truth, h->w.birth);
 	for (int i = 0; i < 4; i++) {
 		store_scattered(&h->w);
 		kernel_pipe(&h->w);

@@ -2,16 +2,14 @@
 /* Random, truth: what has been done, on its way to the judge. */
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "random.h"
+#include "truth-file.h"
 
 #define ENTRIES 1024
 
@@ -51,29 +49,7 @@ void *hidden(size_t bytes)
 	return p;
 }
 
-static int create(const char *dir, pid_t tid)
-{
-	struct truth_header h = {
-		.pid = (uint32_t)getpid(), .tid = (uint32_t)tid, .page_size = PAGE,
-		.parent_pid = (uint64_t)getppid(), .start_ns = now_ns(),
-	};
-	char path[4096], exec[16] = "";
-	int fd;
-
-	if (opt.execs)
-		snprintf(exec, sizeof(exec), "-e%u", opt.execs);
-	snprintf(path, sizeof(path), "%s/%d-%d%s.truth", dir, getpid(), tid, exec);
-	/* Process ids come round in a long run: the file is the same thread's then no more. */
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	if (fd < 0)
-		die(path);
-	memcpy(h.magic, TRUTH_MAGIC, sizeof(h.magic));
-	if (lseek(fd, 0, SEEK_END) == 0 && write(fd, &h, sizeof(h)) != sizeof(h))
-		die(path);
-	return fd;
-}
-
-struct truth *truth_open(const char *dir)
+struct truth *truth_open(const char *dir, uint32_t birth)
 {
 	struct truth *t;
 
@@ -81,7 +57,9 @@ struct truth *truth_open(const char *dir)
 		return NULL;
 	t = hidden(sizeof(*t));
 	t->tid = (uint32_t)syscall(SYS_gettid);
-	t->fd = create(dir, (pid_t)t->tid);
+	t->fd = truth_file_make(dir, birth, opt.execs, now_ns());
+	if (t->fd < 0)
+		die(dir);
 	return t;
 }
 

@@ -138,7 +138,7 @@ static void *worker_main(void *arg)
 	struct worker *w = arg;
 	uint64_t now;
 
-	w->truth = truth_open(opt.truth);
+	w->truth = truth_open(opt.truth, w->birth);
 	if (opt.small)
 		truth_note(w->truth, TRUTH_START, now_ns(), NULL, 0, opt.execs, 0);
 	/* Everybody's, so told by one: the first. */
@@ -346,6 +346,7 @@ int main(int argc, char **argv)
 {
 	struct worker *w[THREADS_MAX];
 	pthread_t t[THREADS_MAX];
+	uint32_t birth = truth_birth(now_ns());
 	sigset_t set;
 	int data;
 
@@ -370,6 +371,7 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < opt.threads; i++) {
 		w[i] = hidden(sizeof(*w[i]));
 		w[i]->nr = i;
+		w[i]->birth = birth;
 		w[i]->random = mix(opt.seed, i);
 		w[i]->depth = opt.depth;
 		w[i]->data = opened_again(data);

@@ -72,6 +72,7 @@ struct options {
 
 struct worker {
 	unsigned int nr;
+	uint32_t birth;			/* of the process, for the truth */
 	uint64_t random;
 	uint64_t done, writes, pages;	/* acts, write entries, pages in them */
 	uint64_t mismatches, syscall_errors, canary_errors, eintr;
@@ -105,9 +106,8 @@ _Noreturn void die(const char *what);
 uint64_t now_ns(void);
 /* Memory that nobody watches (a private mapping of a file). */
 void *hidden(size_t bytes);
-struct truth *truth_open(const char *dir);
-/* The same thread in a new process, or a new thread: a file of its own. */
-struct truth *truth_child(const char *dir);
+/* The calling thread's: after a fork it has another.  NULL: no dir. */
+struct truth *truth_open(const char *dir, uint32_t birth);
 void truth_flush(struct truth *t);
 void truth_close(struct truth *t);
 void truth_tell(struct truth *t, struct truth_entry e);

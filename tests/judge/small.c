@@ -13,7 +13,6 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -25,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "truth.h"
+#include "truth-file.h"
 
 #define PAGE UINT64_C(4096)
 #define REGIONS 4
@@ -40,6 +39,8 @@ static struct {
 	const char *truth;
 	int source;			/* a file of known bytes, for kernel writes */
 } opt = { .seed = 1, .ops = 2000, .threads = 2, .depth = 1 };
+
+static uint32_t birth;
 
 /* The end of a thread's life is told, so this is not in the memory that is judged. */
 static __thread struct {
@@ -103,20 +104,12 @@ static void tell(enum truth_op op, unsigned int flags, uint64_t t0, const void *
 
 static void tell_open(void)
 {
-	struct truth_header h = {
-		.pid = (uint32_t)getpid(), .tid = (uint32_t)gettid(),
-		.parent_pid = (uint64_t)getppid(), .page_size = PAGE, .start_ns = now(),
-	};
-	char path[4096];
-
 	if (!opt.truth)
 		return;
-	memcpy(h.magic, TRUTH_MAGIC, sizeof(h.magic));
-	snprintf(path, sizeof(path), "%s/%u-%u.truth", opt.truth, h.pid, h.tid);
 	told.n = 0;
-	told.fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (told.fd < 0 || write(told.fd, &h, sizeof(h)) != sizeof(h)) {
-		perror(path);
+	told.fd = truth_file_make(opt.truth, birth, 0, now());
+	if (told.fd < 0) {
+		perror(opt.truth);
 		abort();
 	}
 }
@@ -309,6 +302,7 @@ static void op_fork(struct worker *w, unsigned int depth)
 	child = fork();
 	if (!child) {
 		told.fd = -1;
+		birth = truth_birth(now());
 		tell_open();
 		tell(TRUTH_CHILD, 0, now(), NULL, 0, (uint64_t)getppid(), 0);
 		verify(w);
@@ -467,6 +461,7 @@ int main(int argc, char **argv)
 
 	if (!parse(argc, argv))
 		return 2;
+	birth = truth_birth(now());
 	opt.source = source();
 	tell_open();
 	w = memory(opt.threads * sizeof(*w));

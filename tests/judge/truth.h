@@ -3,10 +3,12 @@
  * Truth: what a target says it did to its memory, for the judge.
  *
  * A target run with `--truth DIR` writes one file a thread, DIR/PID-TID.truth, and a
- * program that it executes one of its own, DIR/PID-TID-eN.truth (the N-th exec).  A
- * file is a header and entries of one size, in the byte order of the machine,
- * appended from a buffer outside the judged memory, at the latest before a fork, an
- * exec and the end of the thread.
+ * program that it executes one of its own, DIR/PID-TID-eN.truth (the N-th exec).  In a
+ * long run process ids come round: a file whose name is taken is called DIR/PID-TID.K.truth
+ * or DIR/PID-TID-eN.K.truth, and a program is known by its process id, its birth and how
+ * many execs led to it.  A file is a header and entries of one size, in the byte order of
+ * the machine, appended from a buffer outside the judged memory, at the latest before a
+ * fork, an exec and the end of the thread.
  *
  * Judged memory is what a TRUTH_AREA covers and nothing has unmapped since.  All
  * stores to it are told, before or after other entries as it happens: t0 and t1 say
@@ -17,15 +19,23 @@
 
 #include <stdint.h>
 
-#define TRUTH_MAGIC "PGTRUTH1"
+#define TRUTH_MAGIC "PGTRUTH2"
+#define TRUTH_BIRTH_NS UINT64_C(1000000)	/* the unit of a birth */
 
 struct truth_header {
 	char magic[8];		/* TRUTH_MAGIC, no NUL */
 	uint32_t pid, tid;	/* as the initial pid namespace sees them */
 	uint64_t parent_pid;
-	uint32_t page_size, pad;
-	uint64_t start_ns;	/* CLOCK_MONOTONIC */
+	uint32_t page_size;
+	uint32_t birth;		/* when its program began, in main() or as a forked child */
+	uint64_t start_ns;	/* CLOCK_MONOTONIC, of the file; the birth's clock as well */
 };
+
+/* The same for all threads of the program. */
+static inline uint32_t truth_birth(uint64_t began_ns)
+{
+	return (uint32_t)(began_ns / TRUTH_BIRTH_NS);
+}
 
 struct truth_entry {
 	uint64_t t0, t1;	/* CLOCK_MONOTONIC ns, just before and just after */

@@ -1,161 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Judge: a truth and a trace written by hand, and the verdict on them.
- *
- * Page 512 and what follows is judged, one process (100) with two threads (100, 101).
- * Times are short numbers: the base of the trace is 0.
- */
+/* Judge: a truth and a trace written by hand, and the verdict on them. */
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "../judge/judge.h"
-#include "suite.h"
-
-#define PAGE 4096u
-#define P 512u
-
-static struct {
-	char dir[64], path[80];
-	FILE *trace, *truth[4];
-	uint64_t seq;
-	struct truth truths;
-	struct judge judge;
-} c;
-
-static void truth_file(unsigned int i, uint32_t pid, uint32_t tid)
-{
-	struct truth_header h = { .pid = pid, .tid = tid, .page_size = PAGE, .start_ns = 1 };
-	char path[128];
-
-	memcpy(h.magic, TRUTH_MAGIC, 8);
-	snprintf(path, sizeof(path), "%s/%u-%u.truth", c.dir, pid, tid);
-	c.truth[i] = fopen(path, "w");
-	CU_ASSERT_FATAL(c.truth[i] && fwrite(&h, sizeof(h), 1, c.truth[i]) == 1);
-}
-
-static void say(unsigned int i, uint32_t who, enum truth_op op, uint64_t t0, uint64_t t1,
-		uint64_t page, uint64_t npages, uint64_t aux, uint16_t flags)
-{
-	struct truth_entry e = {
-		.t0 = t0, .t1 = t1, .addr = page * PAGE, .len = npages * PAGE, .aux = aux,
-		.aux2 = npages * PAGE, .op = (uint16_t)op, .flags = flags, .who = who,
-	};
-
-	CU_ASSERT_FATAL(fwrite(&e, sizeof(e), 1, c.truth[i]) == 1);
-}
-
-static void wrote(uint32_t tid, uint64_t t0, uint64_t t1, uint64_t page)
-{
-	say(tid - 100, tid, TRUTH_WRITE, t0, t1, page, 1, 0, 0);
-}
-
-static void tell(struct record r, uint64_t ts0, uint64_t ts, uint64_t page, uint64_t npages)
-{
-	char line[RECORD_LINE_MAX];
-	int64_t n;
-
-	r.pid = r.pid ? r.pid : 100;
-	r.mm = r.mm ? r.mm : 1;
-	r.ts0 = ts0;
-	r.ts = ts;
-	r.addr = page * PAGE;
-	r.npages = npages;
-	n = record_format(&r, ++c.seq, PAGE, line, sizeof(line));
-	CU_ASSERT_FATAL(n > 0 && fwrite(line, (size_t)n, 1, c.trace) == 1);
-}
-
-static void arm(uint64_t ts0, uint64_t ts, uint64_t page, uint64_t npages)
-{
-	tell((struct record){ .kind = RECORD_ARM, .arm.mode = ARM_WP }, ts0, ts, page, npages);
-}
-
-static void fault(int32_t tid, uint64_t ts, uint64_t page)
-{
-	tell((struct record){ .kind = RECORD_FAULT, .fault = {
-		.tid = tid, .kind = FAULT_WP, .write = true, .act = ACT_UNPROTECT,
-		.via = VIA_UFFD, .lat_ns = 2, .stop_ns = 3 } }, 0, ts, page, 1);
-}
-
-static void span(enum record_kind kind, uint64_t ts0, uint64_t ts, uint64_t page, uint64_t npages)
-{
-	tell((struct record){ .kind = (uint8_t)kind }, ts0, ts, page, npages);
-}
-
-static const char *engine = "sync";
-
-static void begin(void)
-{
-	static const char *const none[] = { NULL };
-	struct record_header h = {
-		.version = "1", .host = "h", .kernel = "k", .arch = "a", .engine = engine,
-		.page_size = PAGE, .modes = none, .features = none, .events = none, .argv = none,
-	};
-	char line[RECORD_TEXT_LINE_MAX];
-	int64_t n;
-
-	memset(&c, 0, sizeof(c));
-	snprintf(c.dir, sizeof(c.dir), "/tmp/test-judge.XXXXXX");
-	CU_ASSERT_FATAL(mkdtemp(c.dir) != NULL);
-	snprintf(c.path, sizeof(c.path), "%s/trace", c.dir);
-	c.trace = fopen(c.path, "w");
-	n = record_format_header(&h, line, sizeof(line));
-	CU_ASSERT_FATAL(c.trace && n > 0 && fwrite(line, (size_t)n, 1, c.trace) == 1);
-	truth_file(0, 100, 100);
-	truth_file(1, 100, 101);
-	say(0, 100, TRUTH_AREA, 5, 6, P, 64, 3, 0);
-	tell((struct record){ .kind = RECORD_ATTACH }, 0, 10, 0, 0);
-	arm(20, 30, P, 64);
-}
-
-static void judge_it(void)
-{
-	fclose(c.trace);
-	for (unsigned int i = 0; i < 4; i++)
-		if (c.truth[i])
-			fclose(c.truth[i]);
-	CU_ASSERT_EQUAL_FATAL(truth_load(&c.truths, c.dir), 0);
-	judge_begin(&c.judge, &c.truths, c.path);
-	CU_ASSERT_EQUAL(trace_read(&c.judge), 0);
-	judge_end(&c.judge);
-}
-
-static void done(void)
-{
-	static const char *const names[] = {
-		"trace", "100-100.truth", "100-101.truth", "200-200.truth",
-	};
-	char path[128];
-
-	judge_free(&c.judge);
-	truth_free(&c.truths);
-	for (unsigned int i = 0; i < 4; i++) {
-		snprintf(path, sizeof(path), "%s/%s", c.dir, names[i]);
-		unlink(path);
-	}
-	CU_ASSERT_EQUAL(rmdir(c.dir), 0);
-}
-
-/* The verdict `v` on one write, and one error `e` (E_NR: none). */
-static void expect(enum verdict v, enum judge_error e)
-{
-	tell((struct record){ .kind = RECORD_GAP, .gap.reason = GAP_STALL }, UINT32_MAX - 1,
-	     UINT32_MAX, 4096, 1);
-	for (unsigned int i = 0; i < 2; i++)
-		say(i, 100 + i, TRUTH_THREAD_END, 100000, 100000, 0, 0, 0, 0);
-	judge_it();
-	CU_ASSERT_EQUAL(c.judge.verdicts[v], 1);
-	if (c.judge.verdicts[v] != 1)
-		report_json(&c.judge);
-	CU_ASSERT_EQUAL(judge_errors(&c.judge), e == E_NR ? 0 : 1);
-	if (e != E_NR)
-		CU_ASSERT_EQUAL(c.judge.errors[e], 1);
-	done();
-}
+#include "../judge/truth-file.h"
+#include "judge-story.h"
 
 static void test_found(void)
 {
@@ -357,6 +206,153 @@ static void test_children(void)
 	expect(V_FOUND, E_FORK);
 }
 
+#define S UINT64_C(1000000000)
+
+static void told_of_200(enum record_kind kind, uint32_t mm, uint64_t ts)
+{
+	tell((struct record){ .kind = (uint8_t)kind, .pid = 200, .mm = mm }, 0, ts, 0, 0);
+}
+
+/* Process 200 writes to a page that is covered, and the trace says so. */
+static void written_by_200(unsigned int i, uint32_t mm, uint64_t at)
+{
+	say(i, 200, TRUTH_WRITE, at, at + 10, P, 1, 0, 0);
+	tell((struct record){ .kind = RECORD_FAULT, .pid = 200, .mm = mm, .fault = {
+		.tid = 200, .kind = FAULT_WP, .write = true, .act = ACT_UNPROTECT,
+		.via = VIA_UFFD, .lat_ns = 2, .stop_ns = 3 } }, 0, at + 6, P, 1);
+}
+
+/* Forked as process 200, in the truth and in the trace. */
+static void forked(uint32_t mm, uint64_t at)
+{
+	say(0, 100, TRUTH_FORK, at, at + 20, 0, 0, 200, 0);
+	tell((struct record){ .kind = RECORD_FORK, .fork = {
+		.child = 200, .child_mm = mm, .followed = true } }, 0, at + 10, 0, 0);
+}
+
+static void execs(uint32_t mm, uint64_t at)
+{
+	tell((struct record){ .kind = RECORD_EXEC, .pid = 200, .mm = mm, .exec.new_mm = mm + 1 },
+	     0, at, 0, 0);
+}
+
+/* Forked, executes a program, and ends: all of it told by both. */
+static void life(unsigned int i, uint32_t mm, uint64_t at)
+{
+	forked(mm, at);
+	truth_began(i, 200, 200, 0, at + 15);
+	say(i, 200, TRUTH_CHILD, at + 16, at + 17, 0, 0, 100, 0);
+	written_by_200(i, mm, at + 30);
+	say(i, 200, TRUTH_EXEC, at + 50, at + 50, 0, 0, 0, 0);
+	execs(mm, at + 60);
+	truth_began(i + 1, 200, 200, 1, at + 70);
+	say(i + 1, 200, TRUTH_AREA, at + 72, at + 74, P, 64, 3, 0);
+	told_of_200(RECORD_ATTACH, mm + 1, at + 80);
+	tell((struct record){ .kind = RECORD_ARM, .pid = 200, .mm = mm + 1, .arm.mode = ARM_WP },
+	     at + 81, at + 82, P, 64);
+	written_by_200(i + 1, mm + 1, at + 90);
+	say(i + 1, 200, TRUTH_UNMAP, at + 110, at + 120, P, 64, 0, 0);
+	tell((struct record){ .kind = RECORD_UNMAP, .pid = 200, .mm = mm + 1 }, at + 105,
+	     at + 115, P, 64);
+	say(i + 1, 200, TRUTH_EXIT, at + 130, at + 130, 0, 0, 0, 0);
+	told_of_200(RECORD_EXIT, mm + 1, at + 140);
+}
+
+/* So many writes were told, so many nobody's to judge, and one error `e` (E_NR: none). */
+static void told(uint64_t found, uint64_t unseen, enum judge_error e)
+{
+	span(RECORD_REMOVE, 400 * S, 400 * S, 4096, 1);
+	judge_it();
+	CU_ASSERT_EQUAL(c.judge.verdicts[V_FOUND], found);
+	CU_ASSERT_EQUAL(c.judge.verdicts[V_UNSEEN], unseen);
+	CU_ASSERT_EQUAL(judge_errors(&c.judge), e == E_NR ? 0 : 1);
+	if (e != E_NR)
+		CU_ASSERT_EQUAL(c.judge.errors[e], 1);
+	done();
+}
+
+/* Process ids came round: 200 was one process, and then another. */
+static void test_one_pid(void)
+{
+	begin();
+	life(2, 2, 283 * S);
+	life(4, 4, 321 * S);
+	told(4, 0, E_NR);
+	/* The first, and what it executed, had no time to say anything. */
+	begin();
+	forked(2, 283 * S);
+	execs(2, 284 * S);
+	told_of_200(RECORD_ATTACH, 3, 284 * S + 10);
+	told_of_200(RECORD_EXIT, 3, 285 * S);
+	life(4, 4, 321 * S);
+	told(2, 0, E_NR);
+	/* It came round at once. */
+	begin();
+	forked(2, 283 * S);
+	execs(2, 283 * S + 100);
+	told_of_200(RECORD_EXIT, 3, 283 * S + 200);
+	life(4, 4, 284 * S);
+	told(2, 0, E_NR);
+	/* The same, and the second is another parent's. */
+	begin();
+	tell((struct record){ .kind = RECORD_FORK, .pid = 300, .mm = 7, .fork = {
+		.child = 200, .child_mm = 2, .followed = true } }, 0, 283 * S, 0, 0);
+	truth_began(2, 200, 200, 0, 284 * S);
+	say(2, 200, TRUTH_CHILD, 284 * S, 284 * S, 0, 0, 100, 0);
+	say(2, 200, TRUTH_WRITE, 284 * S, 284 * S + 10, P, 1, 0, 0);
+	told(0, 1, E_NR);
+}
+
+/* No file is written to twice, whoever asks. */
+static void test_files(void)
+{
+	struct process *p = NULL;
+	int fd[3];
+
+	begin();
+	fd[0] = truth_file_make(c.dir, truth_birth(2 * S), 0, 2 * S + 1);
+	fd[1] = truth_file_make(c.dir, truth_birth(40 * S), 0, 40 * S + 1);
+	fd[2] = truth_file_make(c.dir, truth_birth(40 * S + S / 2), 1, 41 * S);
+	for (unsigned int i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(lseek(fd[i], 0, SEEK_CUR), sizeof(struct truth_header));
+	judge_it();
+	CU_ASSERT_EQUAL_FATAL(c.truths.nprocesses, 4);
+	for (unsigned int i = 0; i < 3; i++) {
+		do
+			p = truth_process(&c.truths, (uint32_t)getpid(), p);
+		while (p && !p->start);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+		CU_ASSERT_EQUAL(p->start, (i ? 40 : 2) * S + (i == 2 ? S / 2 : 0));
+		CU_ASSERT_EQUAL(p->execs, i == 2);
+		CU_ASSERT_EQUAL(p->nthreads, 1);
+		close(fd[i]);
+	}
+	done();
+}
+
+/* Forked and written to; it says that it executes, and the trace does not. */
+static void exec_untold(uint64_t at)
+{
+	begin();
+	forked(2, at);
+	truth_began(2, 200, 200, 0, at + 15);
+	say(2, 200, TRUTH_CHILD, at + 16, at + 17, 0, 0, 100, 0);
+	written_by_200(2, 2, at + 30);
+	say(2, 200, TRUTH_EXEC, at + 50, at + 50, 0, 0, 0, 0);
+}
+
+static void test_execs(void)
+{
+	exec_untold(283 * S);
+	truth_began(3, 200, 200, 1, 283 * S + 70);
+	told(1, 0, E_EXEC);
+	/* Nothing that tells the truth came of it: the program is another process's. */
+	exec_untold(283 * S);
+	told_of_200(RECORD_EXIT, 2, 284 * S);
+	life(4, 4, 321 * S);
+	told(3, 0, E_NR);
+}
+
 static void test_plants_are_found(void)
 {
 	begin();
@@ -489,6 +485,9 @@ static const struct suite_test tests[] = {
 	{ "what did not happen", test_phantoms },
 	{ "unmap, remap and new memory", test_layout },
 	{ "a forked child", test_children },
+	{ "processes of one pid", test_one_pid },
+	{ "files of the truth", test_files },
+	{ "execs that nobody tells of", test_execs },
 	{ "places for planted faults", test_plants_are_found },
 	{ "pages found dirty", test_async },
 	{ "pages found dirty, and by whom", test_witnessed },
