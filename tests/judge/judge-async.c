@@ -136,6 +136,7 @@ static void dirty_page(struct judge *j, struct mm *mm, uint64_t page, struct pag
 	struct touch *only;
 	unsigned int n;
 
+	p->dirty = f->ts0;
 	/* It may be on its way out, and what was written before is told all the same. */
 	n = writes_between(j, mm, page, p, f, &only);
 	if (!p->judged)

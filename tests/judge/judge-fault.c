@@ -38,15 +38,18 @@ static bool unlogged(const struct mm *mm, const struct seen *f)
 
 /*
  * The thread read the page, for the first time, and then it was written in a way that
- * raises no fault of the process: pagetap-record(1) says that this may be mistaken.
+ * raises no fault of the process; or it had written there, and reads what was paged out
+ * meanwhile: pagetap-record(1) says that this may be mistaken.
  */
-static bool misread(struct judge *j, struct mm *mm, const struct seen *f)
+static bool misread(struct judge *j, struct mm *mm, const struct seen *f, const struct page *p)
 {
 	uint64_t page = f->r->addr / j->page_size;
+	uint32_t tid = (uint32_t)f->r->fault.tid;
 
 	return j->async && f->r->fault.via == VIA_PERF &&
-	       touch_match(j, mm, page, f->at, f->at, (uint32_t)f->r->fault.tid, true) &&
-	       touch_of_others(j, mm, page, f->at, j->base + f->r->ts, 0);
+	       touch_match(j, mm, page, f->at, f->at, tid, true) &&
+	       (touch_of_others(j, mm, page, f->at, j->base + f->r->ts, 0) ||
+		(p->dirty && touch_match(j, mm, page, p->dirty, f->at, tid, false)));
 }
 
 static void unmatched(struct judge *j, struct mm *mm, const struct seen *f, const struct page *p)
@@ -65,7 +68,7 @@ static void unmatched(struct judge *j, struct mm *mm, const struct seen *f, cons
 		j->unlogged++;
 		return;
 	}
-	if (misread(j, mm, f)) {
+	if (misread(j, mm, f, p)) {
 		j->misread++;
 		return;
 	}

@@ -132,6 +132,7 @@ enum page_state {
 struct page {
 	uint64_t since0, since;	/* when the state began: in between, or at since */
 	uint64_t again;		/* last arm while covered */
+	uint64_t dirty;		/* begin of the interval in which it was last found dirty */
 	struct touch *late;	/* plants: an arm before this write would be a lie */
 	struct touch *blind;	/* plants: a write that only the gap over it declares */
 	uint32_t seq;		/* record that began the state */
