@@ -85,15 +85,26 @@ static bool without_spares(const struct space *s, const struct region *g, struct
 }
 
 /*
+ * What has lost its protection and is still to be looked at there, would get it back
+ * before that is seen, and with it a write be lost.
+ */
+static bool is_unsure(const struct space *s, struct range r)
+{
+	bool unsure = ksm_may_hide(s) || !s->pid;
+
+	for (unsigned int i = s->todo_head; s->nchecks && !unsure && i < s->ntodo; i++)
+		unsure = s->todo[i].what == TODO_CHECK &&
+			 !range_empty(range_common(s->todo[i].r, r));
+	return unsure;
+}
+
+/*
  * The next chunk of `t` to protect, and its region; t->r shrinks to what is left.
  * False: nothing of it is left to do.
  */
 static bool next_chunk(struct space *s, struct space_todo *t, struct range *ret,
 		       struct region **ret_region)
 {
-	/* What KSM has taken off would be put back before it is seen to be missing. */
-	bool bridge = !ksm_may_hide(s);
-
 	for (int skips = 0; skips < SKIPS_A_STEP; skips++) {
 		struct region *g = layout_from(&s->layout, t->r.lo);
 		struct range part, run, more;
@@ -110,10 +121,11 @@ static bool next_chunk(struct space *s, struct space_todo *t, struct range *ret,
 			t->r.lo = range_empty(part) ? range_common(t->r, g->r).hi : part.hi;
 			continue;
 		}
-		for (more = run; bridge && more.hi < part.hi && run.hi - run.lo < ARM_CHUNK;) {
+		for (more = run; more.hi < part.hi && run.hi - run.lo < ARM_CHUNK;) {
 			struct range beyond = { run.hi, run.hi + ARM_BRIDGE };
 
-			if (!cover_next_unclaimed(&s->cover, range_common(beyond, part), &more))
+			if (!cover_next_unclaimed(&s->cover, range_common(beyond, part), &more) ||
+			    is_unsure(s, (struct range){ run.hi, more.lo }))
 				break;
 			run.hi = more.hi;
 		}
@@ -261,7 +273,7 @@ bool arm_confess_part(struct space *s, struct range r, uint64_t now)
 	} else if (!s->doubting) {
 		all = ksm_confess(s, r, now);
 	}
-	for (unsigned int i = s->todo_head; s->pid && i < s->ntodo; i++) {
+	for (unsigned int i = s->todo_head; s->pid && s->nchecks && i < s->ntodo; i++) {
 		struct range part = checked_part(s, &s->todo[i], r);
 
 		if (range_empty(part))

@@ -177,7 +177,7 @@ int space_name(struct space *s, pid_t pid)
 void space_disclaim(struct space *s)
 {
 	cover_done(&s->cover);
-	s->todo_head = s->ntodo = 0;
+	s->todo_head = s->ntodo = s->nchecks = 0;
 	census_forget(s);
 }
 
@@ -320,9 +320,11 @@ static int owe(struct space *s, const struct space_todo *more)
 		return 0;
 	}
 	r = make_todo_room(s);
-	if (!r)
-		s->todo[s->ntodo++] = *more;
-	return r;
+	if (r < 0)
+		return r;
+	s->todo[s->ntodo++] = *more;
+	s->nchecks += more->what == TODO_CHECK;
+	return 0;
 }
 
 int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t armed)
@@ -360,6 +362,7 @@ struct space_todo *space_todo_due(struct space *s, uint64_t now)
 
 void space_todo_done(struct space *s)
 {
+	s->nchecks -= s->todo[s->todo_head].what == TODO_CHECK;
 	if (++s->todo_head == s->ntodo)
 		s->todo_head = s->ntodo = 0;
 }

@@ -148,6 +148,7 @@ struct space {
 	struct space_pending *pending;
 	unsigned int npending, pending_room;
 	struct space_todo *todo;
+	unsigned int nchecks;		/* of them TODO_CHECK */
 	unsigned int todo_head, ntodo, todo_room;
 	uint64_t arm_after;		/* a layout change is under way: not before */
 	uint32_t refused[SPACE_REFUSED_MAX];	/* children let go, whose pids are to be told */

@@ -4,12 +4,12 @@
 # soak: one monitor, targets with ever new seeds under it, for as long as one likes.
 #
 #	O=build bash tests/judge/soak.sh SECONDS [--target PROGRAM] [--threads N] [--ops N]
-#		[--rearm MS] [--every SECONDS] [--csv FILE] [-- TARGET-OPTION...]
+#		[--rearm MS] [--every SECONDS] [--csv FILE] [--keep DIR] [-- TARGET-OPTION...]
 #
 # The trace goes through a pipe and is cut into one slice a target, judged and removed,
 # so the disk holds some slices at most.  The monitor's memory and descriptors are
 # sampled into a CSV; it ends with their slopes and a verdict: status 0 if no slice
-# had an error, and neither grew.
+# had an error, and neither grew.  Slices that had stay in DIR.
 set -u
 
 : "${O:=build}"
@@ -17,7 +17,7 @@ PAGETAP=${PAGETAP:-$O/pagetap}
 B=$O/tests/judge
 duration=${1:?seconds}
 shift
-target=$B/small threads=4 ops=20000 rearm=10 every=10 csv=soak.csv
+target=$B/small threads=4 ops=20000 rearm=10 every=10 csv=soak.csv keep=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--target) target=$2 ;;
@@ -26,6 +26,7 @@ while [ $# -gt 0 ]; do
 	--rearm) rearm=$2 ;;
 	--every) every=$2 ;;
 	--csv) csv=$2 ;;
+	--keep) keep=$2 ;;
 	--) shift; break ;;
 	*) echo "soak: what is $1?" >&2; exit 2 ;;
 	esac
@@ -86,6 +87,7 @@ judge_next() {
 		cat "$work/verdict" >>"$work/all"
 		echo "run $judged:"
 		"$B/judge" "$d/trace" "$d" 2>&1 | cut -c 1-240 | head -n 40
+		[ -z "$keep" ] || cp -r "$d" "$keep"
 	fi
 	rm -rf "$d"
 	judged=$((judged + 1))

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Arm: what is said of what goes before it was armed, or held against pagemap. */
 
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "suite.h"
 #include "watch/space.h"
+#include "watch/uffd.h"
 
 #define PAGE 4096u
 #define PAGES(n) ((uint64_t)(n) * PAGE)
@@ -176,6 +180,67 @@ static void test_owed_by_neighbours(void)
 	finish();
 }
 
+#define OWN 64u
+#define PAGEMAP_UFFD_WP (UINT64_C(1) << 57)
+
+/* How many pages of our own memory are protected. */
+static unsigned int protected(int pagemap, struct range r)
+{
+	uint64_t entry[OWN];
+	unsigned int n = 0;
+	ssize_t got = pread(pagemap, entry, range_len(r) / PAGE * 8, (off_t)(r.lo / PAGE * 8));
+
+	CU_ASSERT_EQUAL_FATAL(got, (ssize_t)(range_len(r) / PAGE * 8));
+	for (ssize_t i = 0; i < got / 8; i++)
+		n += !!(entry[i] & PAGEMAP_UFFD_WP);
+	return n;
+}
+
+/* Claimed and bare, and to be looked at: arming what is around it must not hide that. */
+static void test_arms_around_a_check(void)
+{
+	char *at = mmap(NULL, PAGES(OWN), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
+	uint64_t features, lo = (uint64_t)(uintptr_t)at, now;
+	struct range all = { lo, lo + PAGES(OWN) }, bare = { lo + PAGES(20), lo + PAGES(24) };
+	struct map_entry v = { .lo = all.lo, .hi = all.hi, .prot = 3, .name = "" };
+	const struct maps m = { .v = &v, .n = 1 };
+	static const struct watch_filter everything = { .modes = WATCH_MODE_WRITE };
+
+	CU_ASSERT_FATAL(at != MAP_FAILED);
+	memset(at, 1, PAGES(OWN));
+	begin(getpid());
+	close(s->uffd);
+	s->uffd = uffd_open_own();
+	s->filter = &everything;
+	s->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	CU_ASSERT_FATAL(s->uffd >= 0 && s->pagemap >= 0);
+	CU_ASSERT_EQUAL_FATAL(uffd_handshake(s->uffd, UFFD_WANTED, &features), 0);
+	CU_ASSERT_EQUAL_FATAL(uffd_register(s->uffd, all, WATCH_MODE_WRITE), 0);
+	CU_ASSERT_EQUAL_FATAL(layout_reconcile(&s->layout, &m, true, &shared.next_vma, nothing,
+					       NULL), 0);
+	layout_find(&s->layout, lo)->modes = WATCH_MODE_WRITE;
+	layout_find(&s->layout, lo)->arm = true;
+	layout_find(&s->layout, lo)->page_size = PAGE;
+	cover_arm(&s->cover, bare);
+	now = clock_now();
+	space_owe(s, bare, now + 1000 * NSEC_PER_SEC, TODO_CHECK, now);
+	space_owe(s, all, now, TODO_ARM, 0);
+	while (arm_step(s) == 1)
+		;
+	CU_ASSERT_EQUAL(protected(s->pagemap, all), OWN - 4);
+	CU_ASSERT_EQUAL(protected(s->pagemap, bare), 0);
+	/* Nothing to be looked at: then one call takes it along. */
+	space_disclaim(s);
+	cover_arm(&s->cover, bare);
+	space_owe(s, all, now, TODO_ARM, 0);
+	while (arm_step(s) == 1)
+		;
+	CU_ASSERT_EQUAL(protected(s->pagemap, all), OWN);
+	finish();
+	munmap(at, PAGES(OWN));
+}
+
 static const struct suite_test tests[] = {
 	{ "nothing is to be checked", test_checked },
 	{ "goes before it was checked", test_check_pending },
@@ -184,6 +249,7 @@ static const struct suite_test tests[] = {
 	{ "goes from a child without a name", test_nameless },
 	{ "owed to what is not watched", test_owed_to_nobody },
 	{ "owed by neighbours", test_owed_by_neighbours },
+	{ "arms around what is to be looked at", test_arms_around_a_check },
 };
 
 SUITE_MAIN("arm", tests)
