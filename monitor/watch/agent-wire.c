@@ -168,7 +168,8 @@ static unsigned int take_fds(struct msghdr *m, int fds[AGENT_FDS_MAX])
 	}
 	while (n)
 		close(all[--n]);
-	return AGENT_FDS_MAX + 1;
+	/* All that a well-meaning sender sends fits into the room: then it is the limit. */
+	return m->msg_flags & MSG_CTRUNC ? AGENT_FDS_LOST : AGENT_FDS_MAX + 1;
 }
 
 int64_t agent_receive(int sock, void *bytes, size_t cap, int fds[AGENT_FDS_MAX],
@@ -193,4 +194,22 @@ int64_t agent_receive(int sock, void *bytes, size_t cap, int fds[AGENT_FDS_MAX],
 		return errno == ECONNRESET ? -EPIPE : -errno;
 	*ret_nfds = take_fds(&m, fds);
 	return n ? n : -EPIPE;
+}
+
+int64_t agent_receive_reply(int sock, struct agent_reply *ret, int fds[AGENT_FDS_MAX],
+			    unsigned int *ret_nfds)
+{
+	int64_t n = agent_receive(sock, ret, sizeof(*ret), fds, ret_nfds, MSG_DONTWAIT);
+
+	if (n != sizeof(*ret) || *ret_nfds != AGENT_FDS_LOST)
+		return n;
+	*ret_nfds = 0;
+	*ret = (struct agent_reply){
+		.magic = ret->magic, .op = ret->op, .id = ret->id, .result = -EMFILE,
+	};
+	if (ret->op == AGENT_BORROW)
+		ret->borrow.failure = (struct pagetap_failure){
+			.error = EMFILE, .text = "pagetap has no free descriptor",
+		};
+	return n;
 }

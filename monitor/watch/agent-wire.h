@@ -56,6 +56,8 @@ enum {
 	AGENT_HAS_EVENT = 64,
 };
 #define AGENT_FDS_MAX 6
+/* Instead of a number: they have come, and this process has no room for all of them. */
+#define AGENT_FDS_LOST (AGENT_FDS_MAX + 2)
 
 struct agent_reply {
 	uint32_t magic;
@@ -99,9 +101,15 @@ int agent_send(int sock, const void *bytes, size_t len, const int *fds, unsigned
  * One message of at most cap bytes.  Its length, which is more than cap for one that
  * was too long; -EPIPE at the end; -EAGAIN.  Of descriptors at most AGENT_FDS_MAX are
  * stored, close-on-exec; with more than that *ret_nfds is AGENT_FDS_MAX + 1 and none
- * is stored.
+ * is stored; nor is one with AGENT_FDS_LOST: RLIMIT_NOFILE is reached (MSG_CTRUNC, unix(7)).
  */
 int64_t agent_receive(int sock, void *bytes, size_t cap, int fds[AGENT_FDS_MAX],
 		      unsigned int *ret_nfds, int flags);
+/*
+ * One that waits.  A reply whose descriptors are lost is one that failed with -EMFILE: it
+ * is our want, and no fault of the other side.
+ */
+int64_t agent_receive_reply(int sock, struct agent_reply *ret, int fds[AGENT_FDS_MAX],
+			    unsigned int *ret_nfds);
 
 #endif

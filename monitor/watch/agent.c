@@ -155,7 +155,7 @@ static struct loan *opening_by_id(struct agent *a, uint32_t id)
 static int read_one(struct agent *a, const struct agent_request *want, struct agent_reply *reply,
 		    int fds[AGENT_FDS_MAX], unsigned int *nfds)
 {
-	int64_t n = agent_receive(a->sock, reply, sizeof(*reply), fds, nfds, MSG_DONTWAIT);
+	int64_t n = agent_receive_reply(a->sock, reply, fds, nfds);
 	struct loan *l;
 
 	if (n == -EAGAIN)

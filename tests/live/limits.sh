@@ -80,9 +80,9 @@ case_no_descriptor_left() {
 	say "longest fork: $(longest "$D/target.out") ms"
 	[ "$(longest "$D/target.out")" -lt 3000 ] || wrong "a fork was held up for $(longest "$D/target.out") ms" || return
 	told "$D/t.ndjson" '.ev == "gap" and .reason == "limit"' || wrong "no gap" || return
-	# And when there are some again, children are followed again.
-	[ "$(jq -r 'select(.ev == "fork") | .followed' "$D/t.ndjson" | tail -n 50 | grep -c true)" -gt 0 ] ||
-		wrong "no child was followed later" || return
+	# And when there are some again, children are followed again, and whose they are is known.
+	jq -r 'select(.ev == "fork") | "\(.followed) \(.child)"' "$D/t.ndjson" | tail -n 50 >"$D/last"
+	[ "$(grep -cE '^true [0-9]+$' "$D/last")" -ge 40 ] || wrong "children were not followed later" || return
 	valid "$D/t.ndjson"
 }
 
