@@ -101,6 +101,25 @@ static void test_forked(void)
 	finish();
 }
 
+/* What cannot be held against pagemap is not believed, and armed anew. */
+static void test_no_pagemap(void)
+{
+	uint64_t now;
+
+	begin(getpid());
+	now = clock_now();
+	cover_take(&s->cover, (struct range){ PAGES(20), PAGES(21) });
+	space_owe(s, (struct range){ 0, PAGES(1024) }, now, TODO_CHECK, s->born_at);
+	while (s->nchecks)
+		CU_ASSERT_EQUAL_FATAL(arm_step(s), 1);
+	gap(16, 4, s->born_at, GAP_FORK);
+	gap(21, 11, s->born_at, GAP_FORK);
+	no_more();
+	CU_ASSERT(!cover_armed_any(&s->cover, (struct range){ PAGES(16), PAGES(32) }));
+	CU_ASSERT_EQUAL(s->ntodo - s->todo_head, 2);
+	finish();
+}
+
 /* Two checks of the same pages: each says since when. */
 static void test_two_checks(void)
 {
@@ -245,6 +264,7 @@ static const struct suite_test tests[] = {
 	{ "nothing is to be checked", test_checked },
 	{ "goes before it was checked", test_check_pending },
 	{ "goes from a child before it was checked", test_forked },
+	{ "a check without a pagemap", test_no_pagemap },
 	{ "two checks of the same", test_two_checks },
 	{ "goes from a child without a name", test_nameless },
 	{ "owed to what is not watched", test_owed_to_nobody },
