@@ -294,14 +294,18 @@ static bool contended(const struct judge *j, const struct mm *mm, const struct l
 	return false;
 }
 
-/* The budget was spent: these pages were let go, and nobody knows when within the gap. */
+/*
+ * The budget was spent: these pages were let go, and nobody knows when within the gap.  In
+ * a stall everything is, and what became of it is read from the maps after it.
+ */
 static bool given_up(const struct mm *mm, const struct layout_claim *c)
 {
 	for (size_t i = 0; i < mm->ngaps; i++) {
 		const struct layout_record *g = &mm->gaps[i];
 
-		if (g->to == GAP_BUDGET && g->hi != UINT64_MAX && g->lo <= c->lo &&
-		    g->hi >= c->hi && g->ts0 <= c->act->e.t1 && g->ts >= c->act->e.t0)
+		if ((g->to == GAP_STALL || (g->to == GAP_BUDGET && g->hi != UINT64_MAX)) &&
+		    g->lo <= c->lo && g->hi >= c->hi && g->ts0 <= c->act->e.t1 &&
+		    g->ts >= c->act->e.t0)
 			return true;
 	}
 	return false;

@@ -20,6 +20,7 @@
 
 #define PAGE 4096u
 #define P 512u
+#define TO (P + 1024)		/* where it is moved */
 #define FILES 8
 
 static struct {
@@ -153,11 +154,16 @@ static void done(void)
 	CU_ASSERT_EQUAL(rmdir(c.dir), 0);
 }
 
+/* A gap; without pages, of everything. */
+static void declare(enum gap_reason why, uint64_t t0, uint64_t t1, uint64_t page, uint64_t n)
+{
+	tell((struct record){ .kind = RECORD_GAP, .gap.reason = why }, t0, t1, page, n);
+}
+
 /* The verdict `v` on one write, and one error `e` (E_NR: none). */
 static void expect(enum verdict v, enum judge_error e)
 {
-	tell((struct record){ .kind = RECORD_GAP, .gap.reason = GAP_STALL }, UINT32_MAX - 1,
-	     UINT32_MAX, 4096, 1);
+	declare(GAP_STALL, UINT32_MAX - 1, UINT32_MAX, 4096, 1);
 	for (unsigned int i = 0; i < 2; i++)
 		say(i, 100 + i, TRUTH_THREAD_END, 100000, 100000, 0, 0, 0, 0);
 	judge_it();
