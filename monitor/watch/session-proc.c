@@ -16,6 +16,12 @@
 
 /* How long a dead address space waits to hear why. */
 #define DEAD_WAIT (40 * NSEC_PER_MSEC)
+/*
+ * The connector tells of an exec when the new program has been loaded, the old memory goes
+ * before (exec_binprm(), begin_new_exec() in fs/exec.c): 50 ms between them were seen where
+ * the processors are busy.  Told of here it would be told of twice.
+ */
+#define EXEC_WAIT NSEC_PER_SEC
 
 void session_check_empty(struct session *s, enum detach_reason why)
 {
@@ -244,10 +250,10 @@ static void on_dead(struct session *s, struct space *sp)
 		return;
 	if (sp->pid) {
 		/* A process that is exiting has no mappings: its pidfd will tell. */
-		if (maps_read(sp->procfd, &sp->maps) != -ESRCH)
-			exec_space(s, sp, now);
-		else
+		if (maps_read(sp->procfd, &sp->maps) == -ESRCH)
 			sp->dead_since = now;
+		else if (!s->procwatch || now - sp->dead_since >= EXEC_WAIT)
+			exec_space(s, sp, now);
 		return;
 	}
 	if (session_has_heirs(s, sp))
