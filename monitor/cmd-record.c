@@ -160,9 +160,8 @@ static int check_args(struct run *run, int argc, char **argv, int operand)
 		return cmd_usage(&page, "--sure needs --who");
 	if (a->engine == ENGINE_BOTH && filter_args_filter(&a->filter).modes != WATCH_MODE_WRITE)
 		return cmd_usage(&page, "--mode missing or minor needs --engine sync");
-	if (a->engine == ENGINE_BOTH && (a->follow || !(a->filter.nr_ranges + a->filter.nr_globs)))
-		return cmd_usage(&page, a->follow ? "--follow does not go with --engine both" :
-						    "--engine both needs -m or -a");
+	if (a->engine == ENGINE_BOTH && !(a->filter.nr_ranges + a->filter.nr_globs))
+		return cmd_usage(&page, "--engine both needs -m or -a");
 	a->command = operand < argc ? argv + operand : NULL;
 	a->argv = (const char *const *)argv - 1;	/* with the name of the program */
 	return EXIT_OK;

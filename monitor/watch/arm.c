@@ -305,6 +305,8 @@ void arm_confess(struct space *s)
 
 	if (s->async) {
 		census_confess(s);
+		if (s->twin)
+			arm_confess(s->twin);
 		return;
 	}
 	if (!s->pid)

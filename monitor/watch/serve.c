@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "watch/follow.h"
 #include "watch/space.h"
@@ -138,8 +139,8 @@ static void note(struct space *s, const struct served *f)
 	latency_add(&s->shared->lat, f->answered - f->read);
 	latency_add(&s->shared->stop, f->answered - f->woke);
 	s->waited += f->answered - f->woke;
-	if (!s->pid && !s->born_ptid)
-		s->born_ptid = f->ev.fault.ptid;
+	if (!s->pid && !space_main(s)->born_ptid)
+		space_main(s)->born_ptid = f->ev.fault.ptid;
 	if (!f->news) {
 		e->repeats++;
 		return;
@@ -241,6 +242,35 @@ static bool room_for_child(const struct space *s, int uffd)
 	return !sh->full && sh->nspaces < sh->max_spaces && uffd < sh->max_fds - FDS_SPARE;
 }
 
+static void take_child(struct space *s, struct space *child)
+{
+	child->next = s->born;
+	s->born = child;
+}
+
+/* Of a process that two watch: each has a userfaultfd of the child, or one has. */
+static void on_fork_of_two(struct space *s, int uffd, uint64_t woke)
+{
+	int twin = twin_await(s);
+	uint64_t now = clock_now();
+	struct space *child;
+
+	if ((twin < 0 && twin != -ENOENT) || !room_for_child(s, twin > uffd ? twin : uffd)) {
+		space_refuse_child(s, now,
+				   twin == -EAGAIN || twin == -ESRCH ? GAP_FORK : GAP_LIMIT);
+		close_fd(&twin);
+		close(uffd);
+		return;
+	}
+	if (space_fork(&child, s, uffd, woke, now) < 0) {
+		close_fd(&twin);
+		return;
+	}
+	take_child(s, child);
+	if (twin < 0 || twin_fork(child, s->twin, twin, now) < 0)
+		twin_orphaned(child, woke, now);
+}
+
 /* The child's pid does not exist yet; the session finds it. */
 static void on_fork(struct space *s, int uffd, uint64_t woke, uint64_t now)
 {
@@ -253,14 +283,21 @@ static void on_fork(struct space *s, int uffd, uint64_t woke, uint64_t now)
 		.fork = { .child = RECORD_UNKNOWN },
 	};
 
+	if (s->follow && s->whole) {
+		twin_forked(s, uffd);
+		return;
+	}
+	if (s->follow && s->twin) {
+		on_fork_of_two(s, uffd, woke);
+		return;
+	}
 	if (s->follow && !room_for_child(s, uffd)) {
 		close(uffd);
 		space_refuse_child(s, now, GAP_LIMIT);
 		return;
 	}
 	if (s->follow && !space_fork(&child, s, uffd, woke, now)) {
-		child->next = s->born;
-		s->born = child;
+		take_child(s, child);
 		return;
 	}
 	if (!s->follow)
@@ -353,11 +390,16 @@ void serve_make_room(struct space *s)
 	s->pending_room = room;
 }
 
-/* As many as there is room for, should each have to wait: afterwards it would be too late. */
+/*
+ * As many as there is room for, should each have to wait: afterwards it would be too late.
+ * Before a second fork is read, it is known which the twin's of the first is.
+ */
 static unsigned int batch_now(const struct space *s)
 {
 	unsigned int room = s->pending_room - s->npending;
 
+	if (s->twin && s->follow)
+		return 1;
 	return room < BATCH ? room : BATCH;
 }
 

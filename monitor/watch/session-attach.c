@@ -351,23 +351,38 @@ static void drop_adoption(struct session *s, unsigned int i)
 	s->adoptions[i] = s->adoptions[--s->nadoptions];
 }
 
-static void finish_adoption(struct session *s, const struct session_adoption *a)
+static void return_loan(struct agent_loan *l)
+{
+	close(l->loan.uffd);
+	door_close(&l->door);
+}
+
+void session_adoption_void(struct session_adoption *a)
+{
+	if (a->halved)
+		return_loan(&a->half);
+	a->halved = false;
+}
+
+/* What has come of it: r, and l or the words; with both engines it is the second time. */
+static void finish_adoption(struct session *s, struct session_adoption *a, int r,
+			    struct agent_loan *l, const char *what)
 {
 	struct emit *e = &s->shared.emit;
-	struct pagetap_failure f = { 0 };
-	const char *what = f.text;
-	struct agent_loan l;
+	bool halved = a->halved, came = !r;
 	struct space *sp;
-	uint64_t now;
-	int r;
 
-	r = agent_finish(s->opts.agent, a->loan, &l, &f);
 	session_hint_settle(s, a->pid);
-	now = clock_now();
-	emit_gap(e, a->pid, a->mm, a->since, now, (struct range){ 0, 0 }, a->why);
-	if (!r)
-		r = open_space(s, &l, NULL, a->mm, a->since, &sp, &what);
-	if (r < 0)
+	emit_gap(e, a->pid, a->mm, a->since, clock_now(), (struct range){ 0, 0 }, a->why);
+	if (came && halved)
+		door_close(&l->door);
+	if (!came)
+		emit_error(e, a->pid, a->mm, clock_now(), -r, "follow", what);
+	if (!came && !halved)
+		return;
+	r = open_space(s, halved ? &a->half : l, halved && came ? l : NULL, a->mm, a->since, &sp,
+		       &what);
+	if (r < 0 && came)
 		emit_error(e, a->pid, a->mm, clock_now(), -r, "follow", what);
 }
 
@@ -377,10 +392,8 @@ static void give_back(struct session *s, struct session_adoption *a)
 	struct pagetap_failure f;
 	struct agent_loan l;
 
-	if (!agent_finish(s->opts.agent, a->loan, &l, &f)) {
-		close(l.loan.uffd);
-		door_close(&l.door);
-	}
+	if (!agent_finish(s->opts.agent, a->loan, &l, &f))
+		return_loan(&l);
 	a->loan = a->stale = 0;
 }
 
@@ -388,18 +401,21 @@ static void give_back(struct session *s, struct session_adoption *a)
 void session_adoptions_step(struct session *s)
 {
 	struct session_adoption *a = &s->adoptions[0];
+	struct pagetap_failure f = { 0 };
 	struct session_adoption done;
+	struct agent_loan l;
 	int r;
 
 	if (!s->nadoptions)
 		return;
 	if (!a->loan) {
-		r = agent_borrow(s->opts.agent, a->pid, s->opts.async, s->opts.inject_timeout_ms,
-				 &a->loan);
+		r = agent_borrow(s->opts.agent, a->pid, s->opts.async && !a->halved,
+				 s->opts.inject_timeout_ms, &a->loan);
 		if (r < 0) {
 			session_hint_settle(s, a->pid);
 			emit_error(&s->shared.emit, a->pid, a->mm, clock_now(), -r, "follow",
 				   "the agent process cannot be asked");
+			session_adoption_void(a);
 			drop_adoption(s, 0);
 			session_check_empty(s, DETACH_EXIT);
 		}
@@ -411,9 +427,16 @@ void session_adoptions_step(struct session *s)
 		give_back(s, a);
 		return;
 	}
+	r = agent_finish(s->opts.agent, a->loan, &l, &f);
+	if (!r && s->opts.both && !a->halved) {
+		a->half = l;
+		a->halved = true;
+		a->loan = 0;
+		return;
+	}
 	done = *a;
 	drop_adoption(s, 0);
-	finish_adoption(s, &done);
+	finish_adoption(s, &done, r, &l, f.text);
 	/* Whom it was for may have gone meanwhile. */
 	session_check_empty(s, DETACH_EXIT);
 }

@@ -312,7 +312,8 @@ void session_take_births(struct session *s, struct space *sp)
 
 	while ((child = sp->born)) {
 		sp->born = child->next;
-		if (session_add_space(s, child) < 0)
+		if (session_add_space(s, child) < 0 ||
+		    (child->twin && session_add_space(s, child->twin) < 0))
 			session_drop_space(s, child);
 	}
 }
@@ -336,6 +337,28 @@ static bool look_at_unnamed(struct session *s)
 	return any;
 }
 
+/*
+ * Which two are one child's is told by the order of their events, and that by which of the
+ * mappings stands lowest; should it ever tell wrong, this does not.
+ */
+static void prove_twins(struct session *s)
+{
+	for (struct space *sp = s->spaces; sp; sp = sp->next) {
+		int r;
+
+		if (!sp->twin || sp->twin->proved || !sp->proved || !sp->pid || sp->dead ||
+		    sp->failed)
+			continue;
+		r = twin_prove(sp->twin);
+		sp->twin->proved = !r;
+		sp->dead |= r == -ESRCH;
+		if (r != -EXDEV)
+			continue;
+		sp->drained = sp->forked_after;
+		space_fail(sp, GAP_FORK);
+	}
+}
+
 void session_on_births(struct session *s)
 {
 	uint64_t now = clock_now();
@@ -345,8 +368,9 @@ void session_on_births(struct session *s)
 	if (look_at_unnamed(s))
 		session_read_procwatch(s);
 	for (struct space *sp = s->spaces; sp; sp = sp->next)
-		if (!sp->pid && !sp->dead && !sp->failed)
+		if (!sp->pid && !sp->whole && !sp->dead && !sp->failed)
 			name_child(s, sp, now);
+	prove_twins(s);
 	session_name_dead(s, now);
 	session_look_at_open(s);
 	look_at_hints(s, now);

@@ -101,7 +101,8 @@ void session_let_go(struct session *s)
 		return;
 	session_wait_end(s);
 	session_hints_settle(s);
-	s->nadoptions = 0;
+	while (s->nadoptions)
+		session_adoption_void(&s->adoptions[--s->nadoptions]);
 	for (int i = 0; i < LAST_TURNS; i++)
 		for (struct space *sp = s->spaces; sp; sp = sp->next)
 			if (!sp->dead && serve(sp, clock_now()) >= 0 && sp->npending)
@@ -112,7 +113,8 @@ void session_let_go(struct session *s)
 	s->summary.ran_ns = clock_now() - s->started;
 	ksm_look(&s->shared.ksm);
 	for (struct space *sp = s->spaces; sp; sp = sp->next)
-		arm_confess(sp);
+		if (!sp->whole)
+			arm_confess(sp);
 	session_witness_lost(s, true);
 	emit_expire(&s->shared.emit, UINT64_MAX);
 	for (struct space *sp = s->spaces; sp; sp = sp->next)

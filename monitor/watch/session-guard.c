@@ -82,6 +82,7 @@ static void declare(struct session *s, struct space *sp, uint64_t since, uint64_
 	emit_gap(&s->shared.emit, sp->pid, sp->mm, since, now, (struct range){ 0, 0 }, GAP_STALL);
 	/* Who waited for an answer was woken, and asks again if it still wants one. */
 	sp->npending = 0;
+	sp->strays = 0;
 	for (; sp->follow && !sp->whole && children; children--)
 		space_refuse_child(sp, now, GAP_STALL);
 	/* A child without a name has no maps to be read: it is let go for good. */

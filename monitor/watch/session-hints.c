@@ -214,6 +214,8 @@ static void inherit(struct session *s, struct space *sp, struct session_hint *h)
 	arm_confess(sp);
 	emit_named(&s->shared.emit, sp->mm, h->child);
 	sp->pid = h->child;
+	if (sp->twin)
+		sp->twin->pid = sp->pid;
 	sp->exit_status = h->status;
 	session_name_parent(s, sp);
 	session_forks_end(s, sp);

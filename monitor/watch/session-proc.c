@@ -100,6 +100,7 @@ static void exec_adoption(struct session *s, struct session_adoption *a, uint64_
 	a->since = when;
 	a->why = GAP_EXEC;
 	a->stale = a->loan;
+	session_adoption_void(a);
 }
 
 static void on_exec(struct session *s, const struct procwatch_event *ev)

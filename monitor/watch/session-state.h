@@ -58,6 +58,8 @@ struct session_adoption {
 	enum gap_reason why;
 	uint32_t loan;		/* asked of the agent; 0: not yet */
 	uint32_t stale;		/* this loan may be of the program before */
+	bool halved;		/* both engines: one of two has come, the next is the twin's */
+	struct agent_loan half;
 };
 
 /* The first touch of a page before its mapping was registered, so told once. */
@@ -199,6 +201,8 @@ void session_guard_settle(struct session *s);
 /* Attach to what is there since then; until it is done, that is a gap. */
 void session_adopt(struct session *s, pid_t pid, uint32_t mm, uint64_t since, enum gap_reason why);
 struct session_adoption *session_adoption_of(struct session *s, pid_t pid);
+/* Another program runs there, or nobody waits for it any more: what has come goes back. */
+void session_adoption_void(struct session_adoption *a);
 void session_adoptions_step(struct session *s);
 
 /* session-proc.c */

@@ -334,9 +334,11 @@ static uint64_t next_due(struct session *s, uint64_t now, uint64_t until)
 	for (struct space *sp = s->spaces; sp; sp = sp->next) {
 		if (sp->npending && !sp->dead)
 			due = earlier(due, now + PENDING_RETRY);
-		if (!sp->pid)
+		if (!sp->pid && !sp->whole)
 			due = earlier(due, sp->naming_due > now ? sp->naming_due :
 								  now + NAMING_RETRY);
+		else if (sp->whole && sp->whole->proved && !sp->proved)
+			due = earlier(due, now + NAMING_RETRY);
 		else if (!sp->dead && !s->mute && sp->proved)
 			due = sp->pass_since ? now :
 			      earlier(due, earlier(sp->survey_due, sp->reread_due));

@@ -34,6 +34,7 @@ struct space *space_blank(struct space_shared *sh, int uffd, uint64_t features)
 	s->async = features & UFFD_FEATURE_WP_ASYNC;
 	s->pidfd = s->procfd = s->pagemap = s->mapsfd = s->memfd = -1;
 	s->door = (struct door)DOOR_NULL;
+	s->forked = -1;
 	s->reread_due = UINT64_MAX;
 	s->born_at = s->drained = s->surveyed = s->surveyed_before = clock_now();
 	census_init(&s->census, sh->page_size, s->born_at);
@@ -166,6 +167,8 @@ int space_name(struct space *s, pid_t pid)
 	if (r < 0)
 		return r;
 	s->survey_due = clock_now();
+	if (s->twin)
+		twin_named(s->twin);
 	if (s->async)
 		return 0;
 	/* Memory that fork() wipes in the child (MADV_WIPEONFORK) is not armed there. */
@@ -232,6 +235,7 @@ void space_close(struct space *s)
 	s->slot = GUARD_NO_SLOT;
 	/* Closing the last copy unregisters all, disarms all and wakes all waiters. */
 	close_fd(&s->uffd);
+	close_fd(&s->forked);
 }
 
 struct space *space_free(struct space *s)
@@ -242,7 +246,12 @@ struct space *space_free(struct space *s)
 	s->shared->nspaces--;
 	s->shared->tabled -= s->tabled;
 	for (struct space *child = s->born, *after; child; child = after) {
+		struct space *twin = child->twin;
+
 		after = child->next;
+		if (twin)
+			twin_part(twin);
+		space_free(twin);
 		space_free(child);
 	}
 	if (s->pidfd >= 0)

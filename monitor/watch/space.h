@@ -13,6 +13,7 @@
  *	ksm.c		doubts what is armed, where the kernel takes it off
  *	serve.c		reads messages, resolves, follows, emits
  *	twin.c		a second userfaultfd on the same address space
+ *	twin-fork.c	and on that of a child
  */
 #ifndef WATCH_SPACE_H
 #define WATCH_SPACE_H
@@ -158,6 +159,10 @@ struct space {
 	struct space *whole;		/* of a twin: whom it is beside */
 	struct space_echo echo[SPACE_ECHOES];
 	unsigned int nechoes;
+	bool awaits;			/* of a twin: a fork, which the other one has told of */
+	int forked;			/* of a twin: the descriptor that came of it; -1 */
+	int strays;			/* of a twin: forks that only the other one has told of
+					 * until now, less those that it alone has told of */
 	uint64_t waited;		/* ns that threads have waited for answers, in all */
 	struct space *born;		/* forked children, for the session to take over */
 	uint32_t born_ptid;		/* of an unnamed child: who faulted first */
@@ -282,6 +287,25 @@ void tables_recount(struct space *s);
  * its own mappings.  Takes uffd, on failure too.
  */
 int twin_new(struct space **ret, struct space *whole, int uffd, uint64_t features);
+/*
+ * The other one has read of a fork: the descriptor of the same fork's twin, if it is
+ * certain which.  -ENOENT: the child's has no twin; -EAGAIN: it may have one, and nobody
+ * knows which; else what serve() says.  Reads and answers what comes to the twin meanwhile.
+ */
+int twin_await(struct space *whole);
+/* A fork event of the twin: its descriptor, taken. */
+void twin_forked(struct space *twin, int uffd);
+/* The child's twin, a copy of its parent's at this instant.  Takes uffd, on failure too. */
+int twin_fork(struct space *child, const struct space *parent, int uffd, uint64_t now);
+/* The child has none: what was held is not watched, until the other one has registered it. */
+void twin_orphaned(struct space *child, uint64_t since, uint64_t now);
+/* The other one has got its name, and what is open of the process. */
+void twin_named(struct space *twin);
+/*
+ * Is it of the same address space as the other one, which has a name?  0; -EXDEV: no;
+ * -EAGAIN: ask again; -ESRCH.  May move the cover of one page, and says so in the trace.
+ */
+int twin_prove(struct space *twin);
 /* Nothing is registered any more, and what it had been told of until then is in the trace. */
 void twin_release(struct space *twin);
 /* Before it is freed: what was borrowed goes back, and its mappings to the other one. */

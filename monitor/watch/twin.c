@@ -8,6 +8,7 @@
  * both.  UFFDIO_WRITEPROTECT does not ask who owns: each keeps to its own.
  */
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -93,20 +94,29 @@ void twin_agree(struct space *s)
 	s->resync = s->twin->resync |= s->resync;
 }
 
-int twin_new(struct space **ret, struct space *whole, int uffd, uint64_t features)
+static struct space *twin_of(struct space *whole, int uffd, uint64_t features)
 {
 	struct space *s = space_blank(whole->shared, uffd, features);
 
 	if (!s) {
 		close(uffd);
-		return -ENOMEM;
+		return NULL;
 	}
 	/* It is no address space of its own. */
 	s->shared->nspaces--;
 	s->shared->next_mm--;
 	s->mm = whole->mm;
-	s->pid = whole->pid;
 	s->filter = s->shared->twin_filter;
+	s->tids_plain = whole->tids_plain;
+	s->born_at = whole->born_at;
+	s->whole = whole;
+	whole->twin = s;
+	return s;
+}
+
+static void borrow(struct space *s, const struct space *whole)
+{
+	s->pid = whole->pid;
 	s->pidfd = whole->pidfd;
 	s->procfd = whole->procfd;
 	s->pagemap = whole->pagemap;
@@ -114,13 +124,57 @@ int twin_new(struct space **ret, struct space *whole, int uffd, uint64_t feature
 	s->memfd = whole->memfd;
 	s->tids = whole->tids;
 	s->tids_plain = whole->tids_plain;
-	s->spares.tid_word = whole->spares.tid_word;
-	s->born_at = whole->born_at;
 	guard_name(s->shared->guard, s->slot, s->pid);
-	s->whole = whole;
-	whole->twin = s;
+}
+
+int twin_new(struct space **ret, struct space *whole, int uffd, uint64_t features)
+{
+	struct space *s = twin_of(whole, uffd, features);
+
+	if (!s)
+		return -ENOMEM;
+	borrow(s, whole);
+	s->spares.tid_word = whole->spares.tid_word;
 	*ret = s;
 	return 0;
+}
+
+static void not_told(void *arg, enum vma_op op, struct region *g)
+{
+	(void)arg;
+	(void)op;
+	(void)g;
+}
+
+int twin_fork(struct space *child, const struct space *parent, int uffd, uint64_t now)
+{
+	struct space *s = twin_of(child, uffd, parent->features);
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->follow = parent->follow;
+	s->snapshot = true;
+	s->surveyed = s->witnessed = now;
+	r = cover_clone(&s->cover, &parent->cover);
+	if (!r)
+		r = layout_clone(&s->layout, &parent->layout, &s->shared->next_vma, not_told, s);
+	if (!r)
+		r = spare_clone(&s->spares, &parent->spares);
+	if (r < 0) {
+		twin_part(s);
+		space_free(s);
+	}
+	return r;
+}
+
+void twin_named(struct space *twin)
+{
+	borrow(twin, twin->whole);
+	twin->survey_due = clock_now();
+	/* Memory that fork() wipes in the child (MADV_WIPEONFORK) is not armed there. */
+	space_owe(twin, (struct range){ 0, align_down(UINT64_MAX, twin->shared->page_size) },
+		  twin->survey_due, TODO_CHECK, twin->born_at);
 }
 
 void twin_release(struct space *twin)

@@ -66,7 +66,6 @@ case_record() {
 	usage 'pagetap: --granularity needs --engine sync' record --granularity 8 --engine async -p 1 || return
 	usage "pagetap: option --granularity: '24' is no power of two up to 512" record --granularity 24 -p 1 || return
 	usage 'pagetap: --engine both needs -m or -a' record --engine both -p 1 || return
-	usage 'pagetap: --follow does not go with --engine both' record --engine both -m heap -f -p 1 || return
 	usage 'pagetap: --mode missing or minor needs --engine sync' record --engine both -m heap --mode minor -p 1 || return
 	usage 'pagetap: --budget needs --engine async' record --engine sync --budget 5 -p 1 || return
 	usage 'pagetap: --budget does not go with --rearm' record --engine auto --budget 5 --rearm 10 -p 1 || return

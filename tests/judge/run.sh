@@ -49,8 +49,9 @@ done
 how=(--engine sync --rearm "$rearm" --granularity "$granularity")
 [ "$engine" = sync ] || how=(--engine "$engine" --epoch "$epoch" ${who:+"$who"}
 	${budget:+--budget "$budget"})
-# With both, what is held is sync; children are not followed.
-if [ "$engine" = both ]; then how+=(-m "$held" --rearm "$rearm"); else how+=(-f); fi
+# With both, what is held is sync.
+[ "$engine" = both ] && how+=(-m "$held" --rearm "$rearm")
+how+=(-f)
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/judge.XXXXXX") || exit 2
 trap 'rm -rf "$work"' EXIT

@@ -95,6 +95,26 @@ case_exec_followed() {
 		wrong "hardly a fault of the new program"
 }
 
+# The child has both from its first instant; of the page that it is known by a gap may tell.
+case_two_engines() {
+	local told new ev
+	forks '-f --engine both -m anon --epoch 20' "$T/writer" -n 2000000 -T 60 || return
+	end_of "$TARGET" 60 || return
+	[ "$STATUS" = 0 ] || wrong "the program it executes exited with $STATUS" || return
+	end_of "$RECORDER" 20 || return
+	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
+	valid "$D/t.ndjson" || return
+	told=$(writes "$CHILD")
+	[ "$told" = 50 ] || [ "$told" = 49 ] || wrong "child: 50 pages written, $told told" || return
+	[ "$(writes "$TARGET")" = 50 ] || wrong "parent: 50 pages written, $(writes "$TARGET") told" || return
+	new=$(jq -r 'select(.ev == "exec") | .new_mm' "$D/t.ndjson")
+	for ev in '.ev == "arm" and .mode == "wp"' '.ev == "arm" and .mode == "async"' \
+		'.ev == "fault"' '.ev == "dirty"'; do
+		[ "$(count "$D/t.ndjson" "$ev and .mm == $new")" -gt 0 ] ||
+			wrong "of the new program nothing with $ev" || return
+	done
+}
+
 case_exec_not_followed() {
 	forks '' "$T/writer" -n 100000 -T 60 || return
 	end_of "$TARGET" 30 || return

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Twin: what two spaces of one process share, tell of once, and give back. */
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -195,6 +197,134 @@ static void test_lost(void)
 	finish();
 }
 
+/* The twin reads from a pipe what the kernel would say; nothing is ever changing. */
+static int words_to_twin(void)
+{
+	int p[2];
+
+	CU_ASSERT_EQUAL_FATAL(pipe2(p, O_NONBLOCK | O_CLOEXEC), 0);
+	close(twin->uffd);
+	twin->uffd = p[0];
+	twin->follow = whole->follow = true;
+	return p[1];
+}
+
+static int fork_word(int to)
+{
+	struct uffd_msg m = { .event = UFFD_EVENT_FORK };
+	int fd = some_fd();
+
+	m.arg.fork.ufd = (uint32_t)fd;
+	CU_ASSERT_EQUAL(write(to, &m, sizeof(m)), (ssize_t)sizeof(m));
+	return fd;
+}
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* The next word of a fork is of the fork that the other one has told of. */
+static void test_pairs(void)
+{
+	int to, fd;
+
+	begin();
+	to = words_to_twin();
+	owns(whole, 0x10000, 0x40000);
+	owns(twin, 0x20000, 0x30000);
+	fd = fork_word(to);
+	CU_ASSERT_EQUAL(twin_await(whole), fd);
+	close(fd);
+	CU_ASSERT(!twin->awaits);
+	CU_ASSERT_EQUAL(twin->strays, 0);
+	/* Nothing of the twin's was copied. */
+	CU_ASSERT_EQUAL(twin_await(whole), -ENOENT);
+	CU_ASSERT_EQUAL(twin->strays, 0);
+	close(to);
+	finish();
+}
+
+/* Two at once: one of them was told of by the twin first, and nobody knows which. */
+static void test_pairs_nothing_unsure(void)
+{
+	int to, a, b;
+
+	begin();
+	to = words_to_twin();
+	owns(whole, 0x10000, 0x40000);
+	owns(twin, 0x20000, 0x30000);
+	a = fork_word(to);
+	b = fork_word(to);
+	CU_ASSERT_EQUAL(twin_await(whole), -ENOENT);
+	CU_ASSERT(!is_open(a) && !is_open(b));
+	CU_ASSERT_EQUAL(twin->strays, -1);
+	/* The other one tells of the second; then all is as it was. */
+	CU_ASSERT_EQUAL(twin_await(whole), -ENOENT);
+	CU_ASSERT_EQUAL(twin->strays, 0);
+	a = fork_word(to);
+	CU_ASSERT_EQUAL(twin_await(whole), a);
+	close(a);
+	/* One comes late: the word after it is not taken for it. */
+	twin->strays = 1;
+	a = fork_word(to);
+	CU_ASSERT_EQUAL(serve(twin, clock_now()), 1);
+	CU_ASSERT(!is_open(a));
+	CU_ASSERT_EQUAL(twin->strays, 0);
+	close(to);
+	finish();
+}
+
+/* The lowest mapping is the twin's: it is told of each fork first. */
+static void test_pairs_nothing_out_of_order(void)
+{
+	int to, fd;
+
+	begin();
+	to = words_to_twin();
+	owns(whole, 0x20000, 0x40000);
+	owns(twin, 0x10000, 0x30000);
+	fd = fork_word(to);
+	CU_ASSERT_EQUAL(serve(twin, clock_now()), 1);
+	CU_ASSERT(!is_open(fd));
+	CU_ASSERT_EQUAL(twin->strays, -1);
+	CU_ASSERT_EQUAL(twin_await(whole), -ENOENT);
+	CU_ASSERT_EQUAL(twin->strays, 0);
+	close(to);
+	finish();
+}
+
+/* A child: its twin has what its parent's has, and what has none is the other one's again. */
+static void test_children(void)
+{
+	const struct range page = { 0x20000, 0x21000 };
+	struct space *a, *b;
+
+	begin();
+	whole->follow = twin->follow = true;
+	owns(whole, 0x10000, 0x20000);
+	layout_find(&whole->layout, 0x20000)->held = true;
+	owns(twin, 0x20000, 0x20000);
+	CU_ASSERT_EQUAL(cover_arm(&twin->cover, page), 0);
+	CU_ASSERT_EQUAL_FATAL(space_fork(&a, whole, some_fd(), clock_now(), clock_now()), 0);
+	CU_ASSERT_EQUAL_FATAL(twin_fork(a, twin, some_fd(), clock_now()), 0);
+	CU_ASSERT_EQUAL_FATAL(space_fork(&b, whole, some_fd(), clock_now(), clock_now()), 0);
+	twin_orphaned(b, clock_now(), clock_now());
+	CU_ASSERT_EQUAL(shared.nspaces, 3);
+	CU_ASSERT_PTR_EQUAL(a->twin->whole, a);
+	CU_ASSERT_EQUAL(a->twin->mm, a->mm);
+	CU_ASSERT(!a->twin->proved);
+	CU_ASSERT(cover_armed_all(&a->twin->cover, page));
+	CU_ASSERT(layout_find(&a->twin->layout, 0x20000)->modes);
+	CU_ASSERT(layout_find(&a->layout, 0x20000)->held);
+	CU_ASSERT_PTR_NULL(b->twin);
+	CU_ASSERT(!layout_find(&b->layout, 0x20000)->held);
+	CU_ASSERT(layout_find(&b->layout, 0x20000)->again);
+	a->next = b;
+	whole->born = a;
+	finish();
+}
+
 static const struct suite_test tests[] = {
 	{ "shares what is known of the process", test_shares },
 	{ "parts", test_parts },
@@ -202,6 +332,10 @@ static const struct suite_test tests[] = {
 	{ "an unmapping that only it is told of", test_lost },
 	{ "alone", test_alone },
 	{ "agree to begin anew", test_agree },
+	{ "the two words of a fork", test_pairs },
+	{ "two words at once, or one late", test_pairs_nothing_unsure },
+	{ "the lowest mapping is its own", test_pairs_nothing_out_of_order },
+	{ "children", test_children },
 };
 
 SUITE_MAIN("twin", tests)
