@@ -49,8 +49,9 @@ void census_confess(struct space *s)
 		census_rest_confess(s, now);
 		return;
 	}
+	/* A mapping that no reading has found, no pass has gone over. */
 	if (!s->census.complete) {
-		census_gap(s, none, census_all_told_until(s), now);
+		census_gap(s, none, survey_told_until(s), now);
 		return;
 	}
 	while ((d = doubt_first(&s->census.doubts, all, &run))) {
