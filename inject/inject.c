@@ -223,7 +223,7 @@ int inject_run(struct inject *in)
 	in->since -= in->since > 0;
 	for (int i = 0; i < ATTEMPTS && r == -ESRCH; i++) {
 		handover_done(&in->handover);
-		in->visit.deadline = deadline;
+		in->visit.patience = in->timeout_ns;
 		r = attempt(in);
 		if (r != -ESRCH || !alive(in) || clock_now() > deadline)
 			break;

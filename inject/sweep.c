@@ -101,7 +101,7 @@ static int close_copies(struct visit *v, const struct facts *f, int procfd, cons
 	v->shadow_stack = f->shadow_stack;
 	v->self = f->own_pid;
 	v->alone = f->threads == 1;
-	v->deadline = clock_now() + NSEC_PER_SEC;
+	v->patience = NSEC_PER_SEC;
 	r = visit_prepare(v, procfd);
 	if (!r)
 		r = choose_threads(procfd, f->pid, &v->memory, &candidates);

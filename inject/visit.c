@@ -217,6 +217,11 @@ static int stop_and_save(struct visit *v, int procfd)
 	uint64_t since = clock_now();
 	int r = progress_enter(v->progress, PAGETAP_PHASE_STOP);
 
+	/*
+	 * From here on: what was read of its memory before that waits for its mmap lock, and
+	 * threads that map and unmap all the time leave readers little of it.
+	 */
+	v->tracee.deadline = since + v->patience;
 	if (!r)
 		r = tracee_stop(&v->tracee);
 	if (r == -ETIMEDOUT)
@@ -251,7 +256,8 @@ int visit_open(struct visit *v, int procfd, int pidfd, uint64_t start_time,
 		return r;
 	for (unsigned int i = 0; i < candidates->n; i++) {
 		t = &candidates->threads[i];
-		r = tracee_seize(&v->tracee, candidates->pid, t->tid, t->seccomp != 0, v->deadline);
+		r = tracee_seize(&v->tracee, candidates->pid, t->tid, t->seccomp != 0,
+				 clock_now() + v->patience);
 		if (r != -ESRCH)
 			break;
 	}

@@ -42,7 +42,7 @@ struct visit {
 	bool alone;			/* no other thread or process uses its descriptors */
 	bool shadow_stack;
 	pid_t self;			/* the process in its own pid namespace */
-	uint64_t deadline;
+	uint64_t patience;		/* ns, for a thread to stop */
 
 	struct tracee tracee;
 	struct memory memory;

@@ -44,6 +44,7 @@ static const struct live_case cases[] = {
 	{ "device lent, a call is given up on before it ends", case_late, LATE_LENT },
 	{ "the pid is another process meanwhile", case_recycled, 0 },
 	{ "the process is gone meanwhile", case_recycled, 1 },
+	{ "the look at it takes longer than it may take to stop", case_slow_look, 0 },
 	{ "injector stopped for ever is not waited for for ever", case_stopped_injector, 0 },
 };
 

@@ -358,6 +358,39 @@ static inline const char *case_stopped_injector(long arg)
 	return w ? w : target_ends_well(t, 3000);
 }
 
+/*
+ * Its time to stop begins when it is asked to, however long it took to look at it.  This
+ * one stops two seconds after its start, when its vfork child has gone.
+ */
+static inline const char *case_slow_look(long arg)
+{
+	struct target *t = target_start(shape_vfork, 0, 1);
+	struct pagetap_loan loan = { .size = sizeof(loan) };
+	struct pagetap_opts o = { .size = sizeof(o), .timeout_ms = 1000 };
+	struct pagetap_borrowing *b;
+	struct pagetap_failure f;
+	int r;
+
+	(void)arg;
+	if (!t)
+		return "target not ready";
+	set_fault(PAGETAP_PHASE_IDENTITY, "stop");
+	r = pagetap_borrow_start(&b, t->pid, &o, &f);
+	unsetenv("PAGETAP_FAULT");
+	if (r < 0)
+		return why("start: %s", f.text);
+	if (!wait_state(b->injector, 'T'))
+		return "the injector did not stop";
+	pause_ms(1400);
+	kill(b->injector, SIGCONT);
+	r = pagetap_borrow_finish(b, &loan, &f);
+	if (r < 0)
+		return why("%s: %s", pagetap_phase_name(f.phase), f.text);
+	close(loan.uffd);
+	close(loan.pidfd);
+	return target_ends_well(t, 3000);
+}
+
 /* A call that is not over in time is given up on: what it opens must not stay open. */
 enum { LATE_PLAIN, LATE_LENT, LATE_ALONE };
 

@@ -328,24 +328,6 @@ static inline const char *case_frozen(long arg)
 	return w;
 }
 
-static inline void shape_vfork(struct shared *s, long arg)
-{
-	pid_t child;
-
-	(void)arg;
-	atomic_fetch_add(&s->ready, 1);
-	child = vfork();
-	if (!child) {
-		struct timespec t = { 2, 0 };
-
-		nanosleep(&t, NULL);
-		_exit(3);
-	}
-	waitpid(child, NULL, 0);
-	doze(s);
-	_exit(s->bad != 0);
-}
-
 static inline const char *case_vfork(long arg)
 {
 	struct target *t = target_start(shape_vfork, 0, 1);

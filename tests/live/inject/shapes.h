@@ -362,6 +362,25 @@ static inline void shape_doze(struct shared *s, long arg)
 	_exit(s->bad != 0);
 }
 
+/* It cannot be stopped for two seconds. */
+static inline void shape_vfork(struct shared *s, long arg)
+{
+	pid_t child;
+
+	(void)arg;
+	atomic_fetch_add(&s->ready, 1);
+	child = vfork();
+	if (!child) {
+		struct timespec t = { 2, 0 };
+
+		nanosleep(&t, NULL);
+		_exit(3);
+	}
+	waitpid(child, NULL, 0);
+	doze(s);
+	_exit(s->bad != 0);
+}
+
 /* Every descriptor in use; count[0] says how many to give up. */
 static inline void shape_fd_full(struct shared *s, long arg)
 {
