@@ -24,10 +24,11 @@ mandir     ?= $(datadir)/man
 
 # ---- what is needed --------------------------------------------------------
 
-libraries  = jansson libnl-3.0 libnl-genl-3.0 libcap libseccomp libzstd
+libraries  = jansson libnl-3.0 libnl-genl-3.0 libcap libseccomp libzstd libprotobuf-c
 
 deps_build = build-essential pkg-config libjansson-dev libnl-3-dev libnl-genl-3-dev \
-	     libcap-dev libseccomp-dev libck-dev libzstd-dev libbsd-dev uthash-dev
+	     libcap-dev libseccomp-dev libck-dev libzstd-dev libbsd-dev uthash-dev \
+	     libprotobuf-c-dev protobuf-c-compiler
 deps_tests = libcunit1-dev mandoc redis-server redis-tools sqlite3 jq python3 \
 	     python3-jsonschema strace gdb musl-tools gcc-aarch64-linux-gnu \
 	     libc6-dev-arm64-cross zstd bash-completion zsh fish shellcheck util-linux \
@@ -44,7 +45,7 @@ pkg_cflags = $(eval pkg_cflags := $$(shell $(PKG_CONFIG) --cflags $(libraries)))
 pkg_libs   = $(eval pkg_libs := $$(shell $(PKG_CONFIG) --libs $(libraries)))$(pkg_libs)
 
 warnings = -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes
-language = -std=gnu11 -D_GNU_SOURCE -Iinclude -Imonitor -Iinject \
+language = -std=gnu11 -D_GNU_SOURCE -Iinclude -Imonitor -Iinject -I$(generated) \
 	   -DPAGETAP_VERSION='"$(VERSION)"'
 harden   = -fPIC -fstack-protector-strong
 cflags   = $(language) $(warnings) $(harden) -pthread -MMD -MP
@@ -87,10 +88,28 @@ preload_c  := $(wildcard tests/preload/*.c)
 bench_c    := $(wildcard tests/bench/*.c)
 fuzz_c     := $(wildcard tests/fuzz/fuzz-*.c)
 
+# Made by protoc-c: the messages of a CRIU checkpoint.
+generated   = $(O)/generated
+criu_h      = $(generated)/criu.pb-c.h
+criu_c      = $(generated)/criu.pb-c.c
+
 rooms       = $(O)/librooms.a
 library_so  = $(O)/libpagetap.so.$(VERSION)
 
 all: $(O)/pagetap $(O)/libpagetap.a $(O)/libpagetap.so $(O)/pagetap.pc
+
+# Both come of one run.
+$(criu_c): monitor/restore/criu.proto | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,PROTOC,$<)
+	$(quiet)protoc-c --proto_path=$(<D) --c_out=$(@D) $<
+$(criu_h): $(criu_c) ;
+
+# Who includes it, the compiler writes down; the first time there is nothing written.
+$(call object,$(wildcard monitor/restore/image*.c)): | $(criu_h)
+$(generated)/criu.pb-c.o: $(criu_c)
+	$(call say,CC,$<)
+	$(quiet)$(compile) -c -o $@ $<
 
 $(O)/%.o: %.c | $(after_deps)
 	@mkdir -p $(@D)
@@ -102,7 +121,7 @@ $(O)/pagetap: $(O)/monitor/main.o $(rooms)
 	$(quiet)$(link) -o $@ $^ $(libs) $(LDLIBS)
 
 # Everything but main(): what the program and the unit tests are linked with.
-$(rooms): $(call object,$(monitor_c) $(inject_c))
+$(rooms): $(call object,$(monitor_c) $(inject_c)) $(generated)/criu.pb-c.o
 	$(call say,AR,$@)
 	$(quiet)rm -f $@ && $(AR) rcs $@ $^
 
@@ -135,7 +154,7 @@ $(O)/faults/%.o: %.c | $(after_deps)
 	$(quiet)$(compile) -DPAGETAP_FAULTS -c -o $@ $<
 
 faults_o = $(patsubst %.c,$(O)/faults/%.o,$(inject_c))
-$(O)/pagetap-faults: $(O)/monitor/main.o $(faults_o) $(call object,$(monitor_c))
+$(O)/pagetap-faults: $(O)/monitor/main.o $(faults_o) $(call object,$(monitor_c)) $(generated)/criu.pb-c.o
 	$(call say,LD,$@)
 	$(quiet)$(link) -o $@ $^ $(libs) $(LDLIBS)
 
@@ -164,6 +183,12 @@ $(O)/tests/live/%: tests/live/%.c $(rooms) | $(after_deps)
 	$(call say,TEST,$<)
 	$(quiet)$(compile) -Itests/unit -MF $@.d -MT $@ -o $@ $< \
 		$(rooms) $(call extra_link,$<) -lcunit $(libs) $(LDLIBS)
+
+# What our parser makes of a checkpoint, to be held against CRIU's own.
+$(O)/tests/restore/image-dump: $(O)/%: %.c $(rooms) | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)
+	$(quiet)$(compile) -MF $@.d -MT $@ -o $@ $< $(rooms) $(libs) $(LDLIBS)
 
 $(O)/tests/bench/%: tests/bench/%.c $(rooms) | $(after_deps)
 	@mkdir -p $(@D)
@@ -210,7 +235,7 @@ $(O)/tests/preload/%.so: tests/preload/%.c | $(after_deps)
 preloads    = $(patsubst %.c,$(O)/%.so,$(preload_c))
 tests: $(preloads)
 
-tests: all $(tests_built) $(O)/pagetap-faults
+tests: all $(tests_built) $(O)/pagetap-faults $(O)/tests/restore/image-dump
 unit: $(call program,$(unit_c))
 
 # `make check T='unit/* live/redis'` runs some of them.
@@ -264,10 +289,16 @@ lint: all
 
 # Fuzzers are built by clang from the sources, so that coverage reaches every room.
 fuzz_seconds ?= 30
-fuzz_o = $(patsubst %.c,$(O)/fuzz/%.o,$(monitor_c) $(inject_c))
+fuzz_o = $(patsubst %.c,$(O)/fuzz/%.o,$(monitor_c) $(inject_c)) $(O)/fuzz/criu.pb-c.o
 # Prerequisites of a pattern alone: make would remove them when it is done.
 .SECONDARY: $(fuzz_o)
 $(O)/fuzz/%.o: %.c | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,CC,"$< (fuzz)")
+	$(quiet)clang $(cflags) $(pkg_cflags) -O1 -g -fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
+
+$(patsubst %.c,$(O)/fuzz/%.o,$(wildcard monitor/restore/image*.c)): | $(criu_h)
+$(O)/fuzz/criu.pb-c.o: $(criu_c)
 	@mkdir -p $(@D)
 	$(call say,CC,"$< (fuzz)")
 	$(quiet)clang $(cflags) $(pkg_cflags) -O1 -g -fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<

@@ -117,9 +117,9 @@ judge 'manual pages: mandoc -T lint'
 # Both compilers, every warning an error.  -fsyntax-only knows nothing of data flow,
 # so gcc really compiles.
 version='-DPAGETAP_VERSION="0"'
-flags="-std=gnu11 -D_GNU_SOURCE -Iinclude -Imonitor -Iinject -Itests/unit
+flags="-std=gnu11 -D_GNU_SOURCE -Iinclude -Imonitor -Iinject -Itests/unit -I$O/generated
 	-Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Werror"
-pkg=$(pkg-config --cflags jansson libnl-3.0 libnl-genl-3.0 libcap libzstd 2>/dev/null)
+pkg=$(pkg-config --cflags jansson libnl-3.0 libnl-genl-3.0 libcap libzstd libprotobuf-c 2>/dev/null)
 compile_all() {
 	for f in $(all_sources | grep '\.c$'); do
 		case $f in
