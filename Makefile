@@ -224,7 +224,14 @@ $(O)/tests/judge/random: $(wildcard tests/judge/random*.c) tests/judge/random.h 
 	$(quiet)$(CC) -std=gnu11 -D_GNU_SOURCE $(warnings) -O2 -g -pthread -o $@ $(filter %.c,$^)
 judged = $(addprefix $(O)/tests/judge/,judge small driver slice random)
 
-tests_built = $(call program,$(unit_c) $(live_c) $(target_c)) $(judged)
+# What is restored knows nothing of pagetap either.
+restored = $(O)/tests/restore/known
+$(restored): $(wildcard tests/restore/known*.c) tests/restore/known.h | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,TARGET,$@)
+	$(quiet)$(CC) -std=gnu11 -D_GNU_SOURCE $(warnings) -O2 -g -pthread -o $@ $(filter %.c,$^)
+
+tests_built = $(call program,$(unit_c) $(live_c) $(target_c)) $(judged) $(restored)
 
 # Preloaded into the program under test; knows nothing of it either.
 $(O)/tests/preload/%.so: tests/preload/%.c | $(after_deps)
@@ -326,6 +333,9 @@ deps_wanted = $(deps_build) $(if $(more_goals),$(deps_tests),$(if $(few_goals),,
 
 bench-deps: deps_wanted = $(deps_build) $(deps_bench)
 
+# CRIU is put aside for the tests, not installed: Debian 12 has one that is too old.
+wants_criu = $(filter libcunit1-dev linux-perf,$(deps_wanted))
+
 # A service that a package would start is not: the tests run their own instances.
 deps bench-deps:
 	@missing=; for p in $(sort $(deps_wanted)); do \
@@ -336,6 +346,7 @@ deps bench-deps:
 	echo "  APT    $$missing"; \
 	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; \
 	apt-get update -q >/dev/null && apt-get install -y -q --no-install-recommends $$missing >/dev/null
+	$(if $(wants_criu),@sh tests/restore/get-criu.sh '$(O)/criu' || echo '  no CRIU: nothing will be restored')
 
 # ---- installing ------------------------------------------------------------
 
@@ -393,7 +404,7 @@ clean:
 
 help:
 	@echo 'make            the program, libpagetap.a and .so in $$(O), which is $(O)/'
-	@echo 'make deps       install what is missing (Debian packages; needs root)'
+	@echo 'make deps       install what is missing (Debian packages; needs root); a CRIU in $$(O)'
 	@echo 'make demo       watch a small process for some seconds'
 	@echo 'make check      all tests; T="unit/* live/redis" for some of them'
 	@echo 'make catalogue  every case that must hold, with the result seen'
@@ -413,6 +424,6 @@ help:
 	@echo 'Variables: O= CC= CFLAGS= PREFIX= DESTDIR= bindir= libdir= includedir= mandir='
 	@echo '           datadir= SAN=address,undefined WERROR=1 V=1'
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -name criu -prune -o -name '*.d' -print 2>/dev/null)
 .DELETE_ON_ERROR:
 .PHONY: all tests unit check judge soak catalogue bench lint fuzz fresh demo deps bench-deps install uninstall dist clean help aarch64

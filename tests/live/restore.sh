@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# restore: programs of known contents, checkpointed by CRIU and restored lazily; every
+# page must be right, and the pager must end by itself, content.
+#
+#	PAGER=criu bash tests/live/restore.sh [CASE...]		with CRIU's own daemon
+# limit: 300
+. "$(dirname "$0")/lib.sh"
+. "$SRC/tests/restore/rig.sh"
+needs_criu
+
+# flip FILE OFFSET: one bit.
+flip() {
+	local byte
+	byte=$(od -An -tu1 -j "$2" -N1 "$1")
+	printf %b "\\0$(printf %o $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>"$D/dd.err"
+}
+# The check itself: one wrong bit in 16,384 pages is seen, and where.
+case_one_wrong_bit_is_seen() {
+	local pages
+	checkpoint plain 64 || return
+	pages=$(find "$CHECKPOINT/images" -name 'pages-*.img')
+	[ "$(stat -c %s "$pages")" -gt 67108864 ] || wrong "not a checkpoint of 64 MiB" || return
+	new_run
+	flip "$pages" 40000000
+	start_pager && start_restore check && criu_content &&
+		! "$KNOWN" "$RUN/seat/control" wait 60 >"$D/slots.out"
+	flip "$pages" 40000000
+	grep -q ' checked 16384 bad 1 first 0x' "$D/slots.out" || wrong "seen: $(cat "$D/slots.out")" || return
+	pager_ends && end_run
+}
+
+case_every_page() { checkpoint plain 64 && restored check; }
+case_every_kind_of_page() { checkpoint single 32 && restored check; }
+case_8_threads() { checkpoint threads 32 && restored check; }
+case_10240_small_mappings() { checkpoint small 8 && restored check; }
+case_shared_memory() { checkpoint shared 32 && restored check; }
+case_forked_children() { checkpoint children 32 && restored check; }
+
+# What a program may do with its memory before that has come.
+case_stamps() { checkpoint single 32 && restored stamp; }
+case_moves() { checkpoint single 32 && restored move; }
+case_shuffles() { checkpoint single 32 && restored shuffle; }
+case_drops() { checkpoint single 32 && restored drop; }
+case_unmaps() { checkpoint single 32 && restored unmap; }
+case_forks() { checkpoint single 32 && restored fork; }
+case_forks_of_forks() { checkpoint single 32 && restored forks; }
+case_everything_at_once() { checkpoint single 32 && restored mix; }
+case_children_do_everything_at_once() { checkpoint children 32 && restored mix; }
+case_exits_at_once() { checkpoint children 32 && restored exit; }
+
+run_cases "$@"

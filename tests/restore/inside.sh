@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# inside: the first process of a pid namespace, in which known(1) is checkpointed or
+# restored; with it everything in there ends.
+#
+#	inside.sh dump FOLDER SHAPE MIB [OPTION...]	FOLDER/images, FOLDER/seat/control
+#	inside.sh restore FOLDER RUN [OPTION...]	RUN/seat/control, RUN/status
+#
+# A restored process has the pid that it had, so each restore wants a namespace of its own;
+# high numbers, which nothing else in there has.  FOLDER/seat is where the processes found
+# their file: RUN/seat is put over it, so that many restores of one checkpoint each have
+# theirs.  OPTION goes to criu.  RUN/status is its exit status, when it is over; then this
+# waits until the restored processes have ended.
+set -u
+
+: "${CRIU:?}" "${KNOWN:?}"
+complain() { echo "inside: $*" >&2; exit 1; }
+[ $$ = 1 ] || complain 'wants to be the first of a pid namespace'
+verb=$1 folder=$2
+shift 2
+
+dump() {
+	local shape=$1 mib=$2 pid
+	shift 2
+	mkdir -p "$folder/images" "$folder/seat"
+	echo 4000 >/proc/sys/kernel/ns_last_pid || complain 'pids cannot be chosen'
+	"$KNOWN" "$folder/seat/control" run "$shape" "$mib" </dev/null >/dev/null 2>"$folder/known.err" &
+	pid=$!
+	for _ in $(seq 100); do
+		[ -s "$folder/seat/control" ] && break
+		sleep 0.02
+	done
+	"$KNOWN" "$folder/seat/control" ready 60 || complain "$(cat "$folder/known.err")"
+	timeout -k 5 120 "$CRIU" dump --no-default-config -t "$pid" -D "$folder/images" -o dump.log -v4 \
+		"$@" </dev/null >"$folder/dump.out" 2>&1 ||
+		complain "dump: $(grep -h Error "$folder/images/dump.log" | tail -n 3)"
+}
+
+others() {
+	local p
+	for p in /proc/[0-9]*; do
+		[ "$p" = /proc/1 ] || return 0
+	done
+	return 1
+}
+
+restore() {
+	local run=$1
+	shift
+	mount --bind "$run/seat" "$folder/seat" || complain "mount: $run/seat"
+	date +%s%N >"$run/begun"
+	"$CRIU" restore --no-default-config -D "$folder/images" -W "$run" -o restore.log -v4 -d "$@" \
+		</dev/null >"$run/restore.out" 2>&1
+	echo $? >"$run/status.new"
+	mv "$run/status.new" "$run/status"
+	while others; do
+		sleep 0.1
+	done
+}
+
+"$verb" "$@"

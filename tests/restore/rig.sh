@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# rig: a checkpoint is made once and restored with any pager.  To be sourced after
+# tests/live/lib.sh, which kills by pid whatever a case has started.
+#
+# PAGER=criu	CRIU's own daemon, against which the rig itself is held
+# PAGER=pagetap	ours
+: "${PAGER:=criu}" "${CRIU:=$O/criu/criu}" "${KNOWN:=$O/tests/restore/known}"
+export CRIU KNOWN
+# Seconds that anything may take.
+: "${PATIENCE:=60}"
+
+needs_criu() {
+	local why=
+	[ -x "$CRIU" ] || why='no-criu: make deps puts one into $(O)/criu'
+	[ -n "$why" ] || unshare -p -f -m --kill-child --mount-proc true 2>/dev/null ||
+		why='no-pidns: pid namespaces cannot be made'
+	[ -n "$why" ] || return 0
+	echo "SKIP $why"
+	echo '0 passed, 0 failed, 1 skipped'
+	exit 0
+}
+
+# inside VERB ARGUMENT...: a namespace that ends with this command.
+inside() { exec unshare -p -f -m --kill-child --mount-proc bash "$SRC/tests/restore/inside.sh" "$@"; }
+
+# checkpoint SHAPE MIB [OPTION...]: CHECKPOINT is its folder; made once a run.
+checkpoint() {
+	CHECKPOINT=$W/checkpoints/$1-$2
+	[ ! -e "$CHECKPOINT/images/inventory.img" ] || return 0
+	mkdir -p "$CHECKPOINT"
+	(inside dump "$CHECKPOINT" "$@") >"$D/dump.out" 2>&1 &
+	started $!
+	end_of $! 180 || return
+	[ "$STATUS" = 0 ] || wrong "no checkpoint of $*: $(tail -n 3 "$D/dump.out")"
+}
+
+# new_run: RUN is a folder for one restore of CHECKPOINT.
+new_run() {
+	RUN=$(mktemp -d "$D/run.XXXX")
+	mkdir "$RUN/seat"
+	cp --sparse=always "$CHECKPOINT/seat/control" "$RUN/seat/control"
+}
+
+# start_pager [OPTION...]: the daemon for RUN, once it listens; PAGER_PID.
+start_pager() {
+	local program
+	case $PAGER in
+	criu) program=$CRIU ;;
+	pagetap) program=$PAGETAP ;;
+	*) program=$PAGER ;;
+	esac
+	"$program" lazy-pages --no-default-config --log-file pager.log \
+		--images-dir "$CHECKPOINT/images" --work-dir "$RUN" --verbosity=4 --status-fd 9 "$@" \
+		9>"$RUN/listens" </dev/null >"$RUN/pager.out" 2>"$RUN/pager.err" &
+	PAGER_PID=$!
+	started "$PAGER_PID"
+	within 10 test -s "$RUN/listens" || wrong "no pager: $(pager_said)"
+}
+
+pager_said() { tail -qn 5 "$RUN/pager.err" "$RUN/pager.log" 2>/dev/null; }
+
+# start_restore VERB [OPTION...]: VERB is the first thing that the restored processes do.
+start_restore() {
+	"$KNOWN" "$RUN/seat/control" tell "$1"
+	shift
+	(inside restore "$CHECKPOINT" "$RUN" --lazy-pages "$@") >"$RUN/inside.out" 2>&1 &
+	RESTORE_PID=$!
+	started "$RESTORE_PID"
+}
+
+# criu_content: criu restore has ended, and well.
+criu_content() {
+	within "$PATIENCE" test -e "$RUN/status" || wrong "criu restore does not end: $(pager_said)" || return
+	[ "$(cat "$RUN/status")" = 0 ] ||
+		wrong "criu restore: $(grep -h Error "$RUN/restore.log" | tail -n 3)"
+}
+
+# all_right: every thread has done what it was told, and all it saw was right.
+all_right() {
+	"$KNOWN" "$RUN/seat/control" wait "$PATIENCE" >"$RUN/slots" 2>"$RUN/known.err" ||
+		wrong "$(cat "$RUN/known.err" "$RUN/slots"; pager_said)"
+}
+
+# next_word VERB: and now that.
+next_word() { "$KNOWN" "$RUN/seat/control" tell "$1" && all_right; }
+
+# pager_ends: by itself, with status 0.
+pager_ends() {
+	end_of "$PAGER_PID" "$PATIENCE" || return
+	[ "$STATUS" = 0 ] || wrong "the pager ended with $STATUS: $(pager_said)"
+}
+
+# end_run: the restored processes end; nothing of them is left.
+end_run() {
+	local first
+	# unshare(1) heeds no other signal; its child is the first of the namespace.
+	read -r first <"/proc/$RESTORE_PID/task/$RESTORE_PID/children"
+	kill -KILL "$RESTORE_PID" 2>/dev/null
+	wait "$RESTORE_PID" 2>/dev/null
+	within 20 gone "$first" || wrong "process $first is still there" || return
+	rm -rf "$RUN"
+}
+gone() { [ -z "${1:-}" ] || [ ! -e "/proc/$1" ]; }
+
+# restored VERB [OPTION...]: one restore of CHECKPOINT from start to end; options are the pager's.
+restored() {
+	local verb=$1
+	shift
+	new_run
+	start_pager "$@" || return
+	start_restore "$verb"
+	criu_content && all_right && pager_ends && end_run
+}
