@@ -288,7 +288,7 @@ kills: tests
 		KILLS='$(N)' PHASE_TIMES=20 bash tests/live/kill.sh
 
 # `make bench B='first-write attach'` measures some of it; ROUNDS=1 is a quick look.
-bench: all $(call program,$(bench_c))
+bench: all $(call program,$(bench_c)) $(restored)
 	@O='$(O)' PYTHONDONTWRITEBYTECODE=1 python3 tests/bench/run.py $(B)
 
 lint: all

@@ -21,6 +21,7 @@ import apps
 import attach
 import first_write
 import lines
+import restore
 import scale
 from harness import Bench, Broken
 
@@ -32,6 +33,7 @@ GROUPS = {
     "census": scale.run_census,
     "growth": scale.run_growth,
     "storm": scale.storm,
+    "restore": restore.run,
 }
 
 

@@ -7,6 +7,7 @@
  *	known FILE tell VERB		the next thing to do; before the restore, the first one
  *	known FILE wait SECONDS [N]	until N threads (or as many as wait) have done it
  *	known FILE show			a line for each slot
+ *	known FILE where		address and pages of the first region
  *	known FILE touches		how long each touch took, ns, one a line
  *
  * `wait` shows too, and is content (0) if every page was right.
@@ -123,6 +124,8 @@ static int run(struct control *control, const char *shape, size_t mib)
 		_exit(1);
 	}
 	close_all();
+	control->at = (uint64_t)(uintptr_t)task.regions[0].at;
+	control->pages = task.regions[0].pages;
 	if (task.threads > 1)
 		atomic_store(&control->wanted, task.threads);
 	for (uint32_t t = 0; t < task.threads; t++)
@@ -245,6 +248,10 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(verb, "show"))
 		return show(control) ? 0 : 1;
+	if (!strcmp(verb, "where")) {
+		printf("%" PRIu64 " %" PRIu64 "\n", control->at, control->pages);
+		return 0;
+	}
 	if (strcmp(verb, "touches")) {
 		fprintf(stderr, "known: what is %s?\n", verb);
 		return 2;

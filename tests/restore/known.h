@@ -69,9 +69,10 @@ struct control {
 	_Atomic uint32_t wanted;	/* so many there are */
 	_Atomic uint32_t serial;	/* raised with each word */
 	char verb[VERB];
+	uint64_t at, pages;		/* the first region */
 	struct slot slots[SLOTS];
 	_Atomic uint32_t ntouches;
-	uint32_t touches[TOUCHES];	/* ns each */
+	uint32_t touches[TOUCHES] __attribute__((aligned(4096)));	/* ns each */
 };
 
 /* One process, as each of its threads sees it. */

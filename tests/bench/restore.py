@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: MIT
+"""Lazy restores, CRIU's daemon and ours in turns on the same images: tests/restore.
+
+Two things are measured of each: how long it takes from the first instruction after the
+restore until every page is there, while the process sleeps; and how long a touch takes
+that had to wait for its page, while the process touches every page once, in no order.
+A touch of more than 5 us counts as one that had to wait.
+"""
+import os
+import shutil
+import struct
+import subprocess
+import time
+
+from harness import Broken, children, figure, rounds, turned
+
+SRC = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SIZES = [int(mib) for mib in os.environ.get("MIB", "256 1024").split()]
+SLOW = 5000	# ns
+PATIENCE = 120
+PORT = 27431
+
+
+def poll(seconds, what, done):
+    until = time.monotonic() + seconds
+    while not (found := done()):
+        if time.monotonic() > until:
+            raise Broken(f"{what} after {seconds} s")
+        time.sleep(0.001)
+    return found
+
+
+def tail(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            return f.read().strip()[-300:]
+    except OSError:
+        return ""
+
+
+class Rig:
+    """What tests/restore/rig.sh is for the shell."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.criu = os.environ.get("CRIU") or os.path.join(bench.out, "criu", "criu")
+        self.known = os.path.join(bench.out, "tests", "restore", "known")
+        self.work = bench.scratch("restore")
+        self.env = {**os.environ, "CRIU": self.criu, "KNOWN": self.known}
+        os.makedirs(self.work, exist_ok=True)
+
+    def inside(self, *arguments, **popen):
+        """A pid namespace, which ends with the process that this returns."""
+        return subprocess.Popen(
+            ["unshare", "-p", "-f", "-m", "--kill-child", "--mount-proc", "bash",
+             os.path.join(SRC, "tests", "restore", "inside.sh"), *arguments],
+            env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, **popen)
+
+    def ask(self, control, *words):
+        p = subprocess.run([self.known, control, *words], capture_output=True, text=True,
+                           timeout=PATIENCE + 30, check=False)
+        if p.returncode:
+            raise Broken(f"known {' '.join(words)}: {p.stderr}{p.stdout}"[:400])
+        return p.stdout
+
+    def checkpoint(self, mib):
+        folder = os.path.join(self.work, f"plain-{mib}")
+        if not os.path.exists(os.path.join(folder, "images", "inventory.img")):
+            os.makedirs(folder, exist_ok=True)
+            if self.inside("dump", folder, "plain", str(mib)).wait(PATIENCE):
+                raise Broken(f"no checkpoint: {tail(folder + '/images/dump.log')}")
+        return folder
+
+
+class Restore:
+    """One restore: the daemon, CRIU, and the restored process, until it is closed."""
+
+    def __init__(self, rig, way, folder, verb):
+        self.rig, self.folder = rig, folder
+        self.run = os.path.join(rig.work, "run")
+        self.control = os.path.join(self.run, "seat", "control")
+        self.processes = []
+        shutil.rmtree(self.run, ignore_errors=True)
+        os.makedirs(os.path.join(self.run, "seat"))
+        subprocess.run(["cp", "--sparse=always", os.path.join(folder, "seat", "control"),
+                        self.control], check=True)
+        try:
+            self.start(rig.criu if way == "criu" else rig.bench.pagetap, verb)
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self, program, verb):
+        listens = os.path.join(self.run, "listens")
+        with open(listens, "wb") as status:
+            self.pager = subprocess.Popen(
+                [program, "lazy-pages", "--no-default-config", "--log-file", "pager.log",
+                 "--images-dir", os.path.join(self.folder, "images"), "--work-dir", self.run,
+                 "--status-fd", str(status.fileno())],
+                pass_fds=[status.fileno()], stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.processes.append(self.pager)
+        poll(10, "the pager does not listen", lambda: os.path.getsize(listens))
+        self.rig.ask(self.control, "tell", verb)
+        self.processes.append(self.rig.inside("restore", self.folder, self.run, "--lazy-pages"))
+
+    def resumed(self):
+        """Waits until the first thing is done; ms from the command to the first instruction,
+        and what known(1) says."""
+        words = self.rig.ask(self.control, "wait", str(PATIENCE)).split()
+        facts = {words[i]: words[i + 1] for i in range(0, len(words) - 1, 2)}
+        self.at = int(facts["resumed"])
+        begun = int(tail(os.path.join(self.run, "begun")))
+        return (self.at - begun) / 1e6, facts
+
+    def filled(self):
+        """ms from the first instruction until every page is there."""
+        address, pages = (int(word) for word in self.rig.ask(self.control, "where").split())
+        pid = next(p for p in children(self.processes[-1].pid)
+                   if tail(f"/proc/{p}/comm") == "known")
+        with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
+            at, until = 0, time.monotonic() + PATIENCE
+            while at < pages:
+                # Bit 63: present.  What is known to be there is not looked at again.
+                n = min(256, pages - at)
+                words = struct.unpack(f"{n}Q", os.pread(pagemap.fileno(), n * 8,
+                                                        (address // 4096 + at) * 8))
+                there = next((i for i, word in enumerate(words) if not word >> 63), n)
+                at += there
+                if there < n:
+                    if time.monotonic() > until:
+                        raise Broken(f"{pages - at} pages missing")
+                    time.sleep(0.0002)
+        return (time.time_ns() - self.at) / 1e6
+
+    def ends(self):
+        """Waits for the daemon, which must be content; its CPU time in s."""
+        poll(PATIENCE, "the pager has not ended",
+             lambda: os.waitid(os.P_PID, self.pager.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG))
+        _, status, used = os.wait4(self.pager.pid, 0)
+        self.pager.returncode = os.waitstatus_to_exitcode(status)
+        if status:
+            raise Broken(f"the pager ended with {self.pager.returncode}: "
+                         + tail(os.path.join(self.run, "pager.log")))
+        return used.ru_utime + used.ru_stime
+
+    def close(self):
+        for p in reversed(self.processes):
+            if p.returncode is None:
+                p.kill()
+                p.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
+def idle(rig, way, mib):
+    with Restore(rig, way, rig.checkpoint(mib), "idle") as r:
+        resume, _ = r.resumed()
+        full = r.filled()
+        cpu = r.ends()
+        rig.ask(r.control, "tell", "check")
+        rig.ask(r.control, "wait", str(PATIENCE))	# every byte
+        return {"resume": resume, "all": full, "rate": mib / full * 1000, "cpu": cpu}
+
+
+def random(rig, way, mib):
+    with Restore(rig, way, rig.checkpoint(mib), "random") as r:
+        resume, facts = r.resumed()
+        cpu = r.ends()
+        touches = [int(ns) for ns in rig.ask(r.control, "touches").split()]
+        slow = sorted(ns for ns in touches if ns > SLOW) or [0]
+        rig.ask(r.control, "tell", "check")
+        rig.ask(r.control, "wait", str(PATIENCE))
+        return {"walk resume": resume, "walk": (int(facts["ended"]) - r.at) / 1e6,
+                "waits": len(slow), "p50": slow[len(slow) // 2] / 1000,
+                "p99": slow[len(slow) * 99 // 100] / 1000, "max": slow[-1] / 1000,
+                "walk cpu": cpu}
+
+
+ROWS = (("resume", "ms", "command to first instruction"),
+        ("all", "ms", "then until every page is there, asleep"),
+        ("rate", "MiB/s", "that is"),
+        ("cpu", "s", "CPU time of the daemon"),
+        ("walk", "ms", "every page touched once, in no order"),
+        ("waits", "touches", "of these waited"),
+        ("p50", "us", "a wait, p50"), ("p99", "us", "a wait, p99"), ("max", "us", "a wait, longest"),
+        ("walk cpu", "s", "CPU time of the daemon, walking"))
+BARS = (("all", 0.5, "all pages"), ("p50", 0.5, "p50 of a fault"), ("p99", 0.5, "p99 of a fault"),
+        ("max", 0.25, "longest fault"), ("resume", 1.0, "time to resume"))
+
+
+def measure(bench, rig, ways, mib):
+    group = f"restore {mib} MiB"
+    values = {(way, key): [] for way in ways for key, _, _ in ROWS}
+    for n in rounds(240):
+        for way in turned(list(ways), n):
+            for what in (idle, random):
+                for key, value in what(rig, way, mib).items():
+                    values.setdefault((way, key), []).append(value)
+    for key, unit, words in ROWS:
+        for way in ways:
+            bench.add(group, f"{words}: {way}", unit, values[way, key])
+    print(f"{group:<44}{'':>12}  {'min - max':>21}{'ratio':>9}")
+    for key, unit, words in ROWS:
+        base = bench.median(group, f"{words}: {ways[0]}")
+        for way in ways:
+            row = next(r for r in bench.rows
+                       if r["group"] == group and r["row"] == f"{words}: {way}")
+            ratio = f"{row['median'] / base:.3g}" if base and way != ways[0] else ""
+            print(f"  {row['row']:<52}{figure(row['median']):>10} {unit:<8}"
+                  f"{figure(row['min'])} - {figure(row['max'])}  {ratio}")
+    print(flush=True)
+    for key, most, words in BARS:
+        row = next(w for k, _, w in ROWS if k == key)
+        ratio = bench.ratio(group, f"{row}: pagetap", f"{row}: criu")
+        bench.bar(f"restore, {mib} MiB: {words}", f"<= {most} of CRIU's",
+                  f"{ratio:.2f}" if ratio else None, ratio and ratio <= most)
+
+
+def run(bench):
+    rig = Rig(bench)
+    if not os.access(rig.criu, os.X_OK):
+        bench.missing("restore", "lazy restores", "no CRIU: make bench-deps")
+        return
+    ways = ["criu", "pagetap"]
+    if subprocess.run([bench.pagetap, "lazy-pages", "--help"], capture_output=True,
+                      check=False).returncode:
+        ways.remove("pagetap")
+    for mib in SIZES:
+        measure(bench, rig, ways, mib)
