@@ -5,10 +5,13 @@
 # page must be right, and the pager must end by itself, content.
 #
 #	PAGER=criu bash tests/live/restore.sh [CASE...]		with CRIU's own daemon
-# limit: 300
+#
+# LARGE=1024	the largest one, MiB
+# limit: 400
 . "$(dirname "$0")/lib.sh"
 . "$SRC/tests/restore/rig.sh"
 needs_criu
+: "${LARGE:=128}"
 
 # flip FILE OFFSET: one bit.
 flip() {
@@ -37,17 +40,43 @@ case_8_threads() { checkpoint threads 32 && restored check; }
 case_10240_small_mappings() { checkpoint small 8 && restored check; }
 case_shared_memory() { checkpoint shared 32 && restored check; }
 case_forked_children() { checkpoint children 32 && restored check; }
+case_large() { checkpoint plain "$LARGE" && restored check; }
 
 # What a program may do with its memory before that has come.
 case_stamps() { checkpoint single 32 && restored stamp; }
 case_moves() { checkpoint single 32 && restored move; }
 case_shuffles() { checkpoint single 32 && restored shuffle; }
 case_drops() { checkpoint single 32 && restored drop; }
+case_drops_and_moves() {
+	ours_only 'unregisters what is dropped, so that mremap fails' || return
+	checkpoint single 32 && restored drop-move
+}
 case_unmaps() { checkpoint single 32 && restored unmap; }
 case_forks() { checkpoint single 32 && restored fork; }
 case_forks_of_forks() { checkpoint single 32 && restored forks; }
 case_everything_at_once() { checkpoint single 32 && restored mix; }
 case_children_do_everything_at_once() { checkpoint children 32 && restored mix; }
 case_exits_at_once() { checkpoint children 32 && restored exit; }
+
+# Longer than an int holds: CRIU's daemon asks for ever for what has gone.
+case_3_gib_dropped() {
+	ours_only 'never ends' || return
+	checkpoint vast 64 && restored drop-all
+}
+case_3_gib_unmapped() {
+	ours_only 'never ends' || return
+	checkpoint vast 64 && restored unmap-all
+}
+
+# What the kernel may answer to a copy.
+case_copies_that_are_cut_short() { checkpoint single 32 && PAGER_FAULT=half:2 restored check; }
+case_pages_that_are_there_already() {
+	ours_only 'never ends' || return
+	checkpoint single 32 && PAGER_FAULT=there:3 restored check
+}
+case_no_memory_for_a_copy() {
+	ours_only 'gives up' || return
+	checkpoint single 32 && PAGER_FAULT=memory:3 restored check
+}
 
 run_cases "$@"

@@ -243,6 +243,18 @@ static int do_unmap(struct worker *worker)
 	return err ?: do_check(worker);
 }
 
+/*
+ * mremap refuses to move a mapping that was cut into one with a userfaultfd and one without
+ * (EFAULT): whoever unregisters what was dropped makes calls fail.
+ */
+static int do_drop_move(struct worker *worker)
+{
+	int err = regions_drop(worker->task);
+
+	err = err ?: regions_move(worker->task);
+	return err ?: do_check(worker);
+}
+
 static int do_fork(struct worker *worker)
 {
 	int err = fork_and(worker, do_check);
@@ -270,7 +282,7 @@ static int child_changes(struct worker *worker)
 	int err = regions_move(worker->task);
 
 	err = err ?: regions_drop(worker->task);
-	err = err ?: fork_and(worker, do_move);
+	err = err ?: fork_and(worker, do_stamp);
 	return err ?: do_stamp(worker);
 }
 
@@ -326,6 +338,7 @@ static const struct {
 	{ "move", do_move, true },
 	{ "shuffle", do_shuffle, true },
 	{ "drop", do_drop, true },
+	{ "drop-move", do_drop_move, true },
 	{ "unmap", do_unmap, true },
 	{ "fork", do_fork, true },
 	{ "forks", do_forks, true },

@@ -6,10 +6,13 @@
 #
 # PAGER=criu	CRIU's own daemon, against which the rig itself is held
 # PAGER=pagetap	ours
+[ -n "${PAGER:-}" ] || { "$PAGETAP" lazy-pages --help >/dev/null 2>&1 && PAGER=pagetap; }
 : "${PAGER:=criu}" "${CRIU:=$O/criu/criu}" "${KNOWN:=$O/tests/restore/known}"
 export CRIU KNOWN
 # Seconds that anything may take.
 : "${PATIENCE:=60}"
+# Nobody else's: not of those that the kernel gives away.
+PORT=$((20000 + $$ % 10000))
 
 needs_criu() {
 	local why=
@@ -43,15 +46,20 @@ new_run() {
 	cp --sparse=always "$CHECKPOINT/seat/control" "$RUN/seat/control"
 }
 
+# Cases of what only ours can do, or CRIU's cannot.
+ours_only() { [ "$PAGER" != criu ] || skip criu "CRIU's own daemon: $*"; }
+
 # start_pager [OPTION...]: the daemon for RUN, once it listens; PAGER_PID.
+# PAGER_FAULT is for tests/preload/pager.c.
 start_pager() {
-	local program
+	local program preload=
+	[ -z "${PAGER_FAULT:-}" ] || preload=$O/tests/preload/pager.so
 	case $PAGER in
 	criu) program=$CRIU ;;
 	pagetap) program=$PAGETAP ;;
 	*) program=$PAGER ;;
 	esac
-	"$program" lazy-pages --no-default-config --log-file pager.log \
+	LD_PRELOAD=$preload "$program" lazy-pages --no-default-config --log-file pager.log \
 		--images-dir "$CHECKPOINT/images" --work-dir "$RUN" --verbosity=4 --status-fd 9 "$@" \
 		9>"$RUN/listens" </dev/null >"$RUN/pager.out" 2>"$RUN/pager.err" &
 	PAGER_PID=$!
@@ -102,6 +110,15 @@ end_run() {
 	within 20 gone "$first" || wrong "process $first is still there" || return
 	rm -rf "$RUN"
 }
+# start_source [OPTION...]: a page server of ours for CHECKPOINT at PORT; SOURCE_PID.
+start_source() {
+	"$PAGETAP" page-server --images-dir "$CHECKPOINT/images" --address 127.0.0.1 --port "$PORT" \
+		--status-fd 9 "$@" 9>"$D/source.listens" </dev/null >"$D/source.out" 2>"$D/source.err" &
+	SOURCE_PID=$!
+	started "$SOURCE_PID"
+	within 10 test -s "$D/source.listens" || wrong "no page server: $(tail -n 3 "$D/source.err")"
+}
+
 gone() { [ -z "${1:-}" ] || [ ! -e "/proc/$1" ]; }
 
 # restored VERB [OPTION...]: one restore of CHECKPOINT from start to end; options are the pager's.
