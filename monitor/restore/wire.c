@@ -81,7 +81,8 @@ static bool narrow_makes_sense(const struct wire_head *h)
 	if (h->cmd == WIRE_GET)
 		return h->npages && h->vaddr && !(h->vaddr % WIRE_PAGE) && h->dst <= INT32_MAX;
 	/* Of a wide one these are the number of pages (none) and the address (none). */
-	if (h->cmd == WIRE_OPEN || h->cmd == WIRE_OPEN2 || h->cmd == WIRE_PARENT)
+	if (h->cmd == WIRE_OPEN || h->cmd == WIRE_OPEN2 || h->cmd == WIRE_PARENT ||
+	    h->cmd == WIRE_IDENTITY)
 		return h->dst != 0;
 	return true;
 }

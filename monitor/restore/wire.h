@@ -33,7 +33,8 @@ enum wire_layout {
 #define WIRE_FORCE_CLOSE 0x1024u
 /*
  * Not CRIU's: which image is this?  Answered by the same header and WIRE_IDENTITY_SIZE
- * bytes, which are different for each checkpoint.
+ * bytes, which are different for each checkpoint.  dst is 1, so that wire_guess() sees
+ * where it stands.
  */
 #define WIRE_IDENTITY 0x5450u
 #define WIRE_IDENTITY_SIZE 32u

@@ -185,7 +185,7 @@ static const struct {
 	{ "no flag", { WIRE_ADD_F, 0, 4, BASE, PID }, "flags 0" },
 	{ "another flag", { WIRE_ADD_F, WIRE_PRESENT | WIRE_LAZY, 4, BASE, PID }, "flags 0x6" },
 	{ "another process", { WIRE_ADD_F, WIRE_PRESENT, 4, BASE, PID + 1 }, "sent those of 78" },
-	{ "a type in the number", { WIRE_ADD_F, WIRE_PRESENT, 4, BASE, PID << 8 | 1 }, "sent those" },
+	{ "a type in the pid", { WIRE_ADD_F, WIRE_PRESENT, 4, BASE, PID << 8 | 1 }, "sent those" },
 	{ "address one page on", { WIRE_ADD_F, WIRE_PRESENT, 4, BASE + 0x1000, PID }, "address" },
 	{ "address one byte on", { WIRE_ADD_F, WIRE_PRESENT, 4, BASE + 1, PID }, "address" },
 	{ "address of the kernel", { WIRE_ADD_F, WIRE_PRESENT, 4, 1ULL << 63, PID }, "address" },

@@ -84,6 +84,7 @@ static void test_guess(void)
 		{ .cmd = WIRE_OPEN2, .dst = 42 << 8 | 1 },
 		{ .cmd = WIRE_PARENT, .dst = 42 << 8 | 1 },
 		{ .cmd = WIRE_OPEN, .dst = 1 << 8 | 2 },
+		{ .cmd = WIRE_IDENTITY, .dst = 1 },
 	};
 
 	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
