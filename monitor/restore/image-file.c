@@ -95,8 +95,7 @@ static int check_magic(struct image_file *f, bool common, struct image_problem *
 				    "it does not begin as an image of CRIU");
 	if (!take_word(f, &word) || word != kinds[f->name.kind].magic)
 		return image_refuse(why, &f->name, -EBADMSG,
-				    "it does not begin as a %s image of CRIU",
-				    kinds[f->name.kind].stem);
+				    "it does not begin as a file of that name");
 	return 0;
 }
 
