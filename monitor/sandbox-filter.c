@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sandbox, the filters: what the threads of a running monitor may ask of the kernel.
+ * Sandbox, the filters: what the threads of a running monitor, and a parser of what may be
+ * anybody's, may ask of the kernel.
  *
  * Everything else fails with EPERM: a monitor that is killed loses the rest of the
  * trace, and nothing is gained by that.  Rules without a look at the arguments are
@@ -114,6 +115,15 @@ static const struct rule events[] = {
 	WHERE(prlimit64, EQUAL(0, 0)), ANY(getrlimit), ANY(setrlimit),
 };
 
+/* Memory, and to end.  Its socket is added when it is known. */
+static const struct rule parser[] = {
+	ANY(brk), ANY(munmap), ANY(mremap), ANY(madvise), ANY(futex), ANY(getrandom),
+	{ .nr = SCMP_SYS(mmap), .nargs = 2,
+	  .arg = { BITS(2, PROT_EXEC, 0), BITS(3, MAP_ANONYMOUS, MAP_ANONYMOUS) } },
+	WHERE(mprotect, BITS(2, PROT_EXEC, 0)),
+	ANY(restart_syscall), ANY(rt_sigreturn), ANY(exit), ANY(exit_group),
+};
+
 static int add_rule(scmp_filter_ctx ctx, const struct rule *rule)
 {
 	int r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->nr, rule->nargs, rule->arg);
@@ -140,13 +150,26 @@ static int add_own_signals(scmp_filter_ctx ctx)
 	return add_rule(ctx, &self);
 }
 
-static int add_all(scmp_filter_ctx ctx, const struct rule *more, size_t n)
+static int add_parser(scmp_filter_ctx ctx, int fd)
+{
+	const struct rule own[] = {
+		WHERE(read, EQUAL(0, (scmp_datum_t)fd)),
+		WHERE(write, EQUAL(0, (scmp_datum_t)fd)),
+	};
+	int r = add_rules(ctx, own, sizeof(own) / sizeof(own[0]));
+
+	return r ? r : add_rules(ctx, parser, sizeof(parser) / sizeof(parser[0]));
+}
+
+/* fd: that of a parser, which has less than the threads have; -1: for one of them. */
+static int add_all(scmp_filter_ctx ctx, const struct rule *more, size_t n, int fd)
 {
 	/* Calls of another kind (i386, x32) are refused as the others are. */
 	int r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM));
 
-	if (!r)
-		r = add_rules(ctx, more, n);
+	if (r || fd >= 0)
+		return r ? r : add_parser(ctx, fd);
+	r = add_rules(ctx, more, n);
 	if (!r)
 		r = add_rules(ctx, common, sizeof(common) / sizeof(common[0]));
 	if (!r)
@@ -164,7 +187,8 @@ struct program {
 	int error;			/* what it was not made for; 0 */
 };
 
-static struct program for_events = { .error = -ENODATA }, for_writer = { .error = -ENODATA };
+static struct program for_events = { .error = -ENODATA }, for_writer = { .error = -ENODATA },
+		      for_parser = { .error = -ENODATA };
 
 /* libseccomp gives what it has made to a file alone. */
 static int read_back(int fd, struct program *ret)
@@ -180,7 +204,7 @@ static int read_back(int fd, struct program *ret)
 	return 0;
 }
 
-static int compile(const struct rule *more, size_t n, struct program *ret)
+static int compile(const struct rule *more, size_t n, int parser_fd, struct program *ret)
 {
 	_close_ int fd = memfd_create("pagetap-filter", MFD_CLOEXEC);
 	scmp_filter_ctx ctx;
@@ -191,7 +215,7 @@ static int compile(const struct rule *more, size_t n, struct program *ret)
 	ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (!ctx)
 		return -ENOMEM;
-	r = add_all(ctx, more, n);
+	r = add_all(ctx, more, n, parser_fd);
 	if (!r)
 		r = seccomp_export_bpf(ctx, fd);
 	seccomp_release(ctx);
@@ -215,7 +239,7 @@ static const bool left_out = false;
 
 static void make(const struct rule *more, size_t n, struct program *p)
 {
-	p->error = left_out ? -EOPNOTSUPP : compile(more, n, p);
+	p->error = left_out ? -EOPNOTSUPP : compile(more, n, -1, p);
 }
 
 void sandbox_filter_make(void)
@@ -242,4 +266,15 @@ int sandbox_filter_events(void)
 int sandbox_filter_writer(void)
 {
 	return load(&for_writer);
+}
+
+int sandbox_filter_make_parser(int fd)
+{
+	for_parser.error = left_out ? -EOPNOTSUPP : compile(NULL, 0, fd, &for_parser);
+	return for_parser.error;
+}
+
+int sandbox_filter_parser(void)
+{
+	return load(&for_parser);
 }

@@ -56,14 +56,25 @@ void sandbox_writer(void);
  */
 void sandbox_enter(pid_t target, bool command, struct sandbox_report *ret);
 
+/*
+ * For a process of its own that reads what may be anybody's (restore/image-process.h): no
+ * user, no capability, no file, and of the system calls memory and reading and writing its
+ * one socket.  It does not outlive its parent.  Allocates; for a process with one thread.
+ */
+void sandbox_parser(void);
+
 /* sandbox-filter.c: seccomp(2).  0 or -errno. */
 
 /* Can a filter be set here at all?  Sets none. */
 int sandbox_filter_probe(void);
-/* Both of them, for this process; the reason why not comes from the two below. */
+/* Those of the threads, for this process; the reason why not comes from the two below. */
 void sandbox_filter_make(void);
 /* Set one on the calling thread; allocates nothing. */
 int sandbox_filter_events(void);
 int sandbox_filter_writer(void);
+/* For a parser whose socket is this descriptor.  Made, then set: in two steps, as the one
+ * takes descriptors and memory that are to be had no more before the other. */
+int sandbox_filter_make_parser(int fd);
+int sandbox_filter_parser(void);
 
 #endif
