@@ -42,6 +42,27 @@ case_shared_memory() { checkpoint shared 32 && restored check; }
 case_forked_children() { checkpoint children 32 && restored check; }
 case_large() { checkpoint plain "$LARGE" && restored check; }
 
+# The same said in other ways: the pager reads that, CRIU what it wrote.
+read_as() {
+	checkpoint children 16 && retold "$@" && IMAGES=$IMAGES_TOLD restored check
+}
+case_an_entry_for_each_page() { read_as single; }
+case_after_40_pre_dumps() {
+	checkpoint children 16 && retold history 41 || return
+	new_run
+	IMAGES=$IMAGES_TOLD start_pager || return
+	start_restore check -D "$IMAGES_TOLD"
+	criu_content && all_right && pager_ends && end_run
+}
+case_40_parents() {
+	ours_only 'reads no lazy page of a parent' || return
+	read_as parents 41
+}
+case_counts_of_64_bits() {
+	ours_only '4.1 knows them not' || return
+	read_as wide
+}
+
 # What a program may do with its memory before that has come.
 case_stamps() { checkpoint single 32 && restored stamp; }
 case_moves() { checkpoint single 32 && restored move; }

@@ -49,8 +49,17 @@ new_run() {
 # Cases of what only ours can do, or CRIU's cannot.
 ours_only() { [ "$PAGER" != criu ] || skip criu "CRIU's own daemon: $*"; }
 
+# retold VERB [ARGUMENT...]: IMAGES_TOLD is CHECKPOINT as tests/restore/images.py puts it.
+retold() {
+	IMAGES_TOLD=$D/told/images
+	rm -rf "$D/told"
+	mkdir "$D/told"
+	python3 "$SRC/tests/restore/images.py" "$1" "$CHECKPOINT/images" "$IMAGES_TOLD" "${@:2}" \
+		2>"$D/images.err" || wrong "images.py: $(tail -n 1 "$D/images.err")"
+}
+
 # start_pager [OPTION...]: the daemon for RUN, once it listens; PAGER_PID.
-# PAGER_FAULT is for tests/preload/pager.c.
+# PAGER_FAULT is for tests/preload/pager.c; IMAGES a folder instead of the checkpoint's.
 start_pager() {
 	local program preload=
 	[ -z "${PAGER_FAULT:-}" ] || preload=$O/tests/preload/pager.so
@@ -60,7 +69,7 @@ start_pager() {
 	*) program=$PAGER ;;
 	esac
 	LD_PRELOAD=$preload "$program" lazy-pages --no-default-config --log-file pager.log \
-		--images-dir "$CHECKPOINT/images" --work-dir "$RUN" --verbosity=4 --status-fd 9 "$@" \
+		--images-dir "${IMAGES:-$CHECKPOINT/images}" --work-dir "$RUN" --verbosity=4 --status-fd 9 "$@" \
 		9>"$RUN/listens" </dev/null >"$RUN/pager.out" 2>"$RUN/pager.err" &
 	PAGER_PID=$!
 	started "$PAGER_PID"
