@@ -42,7 +42,7 @@ _pagetap_value() {
 
 	case $option in
 	-p | --pid) _pagetap_pids "$cur" ;;
-	-o | --output)
+	-o | --output | --pidfile | --log-file)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
@@ -50,9 +50,13 @@ _pagetap_value() {
 	-m | --mapping) _pagetap_words 'heap stack anon shmem hugetlb file' "$cur" ;;
 	--mode) _pagetap_list 'write missing minor' "$cur" ;;
 	--engine) _pagetap_words 'auto async sync both' "$cur" ;;
+	-D | --images-dir | -W | --work-dir)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		;;
 	--granularity) _pagetap_words '2 4 8 16 32 64 128 256 512' "$cur" ;;
 	--color) _pagetap_words 'auto always never' "$cur" ;;
-	-a | --address | -d | --duration | -n | --count | --max-size | --epoch | --budget | --rearm | --ring | --max-processes | --watchdog) ;;
+	-a | --address | -d | --duration | -n | --count | --max-size | --epoch | --budget | --rearm | --ring | --max-processes | --watchdog | --threads | --status-fd) ;;
 	*) return 1 ;;
 	esac
 }
@@ -64,7 +68,7 @@ _pagetap() {
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		_pagetap_words 'record map check validate demo -h --help -V --version' "$cur"
+		_pagetap_words 'record map check validate demo lazy-pages -h --help -V --version' "$cur"
 		return
 	fi
 	# readline splits --option=value into three words.
@@ -80,7 +84,10 @@ _pagetap() {
 			return
 		fi
 	done
-	_pagetap_value "$prev" "$cur" && return
+	# -d takes a value, but not there.
+	if [[ $command$prev != lazy-pages-d ]]; then
+		_pagetap_value "$prev" "$cur" && return
+	fi
 	case $command in
 	record)
 		_pagetap_words "-p --pid -o --output -f --follow -e --events -m --mapping
@@ -92,6 +99,10 @@ _pagetap() {
 			$common" "$cur"
 		;;
 	check) _pagetap_words "-p --pid -J --json $common" "$cur" ;;
+	lazy-pages)
+		_pagetap_words "-D --images-dir -W --work-dir --threads --status-fd -d --daemon
+			--pidfile --log-file --no-default-config --verbosity $common" "$cur"
+		;;
 	demo) _pagetap_words "-o --output -d --duration $common" "$cur" ;;
 	validate)
 		if [[ $cur == -* ]]; then

@@ -20,6 +20,7 @@ int cmd_map(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_validate(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
+int cmd_lazy_pages(int argc, char **argv);
 /* The program that demo watches; not listed, takes no options. */
 int cmd_demo_target(int argc, char **argv);
 

@@ -26,6 +26,7 @@ static const struct command commands[] = {
 	{ "check", cmd_check, "say what this machine, user and process allow" },
 	{ "validate", cmd_validate, "read a trace strictly and say what is wrong with it" },
 	{ "demo", cmd_demo, "watch a small program for three seconds" },
+	{ "lazy-pages", cmd_lazy_pages, "bring the pages of a checkpoint when they are wanted" },
 	{ "demo-target", cmd_demo_target, NULL },
 };
 
@@ -37,7 +38,7 @@ static void print_help(void)
 	     "Attach to a running process from outside and follow its memory, page by page.\n");
 	for (size_t i = 0; i < NR_COMMANDS; i++)
 		if (commands[i].about)
-			printf("  %-10s %s\n", commands[i].name, commands[i].about);
+			printf("  %-11s  %s\n", commands[i].name, commands[i].about);
 	puts("\n"
 	     "  -h, --help     print this and exit\n"
 	     "  -V, --version  print the version and exit\n"

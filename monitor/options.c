@@ -176,6 +176,7 @@ static int set_value(const struct option_spec *o, const char *shown, void *into,
 		return options_wrong(e, "option %s: '%s' is not a time in seconds (such as 10 "
 				     "or 0.5)", shown, arg);
 	case OPTION_PARSE:
+	case OPTION_MAYBE:
 		if (!o->parse(member, arg, &why))
 			return 0;
 		return options_wrong(e, "option %s: %s", shown, why.text);
@@ -185,7 +186,7 @@ static int set_value(const struct option_spec *o, const char *shown, void *into,
 
 /* The two forms that getopt_long(3) wants of the table. */
 struct forms {
-	char letters[2 * OPTIONS_MAX + 8];
+	char letters[3 * OPTIONS_MAX + 8];
 	struct option longs[OPTIONS_MAX + 2];
 };
 
@@ -206,10 +207,13 @@ static void make_forms(const struct option_page *page, struct forms *f)
 			f->letters[l++] = o->letter;
 			if (o->arg)
 				f->letters[l++] = ':';
+			if (o->type == OPTION_MAYBE)
+				f->letters[l++] = ':';
 		}
 		f->longs[n] = (struct option){
 			.name = o->name,
-			.has_arg = o->arg ? required_argument : no_argument,
+			.has_arg = o->type == OPTION_MAYBE ? optional_argument :
+				   o->arg ? required_argument : no_argument,
 			.val = LONG_BASE + n,
 		};
 	}
@@ -270,21 +274,20 @@ int options_parse(const struct option_page *page, int argc, char **argv, void *i
 	return OPTIONS_OK;
 }
 
-static void help_line(FILE *out, char letter, const char *name, const char *arg, const char *help)
+static void help_line(FILE *out, const struct option_spec *o)
 {
-	char left[80];
+	bool maybe = o->type == OPTION_MAYBE;
+	char left[80], letter[8] = "    ";
 	int n;
 
-	if (letter)
-		n = snprintf(left, sizeof(left), "  -%c, --%s%s%s", letter, name, arg ? " " : "",
-			     arg ? arg : "");
-	else
-		n = snprintf(left, sizeof(left), "      --%s%s%s", name, arg ? " " : "",
-			     arg ? arg : "");
+	if (o->letter)
+		snprintf(letter, sizeof(letter), "-%c, ", o->letter);
+	n = snprintf(left, sizeof(left), "  %s--%s%s%s%s", letter, o->name,
+		     maybe ? "[=" : o->arg ? " " : "", o->arg ? o->arg : "", maybe ? "]" : "");
 	if (n >= HELP_COLUMN)
-		fprintf(out, "%s  %s\n", left, help);
+		fprintf(out, "%s  %s\n", left, o->help);
 	else
-		fprintf(out, "%-*s%s\n", HELP_COLUMN, left, help);
+		fprintf(out, "%-*s%s\n", HELP_COLUMN, left, o->help);
 }
 
 void options_help(const struct option_page *page, FILE *out)
@@ -292,8 +295,9 @@ void options_help(const struct option_page *page, FILE *out)
 	fprintf(out, "Usage: pagetap %s [OPTIONS]%s%s\n%s\n\n", page->command,
 		page->operands ? " " : "", page->operands ? page->operands : "", page->about);
 	for (const struct option_spec *o = page->options; o->name; o++)
-		help_line(out, o->letter, o->name, o->arg, o->help);
-	help_line(out, 'h', "help", NULL, "print this and exit");
+		help_line(out, o);
+	help_line(out, &(struct option_spec){ .letter = 'h', .name = "help",
+					      .help = "print this and exit" });
 	fputs("\nExamples:\n", out);
 	for (const char *const *e = page->examples; *e; e++)
 		fprintf(out, "  %s\n", *e);

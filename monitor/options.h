@@ -33,6 +33,8 @@ enum option_type {
 	OPTION_SIZE,		/* uint64_t: bytes, given with or without K, M, G; min */
 	OPTION_SECONDS,		/* uint64_t: nanoseconds, given as seconds with decimals */
 	OPTION_PARSE,		/* what `parse` makes of it; may be repeated */
+	OPTION_MAYBE,		/* the same, but the argument may be left out: then NULL; it
+				   follows without a space, --name=VALUE or -nVALUE */
 };
 
 struct option_spec {

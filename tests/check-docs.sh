@@ -130,7 +130,7 @@ bash_options() {
 			"of $c is not completed" "of $c is completed, and no option"
 		for o in $(valued "$c"); do
 			case $o in
-			--address | --duration | --count | --max-size | --epoch | --budget | --rearm | --ring | --max-processes | --watchdog) ;;
+			--address | --duration | --count | --max-size | --epoch | --budget | --rearm | --ring | --max-processes | --watchdog | --threads | --status-fd) ;;
 			*) [ -n "$(bash_complete "$c" "$o" '')" ] || echo "$c $o has no candidates" ;;
 			esac
 		done
@@ -181,7 +181,7 @@ zsh_options() {
 		/^\tcommon=\(/ { common = 1 }
 		common { print }
 		/^\t\)/ { common = 0 }
-		$0 ~ "^\t\t" c "\\)$" { inside = 1 }
+		$0 ~ "^\t\t" c "\\)$" { inside = 1; next }
 		inside { print }
 		/;;/ { inside = 0 }' completions/_pagetap |
 		grep -v "^[^-]*'\*:" | sed "s/\[.*//; s/([^)]*)//" |
@@ -189,7 +189,7 @@ zsh_options() {
 }
 
 fish_options() {
-	grep -E "^complete -c pagetap (-n \\\$($1|any) |-s h )" completions/pagetap.fish |
+	grep -E "^complete -c pagetap (-n \\\$(${1//-/_}|any) |-s h )" completions/pagetap.fish |
 		grep -oE -- ' -[sl] [a-zA-Z-]+' | sed 's/ -s /-/; s/ -l /--/' | sort -u
 }
 
@@ -250,7 +250,7 @@ records_exist() {
 # What the documents say to type is a command with options that exist.
 typed_exists() {
 	local line words c o
-	grep -ohE '^(\.Dl )?(\\?\$ )?(sudo )?(\./)?pagetap [a-z]+( [^|#]*)?' ./*.md man/*.[157] |
+	grep -ohE '^(\.Dl )?(\\?\$ )?(sudo )?(\./)?pagetap [a-z-]+( [^|#]*)?' ./*.md man/*.[157] |
 		while read -r line; do
 			words=${line#*pagetap }
 			words=${words//\\-/-}

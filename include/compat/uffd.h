@@ -30,6 +30,14 @@
 #ifndef UFFDIO_CONTINUE_MODE_WP		/* 6.4 */
 #define UFFDIO_CONTINUE_MODE_WP ((__u64)1 << 1)
 #endif
+#ifndef UFFDIO_POISON			/* 6.6 */
+struct uffdio_poison {
+	struct uffdio_range range;
+	__u64 mode;
+	__s64 updated;
+};
+#define UFFDIO_POISON _IOWR(UFFDIO, 0x08, struct uffdio_poison)
+#endif
 #ifndef USERFAULTFD_IOC_NEW		/* 6.1 */
 #define USERFAULTFD_IOC 0xAA
 #define USERFAULTFD_IOC_NEW _IO(USERFAULTFD_IOC, 0x00)
@@ -39,6 +47,7 @@ static_assert(sizeof(struct uffd_msg) == 32, "kernel ABI");
 static_assert(sizeof(struct uffdio_api) == 24, "kernel ABI");
 static_assert(sizeof(struct uffdio_register) == 32, "kernel ABI");
 static_assert(sizeof(struct uffdio_copy) == 40, "kernel ABI");
+static_assert(sizeof(struct uffdio_poison) == 32, "kernel ABI");
 static_assert(sizeof(struct uffdio_writeprotect) == 24, "kernel ABI");
 
 #endif

@@ -151,6 +151,27 @@ int uffd_copy(int fd, struct range r, const void *src, bool wp)
 	return e;
 }
 
+int uffd_copy_some(int fd, struct range r, const void *src, bool wp, uint64_t *ret_done)
+{
+	struct uffdio_copy c = {
+		.dst = r.lo,
+		.src = (uint64_t)(uintptr_t)src,
+		.len = range_len(r),
+		.mode = wp ? UFFDIO_COPY_MODE_WP : 0,
+	};
+	int e = ioctl_retry(fd, UFFDIO_COPY, &c);
+
+	*ret_done = !e ? range_len(r) : c.copy > 0 ? (uint64_t)c.copy : 0;
+	return e;
+}
+
+int uffd_poison(int fd, struct range r)
+{
+	struct uffdio_poison p = { .range = span(r) };
+
+	return ioctl_retry(fd, UFFDIO_POISON, &p);
+}
+
 int uffd_continue(int fd, struct range r, bool wp)
 {
 	struct uffdio_continue c = {

@@ -65,6 +65,16 @@ int uffd_copy(int fd, struct range r, const void *src, bool wp);
 /* Map what the page cache holds (minor fault); wakes.  -EEXIST as above. */
 int uffd_continue(int fd, struct range r, bool wp);
 int uffd_wake(int fd, struct range r);
+/*
+ * One UFFDIO_COPY, as far as it goes: *ret_done is what was copied (and woken) before
+ * the result, which may be any but success.  A source that cannot be read is -EFAULT.
+ */
+int uffd_copy_some(int fd, struct range r, const void *src, bool wp, uint64_t *ret_done);
+/*
+ * SIGBUS for whoever touches these holes, and for who waits there (6.6).  -EINVAL: this
+ * kernel cannot.  -EEXIST: a page is there.
+ */
+int uffd_poison(int fd, struct range r);
 
 /* Messages, 32 bytes each.  Bytes read, -EAGAIN if there are none. */
 int64_t uffd_read(int fd, struct uffd_msg *msgs, size_t n);

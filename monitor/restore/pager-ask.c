@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* Pager: faults, and pages that have to be asked for.  See pager.h. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "restore/pager-parts.h"
+
+static struct asked *free_place(struct pager *p)
+{
+	for (struct asked *a = p->asked; a < p->asked + ASKED_MAX; a++)
+		if (!a->tenant)
+			return a;
+	return NULL;
+}
+
+/* An id names its place, and is never used again. */
+static uint64_t new_id(struct pager *p, const struct asked *a)
+{
+	return FLIGHT_ASKED + ++p->serial * ASKED_MAX + (uint64_t)(a - p->asked);
+}
+
+static struct asked *place_of(struct pager *p, uint64_t id)
+{
+	struct asked *a = &p->asked[(id - FLIGHT_ASKED) % ASKED_MAX];
+
+	return a->tenant && a->want.id == id ? a : NULL;
+}
+
+/* 0 if it is under way; else its pages are free again, or lost. */
+static int send(struct pager *p, struct asked *a, struct tenant *t, const struct source_want *want)
+{
+	int r = p->setup->source->ops->ask(p->setup->source, want);
+
+	if (!r) {
+		*a = (struct asked){ .tenant = t, .want = *want };
+		p->nasked++;
+		p->nbulk += !want->urgent;
+		return 0;
+	}
+	tenant_refused(t, want, r == -EINVAL ? TENANT_LOST : TENANT_PARK);
+	return r == -EINVAL ? 0 : r;
+}
+
+/* Until there is room.  With too many the thread is woken, and its fault comes again. */
+static void wait_for_room(struct pager *p, struct tenant *t, uint64_t addr)
+{
+	if (p->nwaiting < WAITING_MAX)
+		p->waiting[p->nwaiting++] = (struct waiting){ t, addr };
+	else
+		tenant_again(t, addr);
+}
+
+void pager_fault(struct pager *p, struct tenant *t, uint64_t addr)
+{
+	struct asked *a = free_place(p);
+	struct source_want want;
+
+	if (p->remote && !a) {
+		wait_for_room(p, t, addr);
+		return;
+	}
+	if (tenant_fault(t, p->setup->source, addr, a ? new_id(p, a) : 0, &want) != TENANT_ASK)
+		return;
+	if (p->dead) {
+		tenant_refused(t, &want, TENANT_PARK);
+		return;
+	}
+	if (send(p, a, t, &want) < 0)
+		wait_for_room(p, t, addr);
+}
+
+static void on_answer(void *arg, const struct source_got *got)
+{
+	struct pager *p = arg;
+	struct asked *a = place_of(p, got->id), old;
+
+	if (!a) {
+		if (!got->err)
+			p->setup->source->ops->release(p->setup->source, got->id);
+		return;
+	}
+	old = *a;
+	a->tenant = NULL;
+	p->nasked--;
+	p->nbulk -= !old.want.urgent;
+	if (got->err) {
+		tenant_refused(old.tenant, &old.want, got->err == -EIO ? TENANT_LOST : TENANT_PARK);
+		return;
+	}
+	tenant_arrived(old.tenant, &old.want, got->data);
+	p->setup->source->ops->release(p->setup->source, got->id);
+}
+
+void pager_answers(struct pager *p)
+{
+	int r = p->setup->source->ops->answers(p->setup->source, on_answer, p);
+
+	if (r < 0 && !p->dead) {
+		p->dead = true;
+		pager_say(p, PAGER_ERROR, "no more pages can be had (%s): who needs one waits",
+			  strerror(-r));
+	}
+}
+
+static void ask_for_waiting(struct pager *p)
+{
+	struct waiting w[WAITING_MAX];
+	unsigned int n = p->nwaiting;
+
+	memcpy(w, p->waiting, n * sizeof(*w));
+	p->nwaiting = 0;
+	for (unsigned int i = 0; i < n; i++)
+		pager_fault(p, w[i].tenant, w[i].addr);
+}
+
+/* The next process in turn that has pages to be asked for. */
+static bool ask_next(struct pager *p)
+{
+	struct tenant *first = p->turn ? p->turn : p->tenants, *t = first;
+	struct asked *a = free_place(p);
+	struct source_want want;
+
+	if (!a || !t)
+		return false;
+	do {
+		p->turn = t->next ? t->next : p->tenants;
+		if (!t->gone && t->uffd >= 0 &&
+		    tenant_next_want(t, BULK_PAGES, new_id(p, a), &want))
+			return !send(p, a, t, &want);
+		t = p->turn;
+	} while (t != first);
+	return false;
+}
+
+void pager_ask_more(struct pager *p)
+{
+	if (!p->remote || p->dead)
+		return;
+	if (p->nwaiting)
+		ask_for_waiting(p);
+	while (p->resumed && p->nbulk < BULK_MAX && ask_next(p))
+		;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* Pager: the threads that copy in the background.  See pager.h. */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "restore/pager-parts.h"
+
+/* One copy: a fault waits for the end of it.  Shorter while there are any. */
+#define COPY_BYTES UINT64_C(262144)
+#define COPY_BYTES_HOT UINT64_C(65536)
+#define HOT_NS (5 * NSEC_PER_MSEC)
+/* Copies for one process before the next one has its turn. */
+#define TURN 16
+#define NAP_NS (100 * NSEC_PER_USEC)
+#define IDLE_NS (5 * NSEC_PER_MSEC)
+
+static bool has_work(struct tenant *t)
+{
+	bool work;
+
+	if (t->gone)
+		return false;
+	pthread_mutex_lock(&t->lock);
+	work = t->owed.totals.free > 0;
+	pthread_mutex_unlock(&t->lock);
+	return work;
+}
+
+/* The first one behind `after` that has work; the list is never cut. */
+static struct tenant *next_with_work(const struct pager *p, struct tenant *after)
+{
+	struct tenant *t = after ? after->next : NULL;
+
+	for (; t; t = t->next)
+		if (has_work(t))
+			return t;
+	for (t = p->tenants; t && after; t = t->next) {
+		if (has_work(t))
+			return t;
+		if (t == after)
+			return NULL;
+	}
+	for (; t; t = t->next)
+		if (has_work(t))
+			return t;
+	return NULL;
+}
+
+/* NULL: it is time to end. */
+static struct tenant *wait_for_work(struct pager *p, struct tenant *after)
+{
+	struct tenant *t = NULL;
+	struct timespec until;
+
+	pthread_mutex_lock(&p->lock);
+	while (!p->stop) {
+		t = p->resumed ? next_with_work(p, after) : NULL;
+		if (t)
+			break;
+		/* What another one gives back is not announced. */
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += IDLE_NS;
+		until.tv_sec += until.tv_nsec / (long)NSEC_PER_SEC;
+		until.tv_nsec %= (long)NSEC_PER_SEC;
+		if (p->resumed)
+			pthread_cond_timedwait(&p->work, &p->lock, &until);
+		else
+			pthread_cond_wait(&p->work, &p->lock);
+	}
+	if (p->stop)
+		t = NULL;
+	pthread_mutex_unlock(&p->lock);
+	return t;
+}
+
+static void tell_done(struct pager *p)
+{
+	uint64_t one = 1;
+
+	/* Full only if it has been told four thousand million times. */
+	if (write(p->done, &one, sizeof(one)) < 0)
+		return;
+}
+
+static void fill_turn(struct pager *p, struct tenant *t, uint64_t id)
+{
+	for (unsigned int i = 0; i < TURN; i++) {
+		bool hot = clock_now() - t->fault_at < HOT_NS;
+
+		switch (tenant_fill(t, p->setup->source, hot ? COPY_BYTES_HOT : COPY_BYTES, id)) {
+		case TENANT_FILLED:
+			continue;
+		case TENANT_BUSY:
+			nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+			continue;
+		case TENANT_NOTHING:
+		case TENANT_GONE:
+			break;
+		}
+		break;
+	}
+	if (tenant_done(t))
+		tell_done(p);
+}
+
+static void *fill(void *arg)
+{
+	struct pager *p = arg;
+	uint64_t id = FLIGHT_FILLER + atomic_fetch_add(&p->numbered, 1);
+	struct tenant *t = NULL;
+
+	/* A nap is a nap, not fifty microseconds more. */
+	prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+	while ((t = wait_for_work(p, t)))
+		fill_turn(p, t, id);
+	return NULL;
+}
+
+int pager_fillers_start(struct pager *p)
+{
+	unsigned int n = p->setup->fillers;
+	int r;
+
+	if (p->remote)
+		return 0;
+	for (; p->nthreads < n && p->nthreads < FILLERS_MAX; p->nthreads++) {
+		r = pthread_create(&p->threads[p->nthreads], NULL, fill, p);
+		if (r)
+			return -r;
+	}
+	return 0;
+}
+
+void pager_fillers_stop(struct pager *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->stop = true;
+	pthread_cond_broadcast(&p->work);
+	pthread_mutex_unlock(&p->lock);
+	while (p->nthreads)
+		pthread_join(p->threads[--p->nthreads], NULL);
+}

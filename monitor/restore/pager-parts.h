@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the pager share; nobody else does. */
+#ifndef RESTORE_PAGER_PARTS_H
+#define RESTORE_PAGER_PARTS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "restore/handoff.h"
+#include "restore/pager.h"
+
+#define PEERS_MAX 8
+#define FILLERS_MAX 16
+/* The event thread's own flight when it copies neighbours; fillers have those after it. */
+#define FLIGHT_EVENT 1u
+#define FLIGHT_FILLER 2u
+#define FLIGHT_ASKED 1024u	/* ids of demands begin here */
+
+/* Demands in flight: those that nobody waits for, and all. */
+#define BULK_MAX 8u
+#define ASKED_MAX 64u
+#define BULK_PAGES 64u
+#define WAITING_MAX 256u
+
+struct asked {
+	struct tenant *tenant;		/* NULL: free */
+	struct source_want want;
+};
+
+/* A fault that could not be asked for yet. */
+struct waiting {
+	struct tenant *tenant;
+	uint64_t addr;
+};
+
+struct pager {
+	const struct pager_setup *setup;
+	int epoll, done;		/* done: an eventfd, somebody is owed nothing more */
+	/* Who hands over; of one of them (chosen) it is for real. */
+	struct handoff_peer peers[PEERS_MAX];
+	struct handoff_peer *chosen;
+	int listener;
+	size_t handed;			/* processes, zombies included */
+	uint64_t resumed_at;
+	bool over;
+	enum pager_end end;
+	/* Under the lock: the list grows at its end, and nothing leaves it. */
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct tenant *tenants, **last;
+	bool resumed, stop;
+	pthread_t threads[FILLERS_MAX];
+	unsigned int nthreads;
+	_Atomic unsigned int numbered;
+	/* Demands. */
+	struct asked asked[ASKED_MAX];
+	unsigned int nasked, nbulk;
+	uint64_t serial;
+	struct waiting waiting[WAITING_MAX];
+	unsigned int nwaiting;
+	struct tenant *turn;		/* whose pages are asked for next */
+	bool remote, dead;
+	unsigned int tasks, children;
+};
+
+__attribute__((format(printf, 3, 4)))
+void pager_say(struct pager *p, enum pager_tone tone, const char *fmt, ...);
+/* A process is ours from now on.  -errno: it is not. */
+int pager_admit(struct pager *p, struct tenant *t);
+
+/* Connections: the listener is readable, a peer is. */
+void pager_accept(struct pager *p);
+void pager_hear(struct pager *p, struct handoff_peer *peer);
+/* The processes run, the fillers may begin. */
+void pager_resume(struct pager *p);
+
+int pager_fillers_start(struct pager *p);
+void pager_fillers_stop(struct pager *p);
+
+/* A fault of t; the demanded page only. */
+void pager_fault(struct pager *p, struct tenant *t, uint64_t addr);
+/* Demands: take what has come, ask for more. */
+void pager_answers(struct pager *p);
+void pager_ask_more(struct pager *p);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* Pager: who connects, and what is handed over.  See pager.h. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "restore/pager-parts.h"
+
+static void drop_peer(struct handoff_peer *peer)
+{
+	/* A closed descriptor leaves the epoll set by itself. */
+	handoff_close(peer);
+}
+
+/* A place for one more: an empty one, or that of one that has said nothing yet. */
+static struct handoff_peer *place_for(struct pager *p)
+{
+	struct handoff_peer *other = NULL;
+
+	for (struct handoff_peer *q = p->peers; q < p->peers + PEERS_MAX; q++) {
+		if (q->fd < 0)
+			return q;
+		if (q != p->chosen && !other)
+			other = q;
+	}
+	drop_peer(other);
+	return other;
+}
+
+void pager_accept(struct pager *p)
+{
+	struct handoff_problem why;
+	struct handoff_peer new, *peer;
+	struct epoll_event ev;
+	int r = handoff_accept(p->listener, &new, &why);
+
+	if (r == -EPERM)
+		pager_say(p, PAGER_WARNING, "connection refused: %s", why.text);
+	if (r < 0)
+		return;
+	peer = place_for(p);
+	*peer = new;
+	ev = (struct epoll_event){ .events = EPOLLIN, .data.ptr = peer };
+	if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, peer->fd, &ev) < 0)
+		drop_peer(peer);
+}
+
+/* A refused first item is somebody else's; a refused later one is the end of the restore. */
+static void refuse(struct pager *p, struct handoff_peer *peer, const char *words)
+{
+	if (peer != p->chosen) {
+		pager_say(p, PAGER_WARNING, "connection of process %d closed: %s", peer->pid,
+			  words);
+		drop_peer(peer);
+		return;
+	}
+	pager_say(p, PAGER_ERROR, "the restore handed over something wrong: %s", words);
+	p->over = true;
+	p->end = PAGER_NO_RESTORE;
+}
+
+static bool is_there(const struct pager *p, int32_t pid)
+{
+	for (const struct tenant *t = p->tenants; t; t = t->next)
+		if (t->pid == pid && !t->forked)
+			return true;
+	return false;
+}
+
+static void take_task(struct pager *p, struct handoff_peer *peer, struct handoff_item *item)
+{
+	_close_ int uffd = item->uffd;
+	const struct image_task *task = image_task(p->setup->image, item->pid);
+	struct handoff_problem why;
+	struct tenant *t;
+	int r;
+
+	if (!task || is_there(p, item->pid)) {
+		snprintf(why.text, sizeof(why.text), "process %d %s", item->pid, task ?
+			 "comes twice" : "is not of this checkpoint");
+		refuse(p, peer, why.text);
+		return;
+	}
+	p->chosen = peer;
+	if (item->kind == HANDOFF_TASK) {
+		r = tenant_new(item->pid, task, uffd, &t);
+		if (r < 0) {
+			refuse(p, peer, "out of memory");
+			return;
+		}
+		steal_fd(&uffd);
+		if (pager_admit(p, t) < 0) {
+			refuse(p, peer, "its userfaultfd cannot be polled");
+			return;
+		}
+		p->tasks++;
+	}
+	p->handed++;
+	pager_say(p, PAGER_DETAIL, "process %d handed over, %llu pages owed", item->pid,
+		  (unsigned long long)task->lazy_pages);
+}
+
+/* The listener's time is over, too. */
+static void all_handed(struct pager *p, struct handoff_peer *peer)
+{
+	if (peer != p->chosen || p->handed != p->setup->image->ntasks) {
+		refuse(p, peer, "its processes run, but not all of them were handed over");
+		return;
+	}
+	close_fd(&p->listener);
+	for (struct handoff_peer *q = p->peers; q < p->peers + PEERS_MAX; q++)
+		drop_peer(q);
+	p->chosen = NULL;
+	pager_resume(p);
+}
+
+void pager_hear(struct pager *p, struct handoff_peer *peer)
+{
+	struct handoff_problem why;
+	struct handoff_item item;
+	int r = 0;
+
+	while (!p->over && !p->resumed_at && peer->fd >= 0) {
+		r = handoff_read(peer, &item, &why);
+		if (r == -EAGAIN)
+			return;
+		if (r < 0) {
+			refuse(p, peer, why.text);
+			return;
+		}
+		switch (item.kind) {
+		case HANDOFF_TASK:
+		case HANDOFF_ZOMBIE:
+			if (p->chosen && p->chosen != peer) {
+				close_fd(&item.uffd);
+				refuse(p, peer, "another one is handing over already");
+				return;
+			}
+			take_task(p, peer, &item);
+			break;
+		case HANDOFF_RESUME:
+			all_handed(p, peer);
+			return;
+		case HANDOFF_END:
+			if (peer == p->chosen)
+				refuse(p, peer, "it ended before all was handed over");
+			else
+				drop_peer(peer);
+			return;
+		}
+	}
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* Pager: the event thread.  See pager.h. */
+
+#include "restore/pager.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "restore/pager-parts.h"
+
+#define EVENTS_MAX 32
+/* After a fault the next one is looked for, not waited for, so long. */
+#define LOOK_NS (50 * NSEC_PER_USEC)
+
+void pager_say(struct pager *p, enum pager_tone tone, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	p->setup->say(p->setup->arg, tone, text);
+}
+
+static int watch(struct pager *p, int fd, void *what)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = what };
+
+	return epoll_ctl(p->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+int pager_admit(struct pager *p, struct tenant *t)
+{
+	int r = watch(p, t->uffd, t);
+
+	/* In the list in any case: what it is owed belongs into the sums. */
+	pthread_mutex_lock(&p->lock);
+	*p->last = t;
+	p->last = &t->next;
+	pthread_cond_broadcast(&p->work);
+	pthread_mutex_unlock(&p->lock);
+	return r;
+}
+
+void pager_resume(struct pager *p)
+{
+	p->resumed_at = clock_now();
+	pager_say(p, PAGER_DETAIL, "the processes run");
+	pthread_mutex_lock(&p->lock);
+	p->resumed = true;
+	pthread_cond_broadcast(&p->work);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void serve(struct pager *p, struct tenant *t)
+{
+	struct tenant_news news;
+	int r;
+
+	if (t->uffd < 0)
+		return;
+	r = tenant_read(t, &news);
+	for (unsigned int i = 0; i < news.nchildren; i++) {
+		p->children++;
+		if (pager_admit(p, news.children[i]) < 0)
+			news.orphans++;
+	}
+	for (unsigned int i = 0; i < news.nfaults; i++)
+		pager_fault(p, t, news.faults[i]);
+	for (unsigned int i = 0; i < news.nfaults && !p->remote; i++)
+		tenant_neighbours(t, p->setup->source, news.faults[i], FLIGHT_EVENT);
+	if (news.orphans)
+		pager_say(p, PAGER_ERROR, "a child of process %d cannot be served, and waits: "
+			  "out of memory or descriptors", t->pid);
+	if (r < 0) {
+		pager_say(p, PAGER_ERROR, "process %d is not served any more, and waits: %s",
+			  t->pid, r == -ENOMEM ? "out of memory" : "its userfaultfd cannot be read");
+		epoll_ctl(p->epoll, EPOLL_CTL_DEL, t->uffd, NULL);
+	}
+}
+
+/* Those to whom nothing is owed are on their own. */
+static void see_who_is_done(struct pager *p)
+{
+	uint64_t n;
+	bool all = true;
+
+	if (read(p->done, &n, sizeof(n)) < 0)
+		n = 0;
+	if (!p->resumed_at)
+		return;
+	for (struct tenant *t = p->tenants; t; t = t->next) {
+		if (t->uffd < 0)
+			continue;
+		if (tenant_done(t))
+			tenant_end(t);
+		else
+			all = false;
+	}
+	p->over = all;
+}
+
+static void asked_to_end(struct pager *p)
+{
+	uint64_t left = 0;
+
+	if (!p->resumed_at) {
+		pager_say(p, PAGER_ERROR, "told to end before the restore was over");
+		p->over = true;
+		p->end = PAGER_NO_RESTORE;
+		return;
+	}
+	for (struct tenant *t = p->tenants; t; t = t->next)
+		left += tenant_owes(t);
+	pager_say(p, PAGER_WARNING, "told to end: it will, when the last %llu pages have come; "
+		  "without them the processes would read zeroes", (unsigned long long)left);
+}
+
+static void dispatch(struct pager *p, void *what)
+{
+	char bytes[256];
+
+	if (what == &p->listener)
+		pager_accept(p);
+	else if (what == &p->done)
+		see_who_is_done(p);
+	else if (what == &p->asked)
+		pager_answers(p);
+	else if (what >= (void *)p->peers && what < (void *)(p->peers + PEERS_MAX))
+		pager_hear(p, what);
+	else if (what != p)
+		serve(p, what);
+	else if (read(p->setup->signals, bytes, sizeof(bytes)) > 0)
+		asked_to_end(p);
+}
+
+/*
+ * Waking up on another CPU takes longer than anything else here, so after a fault the
+ * next one is looked for during a short while.
+ */
+static int wait_some(struct pager *p, struct epoll_event *evs, uint64_t look_until)
+{
+	int n;
+
+	do {
+		n = epoll_wait(p->epoll, evs, EVENTS_MAX, 0);
+	} while (!n && clock_now() < look_until);
+	if (n)
+		return n;
+	return epoll_wait(p->epoll, evs, EVENTS_MAX, -1);
+}
+
+static void loop(struct pager *p)
+{
+	struct epoll_event evs[EVENTS_MAX];
+	uint64_t look_until = 0;
+
+	while (!p->over) {
+		bool faults = false;
+		int n = wait_some(p, evs, look_until);
+
+		for (int i = 0; i < n && !p->over; i++) {
+			void *what = evs[i].data.ptr;
+
+			dispatch(p, what);
+			faults |= what != &p->done && what != &p->listener;
+		}
+		pager_ask_more(p);
+		if (p->resumed_at && (p->remote || faults))
+			see_who_is_done(p);
+		look_until = p->resumed_at && faults ? clock_now() + LOOK_NS : 0;
+	}
+}
+
+static int set_up(struct pager *p)
+{
+	int fd = p->setup->source->ops->fd(p->setup->source);
+	pthread_condattr_t attr;
+	int r;
+
+	p->last = &p->tenants;
+	p->remote = fd >= 0;
+	p->listener = p->setup->listener;
+	for (size_t i = 0; i < PEERS_MAX; i++)
+		p->peers[i].fd = -1;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&p->work, &attr);
+	pthread_condattr_destroy(&attr);
+	p->epoll = epoll_create1(EPOLL_CLOEXEC);
+	p->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (p->epoll < 0 || p->done < 0)
+		return -errno;
+	r = watch(p, p->done, &p->done);
+	if (!r)
+		r = watch(p, p->listener, &p->listener);
+	if (!r && p->setup->signals >= 0)
+		r = watch(p, p->setup->signals, p);
+	if (!r && p->remote)
+		r = watch(p, fd, &p->asked);
+	return r ? r : pager_fillers_start(p);
+}
+
+static void add_up(struct pager *p, struct pager_result *ret)
+{
+	struct owed_totals *sum = &ret->totals;
+	uint64_t lost = 0;
+
+	*ret = (struct pager_result){ .tasks = p->tasks, .children = p->children };
+	for (const struct tenant *t = p->tenants; t; t = t->next) {
+		const struct owed_totals *o = &t->owed.totals;
+
+		sum->added += o->added;
+		sum->free += o->free;
+		sum->flight += o->flight;
+		for (int i = 0; i < OWED_ENDS; i++)
+			sum->ended[i] += o->ended[i];
+		ret->counts.faults += t->counts.faults;
+		ret->counts.zeros += t->counts.zeros;
+		ret->counts.repeated += t->counts.repeated;
+		ret->counts.unreadable += t->counts.unreadable;
+		ret->counts.parked += t->counts.parked;
+	}
+	lost = sum->ended[OWED_LOST] + sum->ended[OWED_POISONED] + sum->free + sum->flight;
+	ret->end = p->end == PAGER_NO_RESTORE ? p->end : lost ? PAGER_INCOMPLETE : PAGER_COMPLETE;
+	if (p->resumed_at)
+		ret->took_ns = clock_now() - p->resumed_at;
+}
+
+int pager_run(const struct pager_setup *setup, struct pager_result *ret)
+{
+	struct pager p = { .setup = setup, .epoll = -1, .done = -1 };
+	struct tenant *t;
+	int r = set_up(&p);
+
+	if (!r)
+		loop(&p);
+	pager_fillers_stop(&p);
+	for (size_t i = 0; i < PEERS_MAX; i++)
+		handoff_close(&p.peers[i]);
+	close_fd(&p.listener);
+	close_fd(&p.done);
+	close_fd(&p.epoll);
+	add_up(&p, ret);
+	while ((t = p.tenants)) {
+		p.tenants = t->next;
+		tenant_free(t);
+	}
+	pthread_cond_destroy(&p.work);
+	pthread_mutex_destroy(&p.lock);
+	return r;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pager: the daemon of a lazy restore, from the first connection to the last page.
+ *
+ * One thread reads every userfaultfd and answers faults; several fillers copy the rest
+ * in the background, once the processes run.  Pages that are not on this machine are
+ * asked for by the event thread, several at once, and put in place as they come.
+ *
+ * It never gives up a process that runs: closing a userfaultfd with pages missing would
+ * give zeroes for them.  For the same reason a process beside it might hold copies of the
+ * userfaultfds, to start another pager if this one dies: what that needs is the image, the
+ * descriptors with the pids they came with, and for each which pages have come.  The last is
+ * asked of the kernel (owed.h): until the processes have run nothing can have been dropped,
+ * moved or unmapped, and from then on the messages say so; those that the dead one had read
+ * and not yet followed are what has to be written down beside the descriptors before
+ * the gate is opened again (tenant_read()).
+ */
+#ifndef RESTORE_PAGER_H
+#define RESTORE_PAGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "restore/image.h"
+#include "restore/owed.h"
+#include "restore/source.h"
+#include "restore/tenant.h"
+
+enum pager_tone { PAGER_DETAIL, PAGER_NOTE, PAGER_WARNING, PAGER_ERROR };
+
+struct pager_setup {
+	const struct image *image;
+	struct source *source;
+	int listener;			/* of handoff_listen() */
+	int signals;			/* readable: somebody wants us to end; -1 */
+	unsigned int fillers;		/* at least 1 */
+	/* One line; called by the thread that runs the pager. */
+	void (*say)(void *arg, enum pager_tone tone, const char *words);
+	void *arg;
+};
+
+enum pager_end {
+	PAGER_COMPLETE,		/* every page came, or is not wanted any more */
+	PAGER_INCOMPLETE,	/* all is over, and some pages could not be had or placed */
+	PAGER_NO_RESTORE,	/* the restore failed, or we were told to end before it */
+};
+
+struct pager_result {
+	enum pager_end end;
+	struct owed_totals totals;	/* of all processes */
+	struct tenant_counts counts;
+	unsigned int tasks, children;	/* handed over, forked since */
+	uint64_t took_ns;		/* from the word that they run to the end */
+};
+
+/* 0, or -errno: it could not be started.  Returns when all is over. */
+int pager_run(const struct pager_setup *setup, struct pager_result *ret);
+
+#endif

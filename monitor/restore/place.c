@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* Place: UFFDIO_COPY, UFFDIO_ZEROPAGE, UFFDIO_POISON, and what they answer.  See place.h. */
+
+#include "restore/place.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "watch/uffd.h"
+
+static enum place_end end_of(int r)
+{
+	switch (r) {
+	case 0:
+		return PLACE_ALL;
+	case -EEXIST:
+		return PLACE_THERE;
+	case -EAGAIN:
+		return PLACE_BUSY;
+	case -ENOENT:
+		return PLACE_NOWHERE;
+	case -EFAULT:
+		return PLACE_UNREADABLE;
+	case -ENOMEM:
+		return PLACE_NO_MEMORY;
+	case -ESRCH:
+	case -ENOSPC:	/* older kernels, for an address space on its way out */
+		return PLACE_GONE;
+	}
+	return PLACE_REFUSED;
+}
+
+/*
+ * UFFDIO_COPY looks whether the layout is changing, and then at the mapping: -ENOENT may
+ * mean that a munmap came between.  Asked again, it would say -EAGAIN until the message
+ * has been read.  What was copied before an error comes with -EAGAIN, so the reason is
+ * asked for where it stopped.
+ */
+enum place_end place_copy(int uffd, struct range r, const void *src, uint64_t *ret_done)
+{
+	const char *from = src;
+	uint64_t done = 0, some;
+	bool again = false;
+	int e;
+
+	for (;;) {
+		e = uffd_copy_some(uffd, (struct range){ r.lo + done, r.hi }, from + done, false,
+				   &some);
+		done += some;
+		if (!e)
+			break;
+		if (some) {
+			again = false;
+			continue;
+		}
+		if (e != -ENOENT || again)
+			break;
+		again = true;
+	}
+	*ret_done = done;
+	return end_of(e);
+}
+
+enum place_end place_zero(int uffd, struct range page)
+{
+	int e = uffd_zeropage(uffd, page);
+
+	if (e)
+		uffd_wake(uffd, page);
+	return end_of(e);
+}
+
+enum place_end place_poison(int uffd, struct range page)
+{
+	return end_of(uffd_poison(uffd, page));
+}
+
+void place_wake(int uffd, struct range r)
+{
+	uffd_wake(uffd, r);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of a tenant share; nobody else does. */
+#ifndef RESTORE_TENANT_PARTS_H
+#define RESTORE_TENANT_PARTS_H
+
+#include "restore/place.h"
+#include "restore/tenant.h"
+
+/* Owed nothing, with no userfaultfd yet.  NULL: no memory. */
+struct tenant *tenant_blank(int32_t pid, const struct image_task *task);
+/* The address space has gone, and all that is owed to it. */
+void tenant_gone(struct tenant *t);
+/* What the source is asked for part of what is owed; cuts the part at the piece's end. */
+bool tenant_want(const struct tenant *t, struct owed_part *part, struct source_want *ret);
+/*
+ * Copy a part that is in flight, as far as it goes, and write down what became of each
+ * page; what could not be done is free again.
+ */
+enum place_end tenant_place(struct tenant *t, const struct owed_part *part, const void *data);
+/*
+ * A page that is in flight cannot be had.  Where the kernel cannot poison, it stays in
+ * flight for ever: who touches it waits, which is better than zeroes.
+ */
+void tenant_unreadable(struct tenant *t, struct range page);
+
+#endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/* Tenant: messages read and followed, faults answered, answers put in place.  See tenant.h. */
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "restore/tenant-parts.h"
+#include "restore/tenant.h"
+#include "watch/event.h"
+#include "watch/uffd.h"
+
+/* Pages that come along with one that was touched: so many, aligned, around it. */
+#define BLOCK_PAGES 16u
+
+static uint64_t page_of(uint64_t addr)
+{
+	return align_down(addr, IMAGE_PAGE);
+}
+
+static struct range page_at(uint64_t addr)
+{
+	return (struct range){ page_of(addr), page_of(addr) + IMAGE_PAGE };
+}
+
+/*
+ * The child's memory is the parent's of this moment: the kernel lets nobody copy to the
+ * parent from before it was duplicated until this message has been read.
+ */
+static void follow_fork(struct tenant *t, int uffd, struct tenant_news *news)
+{
+	struct tenant *child = tenant_blank(t->pid, t->task);
+	int r = child ? 0 : -ENOMEM;
+
+	if (!r) {
+		child->uffd = uffd;
+		child->forked = true;
+		pthread_mutex_lock(&t->lock);
+		r = owed_clone(&child->owed, &t->owed);
+		pthread_mutex_unlock(&t->lock);
+	}
+	if (!r) {
+		news->children[news->nchildren++] = child;
+		return;
+	}
+	/* The descriptor stays open for good: closed, it would give the child zeroes. */
+	if (child)
+		child->uffd = -1;
+	tenant_free(child);
+	news->orphans++;
+}
+
+/*
+ * For want of memory nothing may be forgotten that is to be zeroes, or be put where
+ * something else is now: then all the rest stays as it is, unserved.
+ */
+static int follow(struct tenant *t, const struct event *ev)
+{
+	int64_t r = 0;
+
+	pthread_mutex_lock(&t->lock);
+	switch (ev->kind) {
+	case EVENT_UNMAP:
+		r = owed_unmap(&t->owed, ev->span);
+		break;
+	case EVENT_REMOVE:
+		r = owed_close(&t->owed, ev->span, OWED_REMOVED);
+		break;
+	case EVENT_REMAP:
+		r = owed_remap(&t->owed, ev->remap.from, ev->remap.to);
+		break;
+	case EVENT_FAULT:
+	case EVENT_FORK:
+		break;
+	}
+	pthread_mutex_unlock(&t->lock);
+	/*
+	 * What was removed stays registered, and zeroes are ours to give: unregistered, it
+	 * would be a mapping of its own, and an mremap of the whole would fail.
+	 */
+	return r < 0 ? (int)r : 0;
+}
+
+int tenant_read(struct tenant *t, struct tenant_news *ret)
+{
+	struct uffd_msg msgs[TENANT_BATCH];
+	struct event ev;
+	int64_t n;
+	int r = 0;
+
+	*ret = (struct tenant_news){ 0 };
+	gate_close(&t->gate);
+	n = uffd_read(t->uffd, msgs, TENANT_BATCH);
+	for (int64_t i = 0; i < n / (int64_t)sizeof(*msgs); i++) {
+		if (event_decode(&msgs[i], sizeof(*msgs), &ev) < 0)
+			r = -EBADMSG;
+		else if (ev.kind == EVENT_FAULT)
+			ret->faults[ret->nfaults++] = ev.fault.addr;
+		else if (ev.kind == EVENT_FORK)
+			follow_fork(t, ev.fork.fd, ret);
+		else if (!r)
+			r = follow(t, &ev);
+	}
+	gate_open(&t->gate);
+	return n < 0 && n != -EAGAIN ? (int)n : r;
+}
+
+static void count(struct tenant *t, uint64_t *counter)
+{
+	pthread_mutex_lock(&t->lock);
+	++*counter;
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* Nothing is owed there: it is new to the process, or came already. */
+static enum tenant_answer answer_zero(struct tenant *t, struct range page)
+{
+	switch (place_zero(t->uffd, page)) {
+	case PLACE_ALL:
+		count(t, &t->counts.zeros);
+		break;
+	case PLACE_THERE:
+		count(t, &t->counts.repeated);
+		break;
+	case PLACE_GONE:
+		tenant_gone(t);
+		break;
+	default:	/* woken, it faults again if need be */
+		break;
+	}
+	return TENANT_ANSWERED;
+}
+
+/* The page alone, first of all; it may be one that a filler is just about to copy. */
+static void answer_page(struct tenant *t, struct range page, const void *data)
+{
+	uint64_t done;
+	enum place_end end = place_copy(t->uffd, page, data, &done);
+
+	if (end == PLACE_GONE) {
+		tenant_gone(t);
+		return;
+	}
+	if (end == PLACE_UNREADABLE) {
+		tenant_unreadable(t, page);
+		return;
+	}
+	if (end != PLACE_ALL)
+		place_wake(t->uffd, page);
+	if (end != PLACE_ALL && end != PLACE_THERE)
+		return;
+	pthread_mutex_lock(&t->lock);
+	owed_close(&t->owed, page, end == PLACE_ALL ? OWED_ARRIVED : OWED_THERE);
+	t->counts.faults += end == PLACE_ALL;
+	t->counts.repeated += end == PLACE_THERE;
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* The free pages of the block around addr that are of one run and one piece. */
+static bool block_around(const struct tenant *t, uint64_t addr, struct owed_part *part,
+			 struct source_want *ret)
+{
+	struct range block = { align_down(addr, BLOCK_PAGES * IMAGE_PAGE), 0 };
+
+	block.hi = block.lo + BLOCK_PAGES * IMAGE_PAGE;
+	if (!owed_find(&t->owed, addr, part) || part->id)
+		return false;
+	block = range_common(block, part->at);
+	part->image += block.lo - part->at.lo;
+	part->at = block;
+	if (!tenant_want(t, part, ret))
+		return false;
+	if (range_has(part->at, addr))
+		return true;
+	/* The piece ends before: from the next one on. */
+	part->image += page_of(addr) - part->at.lo;
+	part->at = (struct range){ page_of(addr), block.hi };
+	return tenant_want(t, part, ret);
+}
+
+enum tenant_answer tenant_fault(struct tenant *t, struct source *s, uint64_t addr, uint64_t id,
+				struct source_want *ret_want)
+{
+	struct range page = page_at(addr);
+	struct owed_part whole, part;
+	struct source_want want;
+	const void *data;
+	bool owed;
+
+	pthread_mutex_lock(&t->lock);
+	owed = owed_find(&t->owed, page.lo, &whole);
+	part = whole;
+	part.image += page.lo - whole.at.lo;
+	part.at = page;
+	if (owed)
+		owed = tenant_want(t, &part, &want);
+	pthread_mutex_unlock(&t->lock);
+	t->fault_at = clock_now();
+	if (!owed)
+		return answer_zero(t, page);
+	data = s->ops->at(s, &want);
+	if (data) {
+		answer_page(t, page, data);
+		return TENANT_ANSWERED;
+	}
+	if (whole.id)
+		return TENANT_AWAITED;
+	pthread_mutex_lock(&t->lock);
+	owed = block_around(t, page.lo, &part, ret_want) && !owed_take(&t->owed, part.at, id);
+	t->counts.faults += owed;
+	pthread_mutex_unlock(&t->lock);
+	ret_want->id = id;
+	ret_want->urgent = true;
+	if (owed)
+		return TENANT_ASK;
+	place_wake(t->uffd, page);
+	return TENANT_ANSWERED;
+}
+
+/* Free pages in r, run by run. */
+static void neighbours_in(struct tenant *t, struct source *s, struct range r, uint64_t id)
+{
+	struct source_want want;
+	struct owed_part part;
+	const void *data;
+	bool found;
+
+	while (!range_empty(r)) {
+		pthread_mutex_lock(&t->lock);
+		found = owed_next(&t->owed, r.lo, range_len(r), &part) && part.at.lo < r.hi;
+		if (found && part.at.hi > r.hi)
+			part.at.hi = r.hi;
+		part.id = id;
+		found = found && tenant_want(t, &part, &want) &&
+			!owed_take(&t->owed, part.at, id);
+		pthread_mutex_unlock(&t->lock);
+		if (!found)
+			return;
+		data = s->ops->at(s, &want);
+		if (!data || tenant_place(t, &part, data) == PLACE_BUSY)
+			return;
+		r.lo = part.at.hi;
+	}
+}
+
+void tenant_neighbours(struct tenant *t, struct source *s, uint64_t addr, uint64_t id)
+{
+	struct range block = { align_down(addr, BLOCK_PAGES * IMAGE_PAGE), 0 };
+
+	block.hi = block.lo + BLOCK_PAGES * IMAGE_PAGE;
+	/* What comes next is likelier to be wanted than what lies before. */
+	neighbours_in(t, s, (struct range){ page_of(addr), block.hi }, id);
+	neighbours_in(t, s, (struct range){ block.lo, page_of(addr) }, id);
+	pthread_mutex_lock(&t->lock);
+	t->cursor = block.hi;
+	pthread_mutex_unlock(&t->lock);
+}
+
+void tenant_arrived(struct tenant *t, const struct source_want *want, const void *data)
+{
+	uint64_t image = want->vaddr;
+	struct owed_part part;
+	enum place_end end = PLACE_ALL;
+	bool found;
+
+	do {
+		pthread_mutex_lock(&t->lock);
+		found = owed_flight(&t->owed, want->id, image, &part);
+		pthread_mutex_unlock(&t->lock);
+		if (!found)
+			return;
+		end = tenant_place(t, &part, (const char *)data + (part.image - want->vaddr));
+		/* Free again; who waits for one of them asks again. */
+		if (end == PLACE_BUSY || end == PLACE_NO_MEMORY)
+			place_wake(t->uffd, part.at);
+		image = part.image + range_len(part.at);
+	} while (end != PLACE_GONE);
+}
+
+void tenant_refused(struct tenant *t, const struct source_want *want, enum tenant_refusal how)
+{
+	uint64_t image = want->vaddr;
+	struct owed_part part;
+	bool found;
+
+	for (;;) {
+		pthread_mutex_lock(&t->lock);
+		found = owed_flight(&t->owed, want->id, image, &part);
+		if (found && how != TENANT_LOST)
+			owed_give_back(&t->owed, part.at);
+		pthread_mutex_unlock(&t->lock);
+		if (!found)
+			return;
+		image = part.image + range_len(part.at);
+		for (uint64_t a = part.at.lo; how == TENANT_LOST && a < part.at.hi; a += IMAGE_PAGE)
+			tenant_unreadable(t, page_at(a));
+		if (how == TENANT_AGAIN)
+			place_wake(t->uffd, part.at);
+	}
+}
+
+void tenant_again(struct tenant *t, uint64_t addr)
+{
+	place_wake(t->uffd, page_at(addr));
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/* Tenant: its beginning and end, and pages that are put in place.  See tenant.h. */
+
+#include "restore/tenant.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "restore/tenant-parts.h"
+
+/* All pages that a range can hold. */
+#define EVERYWHERE ((struct range){ 0, UINT64_MAX - (IMAGE_PAGE - 1) })
+
+struct tenant *tenant_blank(int32_t pid, const struct image_task *task)
+{
+	struct tenant *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->uffd = -1;
+	t->pid = pid;
+	t->task = task;
+	pthread_mutex_init(&t->lock, NULL);
+	return t;
+}
+
+int tenant_new(int32_t pid, const struct image_task *task, int uffd, struct tenant **ret)
+{
+	struct tenant *t = tenant_blank(pid, task);
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	r = owed_init(&t->owed, IMAGE_PAGE);
+	for (size_t i = 0; !r && i < task->npieces; i++) {
+		const struct image_piece *p = &task->pieces[i];
+
+		if (p->lazy)
+			r = owed_add(&t->owed, (struct range){ p->vaddr, p->vaddr + p->npages *
+							       IMAGE_PAGE }, p->vaddr);
+	}
+	if (r < 0) {
+		tenant_free(t);
+		return r;
+	}
+	t->uffd = uffd;
+	*ret = t;
+	return 0;
+}
+
+void tenant_free(struct tenant *t)
+{
+	if (!t)
+		return;
+	owed_done(&t->owed);
+	close_fd(&t->uffd);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}
+
+void tenant_end(struct tenant *t)
+{
+	gate_close(&t->gate);
+	close_fd(&t->uffd);
+}
+
+void tenant_gone(struct tenant *t)
+{
+	t->gone = true;
+	pthread_mutex_lock(&t->lock);
+	owed_close(&t->owed, EVERYWHERE, OWED_GONE);
+	pthread_mutex_unlock(&t->lock);
+}
+
+bool tenant_done(struct tenant *t)
+{
+	bool done;
+
+	pthread_mutex_lock(&t->lock);
+	done = owed_none(&t->owed);
+	pthread_mutex_unlock(&t->lock);
+	return done;
+}
+
+uint64_t tenant_owes(struct tenant *t)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&t->lock);
+	n = t->owed.totals.free + t->owed.totals.flight;
+	pthread_mutex_unlock(&t->lock);
+	return n;
+}
+
+bool tenant_want(const struct tenant *t, struct owed_part *part, struct source_want *ret)
+{
+	const struct image_piece *piece = image_find(t->task, part->image);
+	uint64_t len = range_len(part->at), left;
+
+	if (!piece)
+		return false;
+	left = piece->vaddr + piece->npages * IMAGE_PAGE - part->image;
+	if (len > left)
+		len = left;
+	if (len > SOURCE_PAGES_MAX * IMAGE_PAGE)
+		len = SOURCE_PAGES_MAX * IMAGE_PAGE;
+	part->at.hi = part->at.lo + len;
+	*ret = (struct source_want){
+		.id = part->id,
+		.pid = t->pid,
+		.vaddr = part->image,
+		.npages = (uint32_t)(len / IMAGE_PAGE),
+		.piece = piece,
+	};
+	return true;
+}
+
+void tenant_unreadable(struct tenant *t, struct range page)
+{
+	enum place_end end = place_poison(t->uffd, page);
+
+	pthread_mutex_lock(&t->lock);
+	t->counts.unreadable++;
+	if (end == PLACE_ALL)
+		owed_close(&t->owed, page, OWED_POISONED);
+	else if (end == PLACE_THERE)
+		owed_close(&t->owed, page, OWED_THERE);
+	else if (end == PLACE_REFUSED)
+		t->counts.parked++;
+	else
+		owed_give_back(&t->owed, page);
+	pthread_mutex_unlock(&t->lock);
+}
+
+static void close_part(struct tenant *t, struct range r, enum owed_end why)
+{
+	if (range_empty(r))
+		return;
+	pthread_mutex_lock(&t->lock);
+	/* At a lack of memory it stays owed, and the kernel will say that it is there. */
+	if (owed_close(&t->owed, r, why) < 0)
+		owed_give_back(&t->owed, r);
+	pthread_mutex_unlock(&t->lock);
+}
+
+static void give_back(struct tenant *t, struct range r)
+{
+	pthread_mutex_lock(&t->lock);
+	owed_give_back(&t->owed, r);
+	pthread_mutex_unlock(&t->lock);
+}
+
+enum place_end tenant_place(struct tenant *t, const struct owed_part *part, const void *data)
+{
+	struct range rest = part->at, page;
+	enum place_end end = PLACE_ALL;
+	uint64_t done;
+
+	while (!range_empty(rest)) {
+		end = place_copy(t->uffd, rest, (const char *)data + (rest.lo - part->at.lo),
+				 &done);
+		close_part(t, (struct range){ rest.lo, rest.lo + done }, OWED_ARRIVED);
+		rest.lo += done;
+		page = (struct range){ rest.lo, rest.lo + IMAGE_PAGE };
+		switch (end) {
+		case PLACE_ALL:
+			return end;
+		case PLACE_THERE:
+			close_part(t, page, OWED_THERE);
+			break;
+		case PLACE_UNREADABLE:
+			tenant_unreadable(t, page);
+			break;
+		case PLACE_NOWHERE:
+		case PLACE_REFUSED:
+			close_part(t, page, part->doubt ? OWED_UNMAPPED : OWED_LOST);
+			break;
+		case PLACE_BUSY:
+		case PLACE_NO_MEMORY:
+			give_back(t, rest);
+			return end;
+		case PLACE_GONE:
+			tenant_gone(t);
+			return end;
+		}
+		rest.lo += IMAGE_PAGE;
+	}
+	return end;
+}
+
+/* The next free part, in flight as `id`; false: none. */
+static bool take_next(struct tenant *t, uint64_t most, uint64_t id, struct owed_part *ret,
+		      struct source_want *ret_want)
+{
+	bool found;
+
+	pthread_mutex_lock(&t->lock);
+	found = owed_next(&t->owed, t->cursor, most, ret);
+	if (!found && t->cursor)
+		found = owed_next(&t->owed, 0, most, ret);
+	ret->id = id;
+	found = found && tenant_want(t, ret, ret_want);
+	if (found) {
+		t->cursor = ret->at.hi;
+		found = !owed_take(&t->owed, ret->at, id);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return found;
+}
+
+/*
+ * The file's pages come into our page table first, and from the disk if need be: in here
+ * nobody waits for us to leave the gate.
+ */
+static void fetch(struct tenant *t, struct source *s, uint64_t most)
+{
+	struct source_want want;
+	struct owed_part part;
+	const void *data;
+
+	pthread_mutex_lock(&t->lock);
+	part.at = (struct range){ 0, 0 };
+	if (!owed_next(&t->owed, t->cursor, most, &part) || !tenant_want(t, &part, &want))
+		part.at = (struct range){ 0, 0 };
+	pthread_mutex_unlock(&t->lock);
+	if (range_empty(part.at))
+		return;
+	data = s->ops->at(s, &want);
+#ifdef MADV_POPULATE_READ	/* 5.14 */
+	if (data)
+		madvise((void *)(uintptr_t)data, range_len(part.at), MADV_POPULATE_READ);
+#else
+	(void)data;
+#endif
+}
+
+enum tenant_fill tenant_fill(struct tenant *t, struct source *s, uint64_t most, uint64_t id)
+{
+	enum tenant_fill r = TENANT_NOTHING;
+	struct source_want want;
+	struct owed_part part;
+	const void *data;
+
+	if (t->gone)
+		return TENANT_GONE;
+	fetch(t, s, most);
+	if (!gate_enter(&t->gate))
+		return TENANT_BUSY;
+	if (take_next(t, most, id, &part, &want)) {
+		data = s->ops->at(s, &want);
+		switch (tenant_place(t, &part, data)) {
+		case PLACE_BUSY:
+		case PLACE_NO_MEMORY:
+			r = TENANT_BUSY;
+			break;
+		case PLACE_GONE:
+			r = TENANT_GONE;
+			break;
+		default:
+			r = TENANT_FILLED;
+		}
+	}
+	gate_leave(&t->gate);
+	return r;
+}
+
+bool tenant_next_want(struct tenant *t, uint32_t npages, uint64_t id, struct source_want *ret)
+{
+	struct owed_part part;
+
+	return take_next(t, npages * IMAGE_PAGE, id, &part, ret);
+}

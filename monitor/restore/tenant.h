@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tenant: one restored process, the userfaultfd of its memory, and what it is owed.
+ *
+ * Two kinds of threads use it.  The event thread reads the messages, follows the layout
+ * and answers faults; it alone calls what is not marked otherwise.  Fillers copy in the
+ * background, by tenant_fill() only.
+ *
+ * Nothing here is known that the kernel does not know as well: a process that took over
+ * the userfaultfds could go on from the image alone (owed.h says how).
+ */
+#ifndef RESTORE_TENANT_H
+#define RESTORE_TENANT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "restore/gate.h"
+#include "restore/image.h"
+#include "restore/owed.h"
+#include "restore/source.h"
+
+struct tenant_counts {
+	uint64_t faults;	/* answered with a page of the image */
+	uint64_t zeros;		/* ... with zeroes: nothing was owed there */
+	uint64_t repeated;	/* the page was there already */
+	uint64_t unreadable;	/* pages that the source could not give */
+	uint64_t parked;	/* ... and that this kernel cannot poison */
+};
+
+struct tenant {
+	int uffd;			/* -1: over */
+	int32_t pid;			/* as the image names it; a forked child its parent's */
+	bool forked;			/* after the restore */
+	const struct image_task *task;
+	struct tenant *next;		/* the pager's list */
+	struct gate gate;
+	_Atomic bool gone;		/* the address space */
+	_Atomic uint64_t fault_at;	/* CLOCK_MONOTONIC, when one was answered last */
+	/* The rest under the lock. */
+	pthread_mutex_t lock;
+	struct owed owed;
+	uint64_t cursor;		/* where filling goes on */
+	struct tenant_counts counts;
+};
+
+/* Everything lazy of the task is owed.  Takes uffd over if it succeeds.  -ENOMEM. */
+int tenant_new(int32_t pid, const struct image_task *task, int uffd, struct tenant **ret);
+/* Closes the userfaultfd: the kernel unregisters all, and wakes who waits. */
+void tenant_free(struct tenant *t);
+/* Close it as soon as nobody copies; the figures stay. */
+void tenant_end(struct tenant *t);
+
+/* Faults that one reading told of, and the children. */
+#define TENANT_BATCH 32
+struct tenant_news {
+	uint64_t faults[TENANT_BATCH];
+	unsigned int nfaults;
+	struct tenant *children[TENANT_BATCH];
+	unsigned int nchildren;
+	unsigned int orphans;		/* children for which there is no memory; they wait */
+};
+
+/*
+ * Read what is there and follow the layout; faults are for the caller to answer, after
+ * all of it.  0 (also if there was nothing), or -errno: messages cannot be read.
+ */
+int tenant_read(struct tenant *t, struct tenant_news *ret);
+
+/* What is to be done about a fault. */
+enum tenant_answer {
+	TENANT_ANSWERED,	/* nothing more */
+	TENANT_ASK,		/* its page is not here: *ret_want is in flight, to be asked for */
+	TENANT_AWAITED,		/* its page is in flight already */
+};
+/* Answer at once if the page is here; else it and some around it are flight `id`. */
+enum tenant_answer tenant_fault(struct tenant *t, struct source *s, uint64_t addr, uint64_t id,
+				struct source_want *ret_want);
+/* Pages around one that was answered from `at`; they come along, under this id. */
+void tenant_neighbours(struct tenant *t, struct source *s, uint64_t addr, uint64_t id);
+
+enum tenant_fill {
+	TENANT_FILLED,		/* some pages, or some found not to be owed */
+	TENANT_NOTHING,		/* nothing is free */
+	TENANT_BUSY,		/* not now */
+	TENANT_GONE,
+};
+/*
+ * Copy the next free pages, at most so many bytes of them.  Any thread; id is the
+ * thread's own, not 0.  The source must have the pages (`at`).
+ */
+enum tenant_fill tenant_fill(struct tenant *t, struct source *s, uint64_t most, uint64_t id);
+
+/*
+ * The next free pages, at most npages and of one piece, are flight `id` now, to be asked
+ * for.  False: none.
+ */
+bool tenant_next_want(struct tenant *t, uint32_t npages, uint64_t id, struct source_want *ret);
+/* The answer: to wherever the pages have moved meanwhile. */
+void tenant_arrived(struct tenant *t, const struct source_want *want, const void *data);
+enum tenant_refusal {
+	TENANT_LOST,		/* the pages cannot be had: poisoned */
+	TENANT_AGAIN,		/* free again, and who waits faults again */
+	TENANT_PARK,		/* free again, and who waits waits */
+};
+/* There is no answer. */
+void tenant_refused(struct tenant *t, const struct source_want *want, enum tenant_refusal how);
+/* Who waits for this page faults again. */
+void tenant_again(struct tenant *t, uint64_t addr);
+
+/* Is nothing owed?  Any thread. */
+bool tenant_done(struct tenant *t);
+/* Pages owed.  Any thread. */
+uint64_t tenant_owes(struct tenant *t);
+
+#endif
