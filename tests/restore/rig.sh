@@ -111,9 +111,10 @@ pager_ends() {
 
 # end_run: the restored processes end; nothing of them is left.
 end_run() {
-	local first
-	# unshare(1) heeds no other signal; its child is the first of the namespace.
-	read -r first <"/proc/$RESTORE_PID/task/$RESTORE_PID/children"
+	local first=
+	# unshare(1) heeds no other signal; its child is the first of the namespace.  Both may
+	# have ended with what was restored.
+	{ read -r first <"/proc/$RESTORE_PID/task/$RESTORE_PID/children"; } 2>/dev/null
 	kill -KILL "$RESTORE_PID" 2>/dev/null
 	wait "$RESTORE_PID" 2>/dev/null
 	within 20 gone "$first" || wrong "process $first is still there" || return
