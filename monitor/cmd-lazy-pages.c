@@ -21,8 +21,10 @@
 #include "exit.h"
 #include "restore/handoff.h"
 #include "restore/image-dir.h"
+#include "restore/image-process.h"
 #include "restore/pager.h"
 #include "restore/source-files.h"
+#include "sandbox.h"
 #include "signals.h"
 #include "words.h"
 
@@ -155,7 +157,7 @@ static int read_image(const struct lazy_args *a, struct image_dir **ret_dir, str
 		log_error("%s: %s", a->images, strerror(-r));
 		return EXIT_RUNTIME;
 	}
-	r = image_read(*ret_dir, ret, &why);
+	r = image_read_apart(*ret_dir, sandbox_parser, ret, &why);
 	if (r < 0) {
 		log_error("%s: %s", a->images, why.text);
 		return r == -EOPNOTSUPP ? EXIT_UNSUPPORTED : EXIT_RUNTIME;
