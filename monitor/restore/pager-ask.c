@@ -15,7 +15,7 @@ static struct asked *free_place(struct pager *p)
 	return NULL;
 }
 
-/* An id names its place, and is never used again. */
+/* An id names its place, and is never used again; TENANT_URGENT may be added. */
 static uint64_t new_id(struct pager *p, const struct asked *a)
 {
 	return FLIGHT_ASKED + ++p->serial * ASKED_MAX + (uint64_t)(a - p->asked);
@@ -23,7 +23,7 @@ static uint64_t new_id(struct pager *p, const struct asked *a)
 
 static struct asked *place_of(struct pager *p, uint64_t id)
 {
-	struct asked *a = &p->asked[(id - FLIGHT_ASKED) % ASKED_MAX];
+	struct asked *a = &p->asked[((id & ~TENANT_URGENT) - FLIGHT_ASKED) % ASKED_MAX];
 
 	return a->tenant && a->want.id == id ? a : NULL;
 }
@@ -61,7 +61,8 @@ void pager_fault(struct pager *p, struct tenant *t, uint64_t addr)
 		wait_for_room(p, t, addr);
 		return;
 	}
-	if (tenant_fault(t, p->setup->source, addr, a ? new_id(p, a) : 0, &want) != TENANT_ASK)
+	if (tenant_fault(t, p->setup->source, addr, a ? new_id(p, a) | TENANT_URGENT : 0,
+			 &want) != TENANT_ASK)
 		return;
 	if (p->dead) {
 		tenant_refused(t, &want, TENANT_PARK);

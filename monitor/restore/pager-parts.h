@@ -17,9 +17,9 @@
 #define FLIGHT_ASKED 1024u	/* ids of demands begin here */
 
 /* Demands in flight: those that nobody waits for, and all. */
-#define BULK_MAX 8u
+#define BULK_MAX 6u
 #define ASKED_MAX 64u
-#define BULK_PAGES 64u
+#define BULK_PAGES 32u
 #define WAITING_MAX 256u
 
 struct asked {

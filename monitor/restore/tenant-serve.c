@@ -204,10 +204,13 @@ enum tenant_answer tenant_fault(struct tenant *t, struct source *s, uint64_t add
 		answer_page(t, page, data);
 		return TENANT_ANSWERED;
 	}
-	if (whole.id)
+	if (whole.id & TENANT_URGENT)
 		return TENANT_AWAITED;
 	pthread_mutex_lock(&t->lock);
-	owed = block_around(t, page.lo, &part, ret_want) && !owed_take(&t->owed, part.at, id);
+	*ret_want = want;
+	owed = whole.id ? owed_give_back(&t->owed, page) > 0 :
+			  block_around(t, page.lo, &part, ret_want);
+	owed = owed && !owed_take(&t->owed, part.at, id);
 	t->counts.faults += owed;
 	pthread_mutex_unlock(&t->lock);
 	ret_want->id = id;

@@ -73,9 +73,14 @@ int tenant_read(struct tenant *t, struct tenant_news *ret);
 enum tenant_answer {
 	TENANT_ANSWERED,	/* nothing more */
 	TENANT_ASK,		/* its page is not here: *ret_want is in flight, to be asked for */
-	TENANT_AWAITED,		/* its page is in flight already */
+	TENANT_AWAITED,		/* its page is in flight already, and somebody waits for it */
 };
-/* Answer at once if the page is here; else it and some around it are flight `id`. */
+/* Of the ids of flights that somebody waits for. */
+#define TENANT_URGENT (UINT64_C(1) << 63)
+/*
+ * Answer at once if the page is here; else it and some around it are flight `id`, which
+ * is urgent.  If it is under way in a flight that is not, it leaves that one.
+ */
 enum tenant_answer tenant_fault(struct tenant *t, struct source *s, uint64_t addr, uint64_t id,
 				struct source_want *ret_want);
 /* Pages around one that was answered from `at`; they come along, under this id. */
