@@ -120,8 +120,11 @@ end_run() {
 	within 20 gone "$first" || wrong "process $first is still there" || return
 	rm -rf "$RUN"
 }
+gone() { [ -z "$1" ] || [ ! -e "/proc/$1" ]; }
+
 # start_source [OPTION...]: a page server of ours for CHECKPOINT at PORT; SOURCE_PID.
 start_source() {
+	: >"$D/source.listens"
 	"$PAGETAP" page-server --images-dir "$CHECKPOINT/images" --address 127.0.0.1 --port "$PORT" \
 		--status-fd 9 "$@" 9>"$D/source.listens" </dev/null >"$D/source.out" 2>"$D/source.err" &
 	SOURCE_PID=$!
@@ -129,7 +132,26 @@ start_source() {
 	within 10 test -s "$D/source.listens" || wrong "no page server: $(tail -n 3 "$D/source.err")"
 }
 
-gone() { [ -z "${1:-}" ] || [ ! -e "/proc/$1" ]; }
+# end_source: as it is asked to, with status 0.
+end_source() {
+	kill -TERM "$SOURCE_PID"
+	end_of "$SOURCE_PID" 10 || return
+	[ "$STATUS" = 0 ] || wrong "the page server ended with $STATUS: $(tail -n 3 "$D/source.err")"
+}
+
+# start_criu_source SHAPE MIB: a checkpoint whose lazy pages are still in the process, which
+# CRIU holds and serves at PORT, once; CHECKPOINT is its folder.
+start_criu_source() {
+	CHECKPOINT=$D/held
+	rm -rf "$CHECKPOINT"
+	mkdir "$CHECKPOINT"
+	: >"$D/source.listens"
+	(inside dump "$CHECKPOINT" "$@" --lazy-pages --address 127.0.0.1 --port "$PORT" --status-fd 9) \
+		9>"$D/source.listens" >"$D/source.out" 2>"$D/source.err" &
+	SOURCE_PID=$!
+	started "$SOURCE_PID"
+	within 30 test -s "$D/source.listens" || wrong "CRIU serves no pages: $(tail -n 3 "$D/source.err")"
+}
 
 # restored VERB [OPTION...]: one restore of CHECKPOINT from start to end; options are the pager's.
 restored() {
