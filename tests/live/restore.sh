@@ -63,6 +63,21 @@ case_counts_of_64_bits() {
 	read_as wide
 }
 
+# What no CRIU would write is refused before anybody can connect, with words.
+case_lies_are_refused() {
+	local lie status
+	ours_only 'believes them' || return
+	checkpoint single 32 || return
+	for lie in $(python3 "$SRC/tests/restore/images.py" lies); do
+		retold lie "$lie" || return
+		timeout -k 5 20 "$PAGETAP" lazy-pages -D "$IMAGES_TOLD" -W "$D" >"$D/lie.out" 2>&1
+		status=$?
+		case $status in 1 | 5) ;; *) wrong "$lie: exit status $status" || return ;; esac
+		grep -q '^pagetap: .*\.img: .' "$D/lie.out" || wrong "$lie: $(cat "$D/lie.out")" || return
+		[ ! -e "$D/lazy-pages.socket" ] || wrong "$lie: it listened" || return
+	done
+}
+
 # What a program may do with its memory before that has come.
 case_stamps() { checkpoint single 32 && restored stamp; }
 case_moves() { checkpoint single 32 && restored move; }

@@ -6,8 +6,7 @@
 #
 # PAGER=criu	CRIU's own daemon, against which the rig itself is held
 # PAGER=pagetap	ours
-[ -n "${PAGER:-}" ] || { "$PAGETAP" lazy-pages --help >/dev/null 2>&1 && PAGER=pagetap; }
-: "${PAGER:=criu}" "${CRIU:=$O/criu/criu}" "${KNOWN:=$O/tests/restore/known}"
+: "${PAGER:=pagetap}" "${CRIU:=$O/criu/criu}" "${KNOWN:=$O/tests/restore/known}"
 export CRIU KNOWN
 # Seconds that anything may take.
 : "${PATIENCE:=60}"
