@@ -78,6 +78,29 @@ case_lies_are_refused() {
 	done
 }
 
+# A server that is asked while its memory comes: every value right, and all of them together.
+case_redis_while_clients_read() {
+	local i socket
+	checkpoint redis 30000 || return
+	new_run
+	socket=$RUN/seat/socket
+	start_pager && start_restore none && criu_content || return
+	for i in 1 2 3; do
+		seq $((i * 7)) 13 29999 | sed 's/^/GET key:/' |
+			timeout 60 redis-cli -s "$socket" 2>&1 | tr -d '\0"' >"$D/values.$i" &
+		started $!
+	done
+	timeout 60 redis-cli -s "$socket" debug digest >"$D/digest"
+	within 60 clients_ended || wrong 'the clients do not end' || return
+	cmp "$CHECKPOINT/digest" "$D/digest" || wrong "digest: $(cat "$D/digest")" || return
+	for i in 1 2 3; do
+		seq $((i * 7)) 13 29999 | sed 's/^/value:/' | cmp - "$D/values.$i" >"$D/cmp.out" ||
+			wrong "values: $(cat "$D/cmp.out")" || return
+	done
+	pager_ends && end_run
+}
+clients_ended() { ! jobs -r | grep -q redis-cli; }
+
 # What a program may do with its memory before that has come.
 case_stamps() { checkpoint single 32 && restored stamp; }
 case_moves() { checkpoint single 32 && restored move; }

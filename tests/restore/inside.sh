@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# inside: the first process of a pid namespace, in which known(1) is checkpointed or
-# restored; with it everything in there ends.
+# inside: the first process of a pid namespace, in which known(1) or redis is checkpointed
+# or restored; with it everything in there ends.
 #
 #	inside.sh dump FOLDER SHAPE MIB [OPTION...]	FOLDER/images, FOLDER/seat/control
+#	inside.sh dump FOLDER redis KEYS [OPTION...]	and FOLDER/seat/socket, FOLDER/digest
 #	inside.sh restore FOLDER RUN [OPTION...]	RUN/seat/control, RUN/status
 #
 # A restored process has the pid that it had, so each restore wants a namespace of its own;
@@ -20,18 +21,52 @@ complain() { echo "inside: $*" >&2; exit 1; }
 verb=$1 folder=$2
 shift 2
 
-dump() {
-	local shape=$1 mib=$2 pid
-	shift 2
-	mkdir -p "$folder/images" "$folder/seat"
-	echo 4000 >/proc/sys/kernel/ns_last_pid || complain 'pids cannot be chosen'
-	"$KNOWN" "$folder/seat/control" run "$shape" "$mib" </dev/null >/dev/null 2>"$folder/known.err" &
-	pid=$!
-	for _ in $(seq 100); do
-		[ -s "$folder/seat/control" ] && break
+# Until the command succeeds, for some seconds.
+until_well() {
+	for _ in $(seq 500); do
+		"$@" >/dev/null 2>&1 && return
 		sleep 0.02
 	done
+	complain "in vain: $*"
+}
+
+start_known() {
+	"$KNOWN" "$folder/seat/control" run "$@" </dev/null >/dev/null 2>"$folder/known.err" &
+	pid=$!
+	until_well test -s "$folder/seat/control"
 	"$KNOWN" "$folder/seat/control" ready 60 || complain "$(cat "$folder/known.err")"
+}
+
+# Its socket has a short name, relative to where it runs: there is room for 107 bytes.
+start_redis() {
+	cd "$folder/seat" || exit 1
+	(
+		# A checkpoint holds every open file, also ours.
+		for fd in /proc/self/fd/*; do
+			[ "${fd##*/}" -lt 3 ] || eval "exec ${fd##*/}>&-"
+		done
+		exec setsid redis-server --port 0 --unixsocket socket --save '' --appendonly no \
+			--daemonize no --enable-debug-command yes
+	) </dev/null >/dev/null 2>&1 &
+	pid=$!
+	until_well redis-cli -s socket ping
+	redis-cli -s socket debug populate "$1" key 1000 >/dev/null
+	redis-cli -s socket debug digest >"$folder/digest"
+	[ -s "$folder/digest" ] || complain 'redis gives no digest'
+}
+
+dump() {
+	local pid
+	mkdir -p "$folder/images" "$folder/seat"
+	echo 4000 >/proc/sys/kernel/ns_last_pid || complain 'pids cannot be chosen'
+	if [ "$1" = redis ]; then
+		shift
+		start_redis "$1"
+		shift
+	else
+		start_known "$1" "$2"
+		shift 2
+	fi
 	timeout -k 5 120 "$CRIU" dump --no-default-config -t "$pid" -D "$folder/images" -o dump.log -v4 \
 		"$@" </dev/null >"$folder/dump.out" 2>&1 ||
 		complain "dump: $(grep -h Error "$folder/images/dump.log" | tail -n 3)"

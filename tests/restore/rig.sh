@@ -42,7 +42,8 @@ checkpoint() {
 new_run() {
 	RUN=$(mktemp -d "$D/run.XXXX")
 	mkdir "$RUN/seat"
-	cp --sparse=always "$CHECKPOINT/seat/control" "$RUN/seat/control"
+	[ ! -e "$CHECKPOINT/seat/control" ] ||
+		cp --sparse=always "$CHECKPOINT/seat/control" "$RUN/seat/control"
 }
 
 # Cases of what only ours can do, or CRIU's cannot.
@@ -79,7 +80,7 @@ pager_said() { tail -qn 5 "$RUN/pager.err" "$RUN/pager.log" 2>/dev/null; }
 
 # start_restore VERB [OPTION...]: VERB is the first thing that the restored processes do.
 start_restore() {
-	"$KNOWN" "$RUN/seat/control" tell "$1"
+	[ ! -e "$RUN/seat/control" ] || "$KNOWN" "$RUN/seat/control" tell "$1"
 	shift
 	(inside restore "$CHECKPOINT" "$RUN" --lazy-pages "$@") >"$RUN/inside.out" 2>&1 &
 	RESTORE_PID=$!
