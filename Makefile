@@ -24,11 +24,11 @@ mandir     ?= $(datadir)/man
 
 # ---- what is needed --------------------------------------------------------
 
-libraries  = jansson libnl-3.0 libnl-genl-3.0 libcap libseccomp libzstd libprotobuf-c
+libraries  = jansson libnl-3.0 libnl-genl-3.0 libcap libseccomp libzstd libprotobuf-c gnutls
 
 deps_build = build-essential pkg-config libjansson-dev libnl-3-dev libnl-genl-3-dev \
 	     libcap-dev libseccomp-dev libck-dev libzstd-dev libbsd-dev uthash-dev \
-	     libprotobuf-c-dev protobuf-c-compiler
+	     libprotobuf-c-dev protobuf-c-compiler libgnutls28-dev
 deps_tests = libcunit1-dev mandoc redis-server redis-tools sqlite3 jq python3 \
 	     python3-jsonschema strace gdb musl-tools gcc-aarch64-linux-gnu \
 	     libc6-dev-arm64-cross zstd bash-completion zsh fish shellcheck util-linux \

@@ -42,7 +42,7 @@ _pagetap_value() {
 
 	case $option in
 	-p | --pid) _pagetap_pids "$cur" ;;
-	-o | --output | --pidfile | --log-file)
+	-o | --output | --pidfile | --log-file | --tls-cacert | --tls-cacrl | --tls-cert | --tls-key)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
@@ -56,7 +56,7 @@ _pagetap_value() {
 		;;
 	--granularity) _pagetap_words '2 4 8 16 32 64 128 256 512' "$cur" ;;
 	--color) _pagetap_words 'auto always never' "$cur" ;;
-	-a | --address | -d | --duration | -n | --count | --max-size | --epoch | --budget | --rearm | --ring | --max-processes | --watchdog | --threads | --status-fd) ;;
+	-a | --address | -d | --duration | -n | --count | --max-size | --epoch | --budget | --rearm | --ring | --max-processes | --watchdog | --threads | --status-fd | --port | --max-clients) ;;
 	*) return 1 ;;
 	esac
 }
@@ -65,10 +65,11 @@ _pagetap() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command=${COMP_WORDS[1]} i
 	local common='-q --quiet -v --verbose --color -h --help'
+	local tls='--tls --tls-cacert --tls-cacrl --tls-cert --tls-key --tls-no-cn-verify'
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		_pagetap_words 'record map check validate demo lazy-pages -h --help -V --version' "$cur"
+		_pagetap_words 'record map check validate demo lazy-pages page-server -h --help -V --version' "$cur"
 		return
 	fi
 	# readline splits --option=value into three words.
@@ -100,8 +101,12 @@ _pagetap() {
 		;;
 	check) _pagetap_words "-p --pid -J --json $common" "$cur" ;;
 	lazy-pages)
-		_pagetap_words "-D --images-dir -W --work-dir --threads --status-fd -d --daemon
+		_pagetap_words "-D --images-dir -W --work-dir --page-server --address --port $tls --threads --status-fd -d --daemon
 			--pidfile --log-file --no-default-config --verbosity $common" "$cur"
+		;;
+	page-server)
+		_pagetap_words "-D --images-dir --address --port --max-clients --status-fd $tls
+			--lazy-pages --no-default-config $common" "$cur"
 		;;
 	demo) _pagetap_words "-o --output -d --duration $common" "$cur" ;;
 	validate)

@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "cmd.h"
 #include "exit.h"
+#include "remote-args.h"
 #include "restore/handoff.h"
 #include "restore/image-dir.h"
 #include "restore/image-process.h"
@@ -36,9 +37,10 @@
 
 struct lazy_args {
 	struct cmd_voice voice;
-	const char *images, *work, *log, *pidfile, *address;
-	uint64_t status_fd, port, threads;
-	bool page_server, daemon, no_config;
+	const char *images, *work, *log, *pidfile;
+	struct remote_args remote;
+	uint64_t status_fd, threads;
+	bool daemon, no_config;
 };
 
 /* -v4, -v, -vv, --verbosity=4: into voice.verbose and voice.quiet. */
@@ -64,6 +66,7 @@ static const struct option_spec options[] = {
 	{ 'D', "images-dir", "DIR", "the checkpoint", OPTION_TEXT, AT(images) },
 	{ 'W', "work-dir", "DIR", "socket and log are there, not in the checkpoint", OPTION_TEXT,
 	  AT(work) },
+	REMOTE_ARGS_OPTIONS(struct lazy_args, remote),
 	{ .name = "threads", .arg = "N", .help = "that copy in the background",
 	  .type = OPTION_NUMBER, AT(threads), .min = 1, .max = 16 },
 	{ .name = "status-fd", .arg = "FD", .help = "write a zero byte there once we listen",
@@ -87,7 +90,7 @@ static const struct option_spec options[] = {
 
 static const char *const examples[] = {
 	"pagetap lazy-pages -D checkpoint/",
-	"pagetap lazy-pages -D checkpoint/ -W /run/restore --status-fd 3 3>ready",
+	"pagetap lazy-pages -D copy/ --page-server --address 10.0.0.1 --port 2727",
 	"criu restore --lazy-pages -D checkpoint/ -W /run/restore",
 	NULL,
 };
@@ -165,16 +168,25 @@ static int read_image(const struct lazy_args *a, struct image_dir **ret_dir, str
 	return EXIT_OK;
 }
 
+/* Of this folder, or (then *ret_remote is one) of a page server. */
 static int open_source(const struct lazy_args *a, struct image_dir *dir, const struct image *image,
-		       struct source **ret)
+		       struct source **ret, struct remote *ret_remote)
 {
 	size_t file;
-	int r = source_files_open(dir, image, ret, &file);
+	int r;
+
+	if (a->remote.on) {
+		r = remote_source_open(&a->remote, dir, image, ret_remote);
+		*ret = ret_remote->source;
+		return r;
+	}
+	r = source_files_open(dir, image, ret, &file);
 
 	if (!r)
 		return EXIT_OK;
 	if (r == -ENODATA)
-		log_error("%s: pages of this checkpoint are at a page server", a->images);
+		log_error("%s: pages of this checkpoint are at a page server: --page-server",
+			  a->images);
 	else if (file < image->nfiles)
 		log_error("%s: pages-%u.img: %s", a->images, image->files[file].id, strerror(-r));
 	else
@@ -314,11 +326,12 @@ static int run(const struct lazy_args *a)
 	struct image_dir *dir = NULL;
 	struct image image = IMAGE_NULL;
 	struct source *source = NULL;
+	struct remote remote = REMOTE_NULL;
 	struct handoff_problem why;
 	int listener, status = read_image(a, &dir, &image);
 
 	if (status == EXIT_OK)
-		status = open_source(a, dir, &image, &source);
+		status = open_source(a, dir, &image, &source, &remote);
 	if (status != EXIT_OK)
 		goto out;
 	raise_descriptors();
@@ -330,11 +343,20 @@ static int run(const struct lazy_args *a)
 	}
 	if (go_to_background(a, &status) || (status = tell_listening(a))) {
 		close(listener);
+		/* The connection is the daemon's now: no goodbye of ours. */
+		if (a->daemon && status == EXIT_OK) {
+			source = NULL;
+			remote = REMOTE_NULL;
+		}
 		goto out;
 	}
 	status = serve(a, &image, source, listener);
+	if (remote.source && status == EXIT_OK)
+		remote_source_finish(&remote);
 out:
-	if (source)
+	if (remote.source || remote.tls)
+		remote_source_close(&remote);
+	else if (source)
 		source->ops->free(source);
 	image_free(&image);
 	if (dir)
@@ -355,6 +377,10 @@ int cmd_lazy_pages(int argc, char **argv)
 		a.images = ".";
 	if (!a.work)
 		a.work = a.images;
+	if (a.remote.on && !a.remote.port)
+		return cmd_usage(&page, "--page-server needs a --port");
+	if (!a.remote.on && (a.remote.address || a.remote.port || a.remote.tls.on))
+		return cmd_usage(&page, "options of a page server, but no --page-server");
 	if (a.status_fd && fcntl((int)a.status_fd, F_GETFD) < 0)
 		return cmd_usage(&page, "option --status-fd: %" PRIu64 " is not open", a.status_fd);
 	status = log_to_file(&a);

@@ -119,7 +119,7 @@ judge 'manual pages: mandoc -T lint'
 version='-DPAGETAP_VERSION="0"'
 flags="-std=gnu11 -D_GNU_SOURCE -Iinclude -Imonitor -Iinject -Itests/unit -I$O/generated
 	-Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Werror"
-pkg=$(pkg-config --cflags jansson libnl-3.0 libnl-genl-3.0 libcap libzstd libprotobuf-c 2>/dev/null)
+pkg=$(pkg-config --cflags jansson libnl-3.0 libnl-genl-3.0 libcap libzstd libprotobuf-c gnutls 2>/dev/null)
 compile_all() {
 	for f in $(all_sources | grep '\.c$'); do
 		case $f in

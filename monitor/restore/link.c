@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "tls.h"
 
 /* Keepalive: noticed after 15 + 3 * 5 seconds. */
 #define ALIVE_IDLE 15
@@ -130,6 +131,8 @@ ssize_t link_read(struct link *l, const struct iovec *v, int n)
 	struct msghdr msg = { .msg_iov = (struct iovec *)v, .msg_iovlen = (size_t)n };
 	ssize_t r;
 
+	if (l->tls)
+		return tls_read(l->tls, v, n);
 	do
 		r = recvmsg(l->fd, &msg, 0);
 	while (r < 0 && errno == EINTR);
@@ -140,6 +143,8 @@ ssize_t link_write(struct link *l, const void *data, size_t n, bool more)
 {
 	ssize_t r;
 
+	if (l->tls)
+		return tls_write(l->tls, data, n);
 	do
 		r = send(l->fd, data, n, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
 	while (r < 0 && errno == EINTR);
@@ -161,6 +166,28 @@ int link_write_all(struct link *l, const void *data, size_t n, bool more)
 	return 0;
 }
 
+/* What is to be encrypted has to be read. */
+static int send_copy(struct link *l, int file, uint64_t offset, uint64_t n)
+{
+	uint8_t buf[16384];
+
+	while (n) {
+		ssize_t got = pread(file, buf, n < sizeof(buf) ? n : sizeof(buf), (off_t)offset);
+		int r;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got ? -errno : -ENODATA;
+		r = link_write_all(l, buf, (size_t)got, true);
+		if (r < 0)
+			return r;
+		offset += (uint64_t)got;
+		n -= (uint64_t)got;
+	}
+	return 0;
+}
+
 /*
  * sendfile(2) has no MSG_MORE, and at its end pushes out what there is.  Where more
  * follows, that costs a small segment, no more.  It raises no SIGPIPE only where that
@@ -171,6 +198,8 @@ int link_send_file(struct link *l, int file, uint64_t offset, uint64_t n, bool m
 	off_t at = (off_t)offset;
 
 	(void)more;
+	if (l->tls)
+		return send_copy(l, file, offset, n);
 	while (n) {
 		ssize_t r = sendfile(l->fd, file, &at, n);
 
@@ -185,8 +214,29 @@ int link_send_file(struct link *l, int file, uint64_t offset, uint64_t n, bool m
 	return 0;
 }
 
+int link_secure(struct link *l, const struct tls_credentials *c, bool server, const char *name)
+{
+	return tls_begin(c, l->fd, server, name, &l->tls);
+}
+
+int link_shake(struct link *l, bool *ret_write, struct tls_problem *ret_why)
+{
+	return tls_shake(l->tls, ret_write, ret_why);
+}
+
+const char *link_words(const struct link *l, int err)
+{
+	return l->tls && err == -EPROTO ? tls_words(l->tls) : strerror(-err);
+}
+
+bool link_pending(const struct link *l)
+{
+	return l->tls && tls_pending(l->tls);
+}
+
 void link_close(struct link *l)
 {
+	tls_end(l->tls);
 	if (l->fd >= 0)
 		close(l->fd);
 	*l = LINK_NULL;

@@ -15,6 +15,8 @@
 #include <sys/uio.h>
 
 struct tls;
+struct tls_credentials;
+struct tls_problem;
 
 struct link {
 	int fd;			/* -1: none */
@@ -50,6 +52,14 @@ void link_tune(int fd);
 /* The other end, or this one. */
 void link_name(int fd, bool peer, struct link_name *ret);
 
+/*
+ * All that follows goes in TLS; see tls_begin() and tls_shake(), which is to be called
+ * until it is done.
+ */
+int link_secure(struct link *l, const struct tls_credentials *c, bool server, const char *name);
+int link_shake(struct link *l, bool *ret_write, struct tls_problem *ret_why);
+/* Bytes are here that no poll(2) of the descriptor tells of. */
+bool link_pending(const struct link *l);
 /* Bytes read, at least 1; 0: the other end has closed; -EAGAIN, -errno; TLS: -EPROTO. */
 ssize_t link_read(struct link *l, const struct iovec *v, int n);
 /*
@@ -64,6 +74,8 @@ int link_write_all(struct link *l, const void *data, size_t n, bool more);
  * before.
  */
 int link_send_file(struct link *l, int file, uint64_t offset, uint64_t n, bool more);
+/* What an error of these means. */
+const char *link_words(const struct link *l, int err);
 /* Say goodbye (TLS) and close. */
 void link_close(struct link *l);
 

@@ -7,15 +7,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "page-server-parts.h"
+#include "tls.h"
 
 /* Up to so many pages an answer is one write of a copy, beyond it is sendfile(2). */
 #define COPY_PAGES 16u
 /* More than this of one request is for another one: answers may be shorter. */
 #define ANSWER_PAGES 16384u
 #define ANSWER_RUNS 32u
+#define SHAKE_SECONDS 10
 
 static int gone(struct client *c, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -35,7 +39,7 @@ static int broken(struct client *c, int err)
 {
 	if (err == -ENODATA)
 		return gone(c, err, "a pages file is shorter than it was");
-	return gone(c, err, "%s", strerror(-err));
+	return gone(c, err, "%s", link_words(&c->link, err));
 }
 
 /*
@@ -253,12 +257,50 @@ static int serve_one(struct client *c, const struct wire_head *h)
 	}
 }
 
+static void wait_at_most(const struct client *c, time_t seconds)
+{
+	const struct timeval limit = { .tv_sec = seconds };
+
+	setsockopt(c->link.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+}
+
+/* Closed with bytes unread, a connection is reset, and what was said last is lost. */
+static void let_hear(struct client *c)
+{
+	shutdown(c->link.fd, SHUT_WR);
+	wait_at_most(c, 1);
+	for (int i = 0; i < 16 && recv(c->link.fd, c->buf, sizeof(c->buf), 0) > 0; i++)
+		;
+}
+
+/* Whoever connects and says nothing does not stay. */
+static int secure(struct client *c)
+{
+	struct tls_problem why;
+	bool write;
+	int r = link_secure(&c->link, c->o->tls, true, NULL);
+
+	if (r < 0)
+		return broken(c, r);
+	wait_at_most(c, SHAKE_SECONDS);
+	r = link_shake(&c->link, &write, &why);
+	if (r < 0) {
+		gone(c, r, "%s", r == -EAGAIN ? "no TLS in time" : why.words);
+		let_hear(c);
+		return r;
+	}
+	wait_at_most(c, 0);
+	return 0;
+}
+
 void client_serve(struct client *c)
 {
 	struct wire_head h;
 	const uint8_t *p;
 	int r;
 
+	if (c->o->tls && secure(c) < 0)
+		return;
 	c->copy = malloc(WIRE_WIDE_SIZE + COPY_PAGES * WIRE_PAGE);
 	if (!c->copy) {
 		gone(c, -ENOMEM, "out of memory");

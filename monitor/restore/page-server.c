@@ -238,16 +238,24 @@ void page_server_totals(const struct page_server *s, struct page_server_totals *
 	*ret = s->totals;
 }
 
-void page_server_free(struct page_server *s)
+void page_server_cut(struct page_server *s, page_server_told told, void *arg)
 {
 	struct server_client *sc;
 
-	if (!s)
-		return;
+	if (!s->paused)
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->listener, NULL);
+	s->paused = true;
 	LIST_FOREACH(sc, &s->clients, list)
 		shutdown(sc->c.link.fd, SHUT_RDWR);
 	while ((sc = LIST_FIRST(&s->clients)))
-		end_client(s, sc, NULL, NULL);
+		end_client(s, sc, told, arg);
+}
+
+void page_server_free(struct page_server *s)
+{
+	if (!s)
+		return;
+	page_server_cut(s, NULL, NULL);
 	if (s->epoll >= 0)
 		close(s->epoll);
 	if (s->wake >= 0)

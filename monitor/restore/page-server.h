@@ -76,8 +76,10 @@ int page_server_fd(const struct page_server *s);
  * taken at all.
  */
 int page_server_turn(struct page_server *s, page_server_told told, void *arg);
+/* Cuts every connection off and waits for its thread; takes no more. */
+void page_server_cut(struct page_server *s, page_server_told told, void *arg);
 void page_server_totals(const struct page_server *s, struct page_server_totals *ret);
-/* Cuts every connection off and waits for its thread.  NULL is fine. */
+/* Cuts off what has not been.  NULL is fine. */
 void page_server_free(struct page_server *s);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "source-net-parts.h"
+#include "tls.h"
 
 /* In flight without haste, in pages: on a connection of their own, or beside demands. */
 #define WINDOW_OWN 2048u
@@ -42,7 +43,7 @@ static void lane_broken(struct net_lane *l, int err)
 	if (!err || err == -EPIPE)
 		lane_fail(l, -ENOTCONN, "it closed the connection");
 	else
-		lane_fail(l, err, strerror(-err));
+		lane_fail(l, err, link_words(&l->link, err));
 }
 
 void lane_fail(struct net_lane *l, int err, const char *words)
@@ -125,14 +126,35 @@ void lane_start(struct net_lane *l, uint64_t now)
 		watch_lane(l, EPOLLOUT);
 }
 
-static void on_connected(struct net_lane *l)
+static void shake(struct net_lane *l)
 {
-	int r = link_connected(&l->link);
+	struct tls_problem why;
+	bool write;
+	int r = link_shake(&l->link, &write, &why);
 
-	if (r < 0)
-		lane_fail(l, r, strerror(-r));
+	if (r == -EAGAIN)
+		watch_lane(l, write ? EPOLLOUT : EPOLLIN);
+	else if (r < 0)
+		lane_fail(l, r, why.words);
 	else
 		lane_connected(l);
+}
+
+static void on_connected(struct net_lane *l)
+{
+	const struct source_net_options *o = &l->net->o;
+	int r = link_connected(&l->link);
+
+	if (!r && o->tls)
+		r = link_secure(&l->link, o->tls, false, o->tls_any_name ? NULL : o->address);
+	if (r < 0) {
+		lane_fail(l, r, strerror(-r));
+	} else if (o->tls) {
+		l->state = LANE_SHAKING;
+		shake(l);
+	} else {
+		lane_connected(l);
+	}
 }
 
 static void read_identity(struct net_lane *l)
@@ -144,9 +166,10 @@ static void read_identity(struct net_lane *l)
 
 	if (r == -EAGAIN)
 		return;
+	l->leftover = link_pending(&l->link);
 	if (r <= 0) {
-		lane_fail(l, r ? (int)r : -ENOTCONN,
-			  r ? strerror((int)-r) : "does not say which image it has");
+		lane_fail(l, r ? (int)r : -ENOTCONN, r ? link_words(&l->link, (int)r) :
+			  "does not say which image it has");
 		return;
 	}
 	l->in_n += (size_t)r;
@@ -207,7 +230,7 @@ static void read_answers(struct net_lane *l, source_answer answer, void *arg)
 			return;
 		}
 	}
-	l->leftover = true;
+	l->leftover = link_pending(&l->link);
 }
 
 void lane_ready(struct net_lane *l, uint32_t events, source_answer answer, void *arg)
@@ -215,6 +238,9 @@ void lane_ready(struct net_lane *l, uint32_t events, source_answer answer, void 
 	switch (l->state) {
 	case LANE_CONNECTING:
 		on_connected(l);
+		break;
+	case LANE_SHAKING:
+		shake(l);
 		break;
 	case LANE_ASKING:
 		if (events & ~(uint32_t)EPOLLOUT)

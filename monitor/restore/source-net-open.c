@@ -105,7 +105,8 @@ static int open_second(struct source_net *n)
 	lane_start(&n->lane[1], clock_now());
 	r = await_lane(n, &n->lane[1]);
 	n->o.connect_ns = all;
-	if (r == -ESTALE)
+	/* In TLS 1.3 one learns only now that one's own certificate is not wanted. */
+	if (r == -ESTALE || (r == -EPROTO && n->o.tls))
 		return r;
 	if (r < 0) {
 		lane_fail(&n->lane[1], 0, "");
@@ -173,7 +174,7 @@ int source_net_open(const struct source_net_options *o, struct source **ret,
 	r = r ? r : open_second(n);
 	n->opening = false;
 	if (r < 0) {
-		*ret_why = n->why;
+		snprintf(ret_why->words, sizeof(ret_why->words), "%s", n->why.words);
 		net_free(&n->base);
 		return r;
 	}

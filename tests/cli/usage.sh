@@ -25,7 +25,7 @@ usage() {
 	shift
 	says 2 "$text" "$@" || return
 	case $first in
-	record | map | check | validate | demo | lazy-pages) hint="Try 'pagetap $first --help'." ;;
+	record | map | check | validate | demo | lazy-pages | page-server) hint="Try 'pagetap $first --help'." ;;
 	*) hint="Try 'pagetap --help'." ;;
 	esac
 	[ "$(sed 1d "$D/says.err")" = "$hint" ] || wrong "second line: $(sed 1d "$D/says.err")"
@@ -90,7 +90,7 @@ case_help() {
 	"$PAGETAP" --help >"$D/help.out" 2>"$D/help.err" || wrong "status $?" || return
 	grep -q '^Usage: pagetap COMMAND' "$D/help.out" || wrong 'no usage line' || return
 	[ ! -s "$D/help.err" ] || wrong 'help on stderr' || return
-	for c in record map check validate demo lazy-pages; do
+	for c in record map check validate demo lazy-pages page-server; do
 		"$PAGETAP" $c -h >"$D/$c.out" || wrong "$c -h: status $?" || return
 		"$PAGETAP" $c --help | cmp -s - "$D/$c.out" || wrong "$c: -h is not --help" || return
 		head -n 1 "$D/$c.out" | grep -q "^Usage: pagetap $c " || wrong "$c: usage line" || return
