@@ -138,4 +138,19 @@ case_no_memory_for_a_copy() {
 	checkpoint single 32 && PAGER_FAULT=memory:3 restored check
 }
 
+# A pager that stands still: nothing is wrong, only late.
+case_stopped_amidst() {
+	checkpoint plain 64 || return
+	new_run
+	PAGER_FAULT=stop:8000 start_pager && start_restore check && criu_content || return
+	within 10 stopped "$PAGER_PID" || wrong 'the pager is not stopped' || return
+	sleep 0.5
+	[ "$("$KNOWN" "$RUN/seat/control" wait 0 | wc -l)" = 1 ] || wrong 'no slot' || return
+	! "$KNOWN" "$RUN/seat/control" wait 0 >"$D/early.out" 2>&1 ||
+		wrong "done, with half of the pages: $(cat "$D/early.out")" || return
+	kill -CONT "$PAGER_PID"
+	all_right && pager_ends && end_run
+}
+stopped() { grep -q '^State:.T' "/proc/$1/status"; }
+
 run_cases "$@"

@@ -10,7 +10,7 @@
  *	known FILE where		address and pages of the first region
  *	known FILE touches		how long each touch took, ns, one a line
  *
- * `wait` shows too, and is content (0) if every page was right.
+ * `wait` shows too: 0 if every page was right, 1 if it is not done yet, 3 if it is wrong.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -196,7 +196,7 @@ static int wait_answers(const struct control *control, uint64_t seconds, uint32_
 		}
 		nap();
 	}
-	return show(control) ? 0 : 1;
+	return show(control) ? 0 : 3;
 }
 
 static int wait_ready(const struct control *control, uint64_t seconds)
