@@ -287,6 +287,12 @@ kills: tests
 		PAGETAP_FAULTS_PROGRAM='$(abspath $(O))/pagetap-faults' \
 		KILLS='$(N)' PHASE_TIMES=20 bash tests/live/kill.sh
 
+# Larger restores, and more at once, than `make check` has time for; PAGER=criu for CRIU's.
+.PHONY: restores
+restores: tests
+	@O='$(abspath $(O))' PAGETAP='$(abspath $(O))/pagetap' SRC='$(CURDIR)' LARGE=1024 CLONES=20 \
+		PATIENCE=120 bash tests/live/restore.sh
+
 # `make bench B='first-write attach'` measures some of it; ROUNDS=1 is a quick look.
 bench: all $(call program,$(bench_c)) $(restored)
 	@O='$(O)' PYTHONDONTWRITEBYTECODE=1 python3 tests/bench/run.py $(B)
@@ -413,6 +419,7 @@ help:
 	@echo 'make sanitize-live  real recordings under ASan, UBSan and TSan'
 	@echo 'make sweep      every allocation, every system call fails once: hours'
 	@echo 'make soak       the same for SECONDS=3600 under one monitor, whose size is watched'
+	@echo 'make restores   lazy restores of 1 GiB, and of 20 clones at once'
 	@echo 'make bench      what watching costs, against not watching and other tools: 15 minutes'
 	@echo 'make bench-deps install what it measures against (perf, strace, gdb, redis, sqlite)'
 	@echo 'make fuzz       each fuzzer for fuzz_seconds=30'

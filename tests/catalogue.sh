@@ -40,8 +40,8 @@ complain() {
 	NF != 3 || $2 == "" || $3 == "" { print "line " NR ": not `id | words | tests`"; next }
 	seen[$1]++ { print $1 ": listed twice" }
 	END {
-		split("S 40 M 34 F 24 H 16", want, " ")
-		for (i = 1; i < 8; i += 2)
+		split("S 40 M 34 F 24 H 16 L 20", want, " ")
+		for (i = 1; i < 10; i += 2)
 			for (n = 1; n <= want[i + 1]; n++) {
 				id = sprintf("%s%02d", want[i], n)
 				if (!seen[id])

@@ -6,12 +6,12 @@
 #
 #	PAGER=criu bash tests/live/restore.sh [CASE...]		with CRIU's own daemon
 #
-# LARGE=1024	the largest one, MiB
+# LARGE=1024	the largest one, MiB; CLONES=20 of them restored at once
 # limit: 400
 . "$(dirname "$0")/lib.sh"
 . "$SRC/tests/restore/rig.sh"
 needs_criu
-: "${LARGE:=128}"
+: "${LARGE:=128}" "${CLONES:=6}"
 
 # flip FILE OFFSET: one bit.
 flip() {
@@ -138,6 +138,76 @@ case_no_memory_for_a_copy() {
 	checkpoint single 32 && PAGER_FAULT=memory:3 restored check
 }
 
+# From a page server; what the pager has itself of lazy pages is zero.
+at_server=(--page-server --address 127.0.0.1 --port "$PORT")
+remote() { # VERB SHAPE MIB
+	checkpoint "$2" "$3" && start_source && retold blank &&
+		IMAGES=$IMAGES_TOLD restored "$1" "${at_server[@]}" && end_source
+}
+case_remote_every_page() { remote check plain 64; }
+case_remote_children() { remote mix children 32; }
+
+# Another pager's and CRIU's own: the source is a process that CRIU holds.
+case_remote_from_criu() {
+	local was
+	was=$(cat /proc/sys/fs/pipe-max-size)
+	# It wants pipes of 4 MiB, and does not look whether it got them.
+	[ "$was" -ge 4194304 ] || echo 4194304 2>/dev/null >/proc/sys/fs/pipe-max-size ||
+		{ skip no-pipe-size 'fs.pipe-max-size cannot be raised' || return; }
+	start_criu_source plain 32 && restored check "${at_server[@]}" && end_of "$SOURCE_PID" 20
+	set -- $?
+	echo "$was" >/proc/sys/fs/pipe-max-size
+	[ "$1" = 0 ] || return 1
+	[ "$STATUS" = 0 ] || wrong "CRIU's source ended with $STATUS"
+}
+
+# The server is killed when a part of the pages has come (the pager is stopped there, so that
+# this is so on every machine); meanwhile what is told.
+server_killed() {
+	checkpoint plain 64 && start_source && retold blank || return
+	new_run
+	IMAGES=$IMAGES_TOLD PAGER_FAULT=stop:6000 start_pager "${at_server[@]}" || return
+	start_restore check
+	within "$PATIENCE" stopped "$PAGER_PID" || wrong "the pager is not stopped: $(pager_said)" || return
+	kill -KILL "$SOURCE_PID"
+	end_of "$SOURCE_PID" 10
+	kill -CONT "$PAGER_PID"
+	"$@" || return
+	! ended "$PAGER_PID" || wrong "the pager gave up: $(pager_said)" || return
+	! "$KNOWN" "$RUN/seat/control" wait 0 >"$D/early.out" 2>&1 || wrong 'all there, from nowhere' || return
+	start_source && criu_content && all_right && pager_ends && end_run && end_source
+}
+nothing() { sleep 0.3; }
+case_remote_server_killed() {
+	ours_only 'gives up' || return
+	server_killed nothing
+}
+another() {
+	local right=$CHECKPOINT
+	checkpoint children 16 && start_source && sleep 1 && end_source
+	CHECKPOINT=$right
+}
+case_remote_server_of_another_checkpoint() {
+	ours_only 'gives up' || return
+	server_killed another
+}
+
+case_many_clones_at_once() {
+	local i runs=() pagers=() restores=()
+	checkpoint single 16 && start_source || return
+	for ((i = 0; i < CLONES; i++)); do
+		new_run
+		start_pager "${at_server[@]}" || return
+		start_restore check
+		runs+=("$RUN") pagers+=("$PAGER_PID") restores+=("$RESTORE_PID")
+	done
+	for ((i = 0; i < CLONES; i++)); do
+		RUN=${runs[i]} PAGER_PID=${pagers[i]} RESTORE_PID=${restores[i]}
+		criu_content && all_right && pager_ends && end_run || return
+	done
+	end_source
+}
+
 # A pager that stands still: nothing is wrong, only late.
 case_stopped_amidst() {
 	checkpoint plain 64 || return
@@ -150,6 +220,28 @@ case_stopped_amidst() {
 		wrong "done, with half of the pages: $(cat "$D/early.out")" || return
 	kill -CONT "$PAGER_PID"
 	all_right && pager_ends && end_run
+}
+# One process is killed while it is owed pages: the others get theirs.
+case_one_of_61_is_killed() {
+	local victim
+	checkpoint crowd 1 || return
+	new_run
+	PAGER_FAULT=stop:4000 start_pager && start_restore check && criu_content || return
+	within 10 stopped "$PAGER_PID" || wrong 'the pager is not stopped' || return
+	victim=$(pgrep -f "^$KNOWN $CHECKPOINT/" | tail -n 1)
+	kill -KILL "$victim" && kill -CONT "$PAGER_PID"
+	"$KNOWN" "$RUN/seat/control" wait "$PATIENCE" 60 >"$RUN/slots" || wrong "$(cat "$RUN/slots")" || return
+	pager_ends && end_run
+}
+# Whoever else talks to the pager is sent away, and the restore is as if he had not been.
+case_wrong_peers_are_sent_away() {
+	ours_only 'hears only one' || return
+	checkpoint plain 64 || return
+	new_run
+	start_pager || return
+	timeout 60 python3 "$SRC/tests/restore/peers.py" "$RUN/lazy-pages.socket" 4001 >"$D/peers.out" 2>&1 ||
+		wrong "$(tail -n 1 "$D/peers.out")" || return
+	start_restore check && criu_content && all_right && pager_ends && end_run
 }
 stopped() { grep -q '^State:.T' "/proc/$1/status"; }
 

@@ -8,7 +8,7 @@
     images.py history FROM TO [N]		in a chain of N, as after pre-dumps: what is in a
     						parent is not lazy
     images.py parents FROM TO [N]		the same, lazy
-    images.py remote FROM TO			without what is lazy: that is at a page server
+    images.py blank FROM TO			zeroes for what is lazy: that is at a page server
     images.py lie FROM TO KIND			a pagemap that no CRIU would write: see LIES
 
 FROM is a checkpoint by CRIU; TO a new folder, for a pager.  CRIU itself restores from FROM,
@@ -172,11 +172,13 @@ def change(verb, source, to, rest):
     for pagemap in pagemaps(source):
         if verb == "single":
             pagemap.entries = pagemap.singles()
-        if verb == "remote":
-            kept = [e for e in pagemap.entries if not e[2] & LAZY]
-            copy_pages(pagemap, kept, to)
-            for e in pagemap.entries:
-                e[2] &= ~PRESENT if e[2] & LAZY else e[2]
+        if verb == "blank":
+            with open(os.path.join(to, os.path.basename(pagemap.pages)), "r+b") as f:
+                for _, n, flags, offset in pagemap.entries:
+                    if flags & LAZY and flags & PRESENT:
+                        f.seek(offset)
+                        f.write(bytes(n * PAGE))
+            continue
         if verb == "lie":
             LIES[rest[0]](pagemap.entries)
         pagemap.write(to, wide=verb in ("wide", "lie"))
@@ -188,7 +190,7 @@ def main():
         for pagemap in pagemaps(rest[0]):
             for address, n, flags, offset in pagemap.entries:
                 print(pagemap.name, hex(address), n, flags, offset)
-    elif verb in ("wide", "single", "history", "parents", "remote", "lie") and len(rest) >= 2:
+    elif verb in ("wide", "single", "history", "parents", "blank", "lie") and len(rest) >= 2:
         change(verb, rest[0], rest[1], rest[2:])
     elif verb == "lies":
         print(" ".join(LIES))

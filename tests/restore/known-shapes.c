@@ -13,6 +13,7 @@
 #define MIB (UINT64_C(1) << 20)
 #define SMALL_PAGES ((size_t)20480)	/* every other one a mapping: the limit is 65,530 */
 #define CHILDREN 3
+#define CROWD 60
 
 /* In the program's own data, and in what the loader makes of nothing. */
 static unsigned char own_data[32 * PAGE] __attribute__((aligned(4096))) = { 1 };
@@ -226,6 +227,23 @@ static int shape_children(struct task *task, size_t mib)
 	return pid < 0 || waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) ? -errno : 0;
 }
 
+/* As many processes as a service has, which share what they inherited. */
+static int shape_crowd(struct task *task, size_t mib)
+{
+	int err = region_plain(task, mib * MIB / PAGE);
+
+	atomic_store(&task->control->wanted, CROWD + 1);
+	for (uint32_t k = 0; !err && k < CROWD; k++) {
+		pid_t pid = child_make(task, 1 + k % 7);
+
+		if (pid < 0)
+			return -errno;
+		if (!pid)
+			return 0;
+	}
+	return err;
+}
+
 static const struct {
 	const char *name;
 	int (*make)(struct task *task, size_t mib);
@@ -237,6 +255,7 @@ static const struct {
 	{ "shared", shape_shared },
 	{ "vast", shape_vast },
 	{ "children", shape_children },
+	{ "crowd", shape_crowd },
 };
 
 int shape_make(const char *name, size_t mib, struct task *task)
