@@ -21,6 +21,8 @@ static int parse(void *member, const char *arg, struct options_error *e)
 	char *into = member;
 	size_t n = strlen(into);
 
+	if (!arg)
+		arg = "none";
 	if (!strcmp(arg, "bad"))
 		return options_wrong(e, "'%s' is bad", arg);
 	snprintf(into + n, 64 - n, "%s", arg);
@@ -38,6 +40,7 @@ static const struct option_spec table[] = {
 	{ 0, "many", "N", "a number", OPTION_NUMBER, AT(number), .min = 1 },
 	{ 'd', "duration", "SEC", "a time", OPTION_SECONDS, AT(ns) },
 	{ 'x', "parsed", "X", "parsed", OPTION_PARSE, AT(parsed), .parse = parse },
+	{ 'm', "maybe", "M", "maybe", OPTION_MAYBE, AT(parsed), .parse = parse },
 	{ .name = NULL },
 };
 
@@ -87,6 +90,17 @@ static void test_repeated(void)
 {
 	CU_ASSERT_EQUAL(RUN("-x", "a", "--parsed", "b", "-xc"), OPTIONS_OK);
 	CU_ASSERT_STRING_EQUAL(got.parsed, "abc");
+}
+
+/* Its argument follows at once, or there is none. */
+static void test_maybe(void)
+{
+	CU_ASSERT_EQUAL(RUN("-m", "--maybe", "-m4", "--maybe=5", "-fm", "6"), OPTIONS_OK);
+	CU_ASSERT_STRING_EQUAL(got.parsed, "nonenone45none");
+	CU_ASSERT_TRUE(got.flag);
+	CU_ASSERT_EQUAL(operand, 6);
+	CU_ASSERT_EQUAL(RUN("--maybe=bad"), -EINVAL);
+	CU_ASSERT_STRING_EQUAL(error.text, "option --maybe: 'bad' is bad");
 }
 
 static void test_operands(void)
@@ -230,8 +244,11 @@ static void test_help_text(void)
 	for (const struct option_spec *o = table; o->name; o++) {
 		char want[80];
 
-		snprintf(want, sizeof(want), "--%s%s%s", o->name, o->arg ? " " : "",
-			 o->arg ? o->arg : "");
+		if (o->type == OPTION_MAYBE)
+			snprintf(want, sizeof(want), "--%s[=%s]", o->name, o->arg);
+		else
+			snprintf(want, sizeof(want), "--%s%s%s", o->name, o->arg ? " " : "",
+				 o->arg ? o->arg : "");
 		CU_ASSERT_PTR_NOT_NULL(strstr(text, want));
 	}
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "-h, --help"));
@@ -242,6 +259,7 @@ static void test_help_text(void)
 static const struct suite_test tests[] = {
 	{ "every type of value", test_values },
 	{ "an option repeated", test_repeated },
+	{ "an argument that may be left out", test_maybe },
 	{ "options stop at the first operand", test_operands },
 	{ "parsing twice", test_again },
 	{ "-h and --help", test_help },
