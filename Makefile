@@ -291,7 +291,7 @@ kills: tests
 .PHONY: restores
 restores: tests
 	@O='$(abspath $(O))' PAGETAP='$(abspath $(O))/pagetap' SRC='$(CURDIR)' LARGE=1024 CLONES=20 \
-		PATIENCE=120 bash tests/live/restore.sh
+		KILLS=20 KILLS_AT='0 1 50 99' PATIENCE=120 bash tests/live/restore.sh
 
 # `make bench B='first-write attach'` measures some of it; ROUNDS=1 is a quick look.
 bench: all $(call program,$(bench_c)) $(restored)
@@ -419,7 +419,7 @@ help:
 	@echo 'make sanitize-live  real recordings under ASan, UBSan and TSan'
 	@echo 'make sweep      every allocation, every system call fails once: hours'
 	@echo 'make soak       the same for SECONDS=3600 under one monitor, whose size is watched'
-	@echo 'make restores   lazy restores of 1 GiB, and of 20 clones at once'
+	@echo 'make restores   lazy restores of 1 GiB, of 20 clones at once, with 160 dead page servers'
 	@echo 'make bench      what watching costs, against not watching and other tools: 15 minutes'
 	@echo 'make bench-deps install what it measures against (perf, strace, gdb, redis, sqlite)'
 	@echo 'make fuzz       each fuzzer for fuzz_seconds=30'

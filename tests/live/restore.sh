@@ -6,12 +6,13 @@
 #
 #	PAGER=criu bash tests/live/restore.sh [CASE...]		with CRIU's own daemon
 #
-# LARGE=1024	the largest one, MiB; CLONES=20 of them restored at once
+# LARGE=1024	the largest one, MiB; CLONES=20 of one restored at once
+# KILLS=20	so often the page server is killed, when KILLS_AT='0 1 50 99' % have come
 # limit: 400
 . "$(dirname "$0")/lib.sh"
 . "$SRC/tests/restore/rig.sh"
 needs_criu
-: "${LARGE:=128}" "${CLONES:=6}"
+: "${LARGE:=128}" "${CLONES:=6}" "${KILLS:=1}" "${KILLS_AT:=50}"
 
 # flip FILE OFFSET: one bit.
 flip() {
@@ -161,21 +162,35 @@ case_remote_from_criu() {
 	[ "$STATUS" = 0 ] || wrong "CRIU's source ended with $STATUS"
 }
 
-# The server is killed when a part of the pages has come (the pager is stopped there, so that
-# this is so on every machine); meanwhile what is told.
-server_killed() {
+# stopped_at PERCENT: a restore from the server whose pager is stopped when so many pages have
+# come, so that this is so on every machine.
+stopped_at() {
+	local pages
 	checkpoint plain 64 && start_source && retold blank || return
+	pages=$("$KNOWN" "$CHECKPOINT/seat/control" where | cut -d ' ' -f 2)
 	new_run
-	IMAGES=$IMAGES_TOLD PAGER_FAULT=stop:6000 start_pager "${at_server[@]}" || return
+	IMAGES=$IMAGES_TOLD PAGER_FAULT=stop:$((pages * $1 / 100)) start_pager "${at_server[@]}" || return
 	start_restore check
-	within "$PATIENCE" stopped "$PAGER_PID" || wrong "the pager is not stopped: $(pager_said)" || return
-	kill -KILL "$SOURCE_PID"
-	end_of "$SOURCE_PID" 10
-	kill -CONT "$PAGER_PID"
-	"$@" || return
+	within "$PATIENCE" stopped "$PAGER_PID" || wrong "the pager is not stopped: $(pager_said)"
+}
+# The process waits for its pages, and the pager for the server.
+both_wait() {
 	! ended "$PAGER_PID" || wrong "the pager gave up: $(pager_said)" || return
-	! "$KNOWN" "$RUN/seat/control" wait 0 >"$D/early.out" 2>&1 || wrong 'all there, from nowhere' || return
-	start_source && criu_content && all_right && pager_ends && end_run && end_source
+	! "$KNOWN" "$RUN/seat/control" wait 0 >"$D/early.out" 2>&1 || wrong 'all there, from nowhere'
+}
+# server_killed MEANWHILE: and started again after that.
+server_killed() {
+	local at i
+	for at in $KILLS_AT; do
+		for ((i = 0; i < KILLS; i++)); do
+			stopped_at "$at" || return
+			kill -KILL "$SOURCE_PID"
+			end_of "$SOURCE_PID" 10
+			kill -CONT "$PAGER_PID"
+			"$1" && both_wait && start_source && criu_content && all_right && pager_ends &&
+				end_run && end_source || wrong "at $at %" || return
+		done
+	done
 }
 nothing() { sleep 0.3; }
 case_remote_server_killed() {
@@ -190,6 +205,11 @@ another() {
 case_remote_server_of_another_checkpoint() {
 	ours_only 'gives up' || return
 	server_killed another
+}
+case_remote_server_stopped() {
+	stopped_at 50 && kill -STOP "$SOURCE_PID" && kill -CONT "$PAGER_PID" && sleep 1 && both_wait || return
+	kill -CONT "$SOURCE_PID"
+	criu_content && all_right && pager_ends && end_run && end_source
 }
 
 case_many_clones_at_once() {
