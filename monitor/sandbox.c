@@ -18,7 +18,7 @@
 
 /* As of a user that owns nothing; the kernel's overflowuid. */
 #define NOBODY 65534
-/* A parser of 64 GiB in single pages takes 2 GiB and ten seconds. */
+/* 64 GiB in single pages, which is much, take 2 GiB and some seconds. */
 #define PARSER_MEMORY (UINT64_C(8) << 30)
 #define PARSER_SECONDS 300
 

@@ -145,6 +145,39 @@ int image_file_only(struct image_file *f, struct image_record *ret, struct image
 	return 0;
 }
 
+static void *allocate(void *failed, size_t size)
+{
+	void *p = malloc(size);
+
+	*(bool *)failed |= !p;
+	return p;
+}
+
+static void release(void *failed, void *p)
+{
+	(void)failed;
+	free(p);
+}
+
+void *image_unpack(const struct image_file *f, const struct image_record *record,
+		   const ProtobufCMessageDescriptor *kind, int *ret_err,
+		   struct image_problem *why)
+{
+	bool failed = false;
+	ProtobufCAllocator allocator = { allocate, release, &failed };
+	void *message = protobuf_c_message_unpack(kind, &allocator, record->len, record->p);
+
+	if (message)
+		return message;
+	if (failed)
+		*ret_err = image_refuse_file(why, &f->name, -ENOMEM);
+	else
+		*ret_err = image_refuse(why, &f->name, -EBADMSG,
+					"record %llu: it cannot be decoded",
+					(unsigned long long)f->nrecords);
+	return NULL;
+}
+
 void image_file_close(struct image_file *f)
 {
 	free(f->bytes);

@@ -196,9 +196,9 @@ static int read_head(struct image_reading *r, struct map *m)
 
 	if (err <= 0)
 		return err ? err : image_refuse(r->why, &m->file.name, -EBADMSG, "it is empty");
-	head = pagemap_head__unpack(NULL, record.len, record.p);
+	head = image_unpack(&m->file, &record, &pagemap_head__descriptor, &err, r->why);
 	if (!head)
-		return bad_entry(r, m, -EBADMSG, "it cannot be decoded");
+		return err;
 	m->pages_id = head->pages_id;
 	known = !head->base.n_unknown_fields;
 	pagemap_head__free_unpacked(head, NULL);
@@ -212,9 +212,10 @@ static int read_entries(struct image_reading *r, struct map *m, struct image_pie
 	int err;
 
 	while ((err = image_file_next(&m->file, &record, r->why)) > 0) {
-		e = pagemap_entry__unpack(NULL, record.len, record.p);
-		err = e ? add_entry(r, m, e, ret) :
-			  bad_entry(r, m, -EBADMSG, "it cannot be decoded");
+		e = image_unpack(&m->file, &record, &pagemap_entry__descriptor, &err, r->why);
+		if (!e)
+			return err;
+		err = add_entry(r, m, e, ret);
 		pagemap_entry__free_unpacked(e, NULL);
 		if (err)
 			return err;

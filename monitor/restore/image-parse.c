@@ -34,12 +34,6 @@ static void parse_done(struct parse *p)
 	free(p->tasks);
 }
 
-static int cannot_decode(struct parse *p, const struct image_file *f)
-{
-	return image_refuse(p->reading.why, &f->name, -EBADMSG,
-			    "record %" PRIu64 " cannot be decoded", f->nrecords);
-}
-
 static int check_inventory(struct parse *p, const struct image_name *name,
 			   const InventoryEntry *e)
 {
@@ -66,9 +60,9 @@ static int read_inventory(struct parse *p)
 		err = image_file_only(&f, &record, p->reading.why);
 	if (err)
 		return err;
-	e = inventory_entry__unpack(NULL, record.len, record.p);
+	e = image_unpack(&f, &record, &inventory_entry__descriptor, &err, p->reading.why);
 	if (!e)
-		return cannot_decode(p, &f);
+		return err;
 	err = check_inventory(p, &name, e);
 	inventory_entry__free_unpacked(e, NULL);
 	return err;
@@ -110,9 +104,12 @@ static int read_tree(struct parse *p)
 	int err = image_file_open(p->reading.dir, &name, p->reading.common, &f, p->reading.why);
 
 	while (!err && (err = image_file_next(&f, &record, p->reading.why)) > 0) {
-		PstreeEntry *e = pstree_entry__unpack(NULL, record.len, record.p);
+		PstreeEntry *e = image_unpack(&f, &record, &pstree_entry__descriptor, &err,
+					      p->reading.why);
 
-		err = e ? add_task(p, &f, e) : cannot_decode(p, &f);
+		if (!e)
+			return err;
+		err = add_task(p, &f, e);
 		pstree_entry__free_unpacked(e, NULL);
 	}
 	if (err)
@@ -177,9 +174,9 @@ static int read_mm(struct parse *p, const struct image_file *opened)
 
 	if (err)
 		return err;
-	mm = mm_entry__unpack(NULL, record.len, record.p);
+	mm = image_unpack(&f, &record, &mm_entry__descriptor, &err, p->reading.why);
 	if (!mm)
-		return cannot_decode(p, &f);
+		return err;
 	err = add_vmas(p, &f.name, mm);
 	mm_entry__free_unpacked(mm, NULL);
 	return err;

@@ -9,6 +9,8 @@
 #ifndef RESTORE_IMAGE_PARTS_H
 #define RESTORE_IMAGE_PARTS_H
 
+#include <protobuf-c/protobuf-c.h>
+
 #include "base/cleanup.h"
 #include "restore/image.h"
 
@@ -55,6 +57,13 @@ int image_file_next(struct image_file *f, struct image_record *ret, struct image
 /* The one record of a file that has one. */
 int image_file_only(struct image_file *f, struct image_record *ret, struct image_problem *why);
 void image_file_close(struct image_file *f);
+/*
+ * What the record says, to be given back by protobuf_c_message_free_unpacked(m, NULL); NULL:
+ * refused, with words and *ret_err, which tells what cannot be decoded from no memory.
+ */
+void *image_unpack(const struct image_file *f, const struct image_record *record,
+		   const ProtobufCMessageDescriptor *kind, int *ret_err,
+		   struct image_problem *why);
 #define _image_file_ _cleanup_(image_file_close)
 
 /* image-pagemap.c: what one task has. */
