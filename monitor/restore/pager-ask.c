@@ -56,13 +56,14 @@ void pager_fault(struct pager *p, struct tenant *t, uint64_t addr)
 {
 	struct asked *a = free_place(p);
 	struct source_want want;
+	uint64_t id;
 
 	if (p->remote && !a) {
 		wait_for_room(p, t, addr);
 		return;
 	}
-	if (tenant_fault(t, p->setup->source, addr, a ? new_id(p, a) | TENANT_URGENT : 0,
-			 &want) != TENANT_ASK)
+	id = p->remote ? new_id(p, a) | TENANT_URGENT : FLIGHT_EVENT;
+	if (tenant_fault(t, p->setup->source, addr, id, &want) != TENANT_ASK)
 		return;
 	if (p->dead) {
 		tenant_refused(t, &want, TENANT_PARK);

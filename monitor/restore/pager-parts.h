@@ -11,7 +11,7 @@
 
 #define PEERS_MAX 8
 #define FILLERS_MAX 16
-/* The event thread's own flight when it copies neighbours; fillers have those after it. */
+/* The event thread's own flight while it copies; fillers have those after it. */
 #define FLIGHT_EVENT 1u
 #define FLIGHT_FILLER 2u
 #define FLIGHT_ASKED 1024u	/* ids of demands begin here */

@@ -15,8 +15,6 @@
 #include "restore/pager-parts.h"
 
 #define EVENTS_MAX 32
-/* After a fault the next one is looked for, not waited for, so long. */
-#define LOOK_NS (50 * NSEC_PER_USEC)
 
 void pager_say(struct pager *p, enum pager_tone tone, const char *fmt, ...)
 {
@@ -74,8 +72,6 @@ static void serve(struct pager *p, struct tenant *t)
 	}
 	for (unsigned int i = 0; i < news.nfaults; i++)
 		pager_fault(p, t, news.faults[i]);
-	for (unsigned int i = 0; i < news.nfaults && !p->remote; i++)
-		tenant_neighbours(t, p->setup->source, news.faults[i], FLIGHT_EVENT);
 	if (news.orphans)
 		pager_say(p, PAGER_ERROR, "a child of process %d cannot be served, and waits: "
 			  "out of memory or descriptors", t->pid);
@@ -141,30 +137,13 @@ static void dispatch(struct pager *p, void *what)
 		asked_to_end(p);
 }
 
-/*
- * Waking up on another CPU takes longer than anything else here, so after a fault the
- * next one is looked for during a short while.
- */
-static int wait_some(struct pager *p, struct epoll_event *evs, uint64_t look_until)
-{
-	int n;
-
-	do {
-		n = epoll_wait(p->epoll, evs, EVENTS_MAX, 0);
-	} while (!n && clock_now() < look_until);
-	if (n)
-		return n;
-	return epoll_wait(p->epoll, evs, EVENTS_MAX, -1);
-}
-
 static void loop(struct pager *p)
 {
 	struct epoll_event evs[EVENTS_MAX];
-	uint64_t look_until = 0;
 
 	while (!p->over) {
 		bool faults = false;
-		int n = wait_some(p, evs, look_until);
+		int n = epoll_wait(p->epoll, evs, EVENTS_MAX, -1);
 
 		for (int i = 0; i < n && !p->over; i++) {
 			void *what = evs[i].data.ptr;
@@ -175,7 +154,6 @@ static void loop(struct pager *p)
 		pager_ask_more(p);
 		if (p->resumed_at && (p->remote || faults))
 			see_who_is_done(p);
-		look_until = p->resumed_at && faults ? clock_now() + LOOK_NS : 0;
 	}
 }
 

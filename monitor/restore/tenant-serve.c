@@ -11,8 +11,12 @@
 #include "watch/event.h"
 #include "watch/uffd.h"
 
-/* Pages that come along with one that was touched: so many, aligned, around it. */
-#define BLOCK_PAGES 16u
+/*
+ * Pages that come along with one that was touched: so many, aligned, around it.  Copied
+ * here they cost the thread that waits a microsecond or so each, asked for less than the way.
+ */
+#define BLOCK_HERE 4u
+#define BLOCK_ASKED 16u
 
 static uint64_t page_of(uint64_t addr)
 {
@@ -158,12 +162,12 @@ static void answer_page(struct tenant *t, struct range page, const void *data)
 }
 
 /* The free pages of the block around addr that are of one run and one piece. */
-static bool block_around(const struct tenant *t, uint64_t addr, struct owed_part *part,
-			 struct source_want *ret)
+static bool block_around(const struct tenant *t, uint64_t addr, unsigned int npages,
+			 struct owed_part *part, struct source_want *ret)
 {
-	struct range block = { align_down(addr, BLOCK_PAGES * IMAGE_PAGE), 0 };
+	struct range block = { align_down(addr, npages * IMAGE_PAGE), 0 };
 
-	block.hi = block.lo + BLOCK_PAGES * IMAGE_PAGE;
+	block.hi = block.lo + npages * IMAGE_PAGE;
 	if (!owed_find(&t->owed, addr, part) || part->id)
 		return false;
 	block = range_common(block, part->at);
@@ -177,6 +181,25 @@ static bool block_around(const struct tenant *t, uint64_t addr, struct owed_part
 	part->image += page_of(addr) - part->at.lo;
 	part->at = (struct range){ page_of(addr), block.hi };
 	return tenant_want(t, part, ret);
+}
+
+/* With its neighbours, by one call of the kernel.  False: it is in flight already. */
+static bool answer_block(struct tenant *t, struct source *s, struct range page, uint64_t id)
+{
+	struct source_want want;
+	struct owed_part part;
+	bool taken;
+
+	pthread_mutex_lock(&t->lock);
+	taken = block_around(t, page.lo, BLOCK_HERE, &part, &want) &&
+		!owed_take(&t->owed, part.at, id);
+	t->counts.faults += taken;
+	/* Filling goes on from here: what lies near is likelier to be wanted next. */
+	t->cursor = taken ? part.at.hi : t->cursor;
+	pthread_mutex_unlock(&t->lock);
+	if (taken && tenant_place(t, &part, s->ops->at(s, &want)) != PLACE_ALL)
+		place_wake(t->uffd, page);
+	return taken;
 }
 
 enum tenant_answer tenant_fault(struct tenant *t, struct source *s, uint64_t addr, uint64_t id,
@@ -201,7 +224,8 @@ enum tenant_answer tenant_fault(struct tenant *t, struct source *s, uint64_t add
 		return answer_zero(t, page);
 	data = s->ops->at(s, &want);
 	if (data) {
-		answer_page(t, page, data);
+		if (!answer_block(t, s, page, id))
+			answer_page(t, page, data);
 		return TENANT_ANSWERED;
 	}
 	if (whole.id & TENANT_URGENT)
@@ -209,7 +233,7 @@ enum tenant_answer tenant_fault(struct tenant *t, struct source *s, uint64_t add
 	pthread_mutex_lock(&t->lock);
 	*ret_want = want;
 	owed = whole.id ? owed_give_back(&t->owed, page) > 0 :
-			  block_around(t, page.lo, &part, ret_want);
+			  block_around(t, page.lo, BLOCK_ASKED, &part, ret_want);
 	owed = owed && !owed_take(&t->owed, part.at, id);
 	t->counts.faults += owed;
 	pthread_mutex_unlock(&t->lock);
@@ -219,45 +243,6 @@ enum tenant_answer tenant_fault(struct tenant *t, struct source *s, uint64_t add
 		return TENANT_ASK;
 	place_wake(t->uffd, page);
 	return TENANT_ANSWERED;
-}
-
-/* Free pages in r, run by run. */
-static void neighbours_in(struct tenant *t, struct source *s, struct range r, uint64_t id)
-{
-	struct source_want want;
-	struct owed_part part;
-	const void *data;
-	bool found;
-
-	while (!range_empty(r)) {
-		pthread_mutex_lock(&t->lock);
-		found = owed_next(&t->owed, r.lo, range_len(r), &part) && part.at.lo < r.hi;
-		if (found && part.at.hi > r.hi)
-			part.at.hi = r.hi;
-		part.id = id;
-		found = found && tenant_want(t, &part, &want) &&
-			!owed_take(&t->owed, part.at, id);
-		pthread_mutex_unlock(&t->lock);
-		if (!found)
-			return;
-		data = s->ops->at(s, &want);
-		if (!data || tenant_place(t, &part, data) == PLACE_BUSY)
-			return;
-		r.lo = part.at.hi;
-	}
-}
-
-void tenant_neighbours(struct tenant *t, struct source *s, uint64_t addr, uint64_t id)
-{
-	struct range block = { align_down(addr, BLOCK_PAGES * IMAGE_PAGE), 0 };
-
-	block.hi = block.lo + BLOCK_PAGES * IMAGE_PAGE;
-	/* What comes next is likelier to be wanted than what lies before. */
-	neighbours_in(t, s, (struct range){ page_of(addr), block.hi }, id);
-	neighbours_in(t, s, (struct range){ block.lo, page_of(addr) }, id);
-	pthread_mutex_lock(&t->lock);
-	t->cursor = block.hi;
-	pthread_mutex_unlock(&t->lock);
 }
 
 void tenant_arrived(struct tenant *t, const struct source_want *want, const void *data)

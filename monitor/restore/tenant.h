@@ -78,14 +78,12 @@ enum tenant_answer {
 /* Of the ids of flights that somebody waits for. */
 #define TENANT_URGENT (UINT64_C(1) << 63)
 /*
- * Answer at once if the page is here; else it and some around it are flight `id`, which
- * is urgent.  If it is under way in a flight that is not, it leaves that one.
+ * Answer at once if the page is here, with a few around it; `id` is for the while of
+ * copying then.  Else it and more around it are flight `id`, which is urgent; if the page is
+ * under way in a flight that is not, it leaves that one.
  */
 enum tenant_answer tenant_fault(struct tenant *t, struct source *s, uint64_t addr, uint64_t id,
 				struct source_want *ret_want);
-/* Pages around one that was answered from `at`; they come along, under this id. */
-void tenant_neighbours(struct tenant *t, struct source *s, uint64_t addr, uint64_t id);
-
 enum tenant_fill {
 	TENANT_FILLED,		/* some pages, or some found not to be owed */
 	TENANT_NOTHING,		/* nothing is free */

@@ -77,7 +77,6 @@ static void *serve(void *arg)
 			for (unsigned int k = 0; k < news.nfaults; k++) {
 				any = true;
 				tenant_fault(tenants[i], &source, news.faults[k], 1, &want);
-				tenant_neighbours(tenants[i], &source, news.faults[k], 1);
 			}
 		}
 		if (!any)
