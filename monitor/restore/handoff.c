@@ -68,7 +68,7 @@ int handoff_listen(const char *path, struct handoff_problem *ret_why)
 	_close_ int fd = -1;
 	struct sockaddr_un addr;
 	mode_t old;
-	int r;
+	int r, on = 1;
 
 	if (folder < 0)
 		return problem(ret_why, -errno, "%s", strerror(errno));
@@ -78,6 +78,8 @@ int handoff_listen(const char *path, struct handoff_problem *ret_why)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return problem(ret_why, -errno, "socket: %s", strerror(errno));
+	/* Connections have it too; each process hands over its own memory. */
+	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 	remove_socket(folder);
 	socket_address(folder, &addr);
 	old = umask(0177);
@@ -133,20 +135,25 @@ static bool is_userfaultfd(int fd)
 	return !strcmp(target, "anon_inode:[userfaultfd]");
 }
 
-/* What came with a message; room for one more than there should be. */
+/* What came with a message; room for one descriptor more than there should be. */
 union rights {
-	char buf[CMSG_SPACE(2 * sizeof(int))];
+	char buf[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(2 * sizeof(int))];
 	struct cmsghdr align;
 };
 
-/* Exactly one descriptor; any other number is closed again. */
-static int take_one(struct msghdr *msg, struct handoff_problem *why)
+/* Exactly one descriptor; any other number is closed again.  And who sent it. */
+static int take_one(struct msghdr *msg, pid_t *ret_pid, struct handoff_problem *why)
 {
+	struct ucred who;
 	struct cmsghdr *c;
 	int fds[2], fd = -1;
 	size_t n = 0, k;
 
 	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS) {
+			memcpy(&who, CMSG_DATA(c), sizeof(who));
+			*ret_pid = who.pid;
+		}
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		k = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -167,7 +174,7 @@ static int take_one(struct msghdr *msg, struct handoff_problem *why)
 }
 
 /* The byte that carries the descriptor. */
-static int read_uffd(struct handoff_peer *p, struct handoff_problem *why)
+static int read_uffd(struct handoff_peer *p, pid_t *ret_pid, struct handoff_problem *why)
 {
 	union rights rights;
 	char byte;
@@ -184,7 +191,7 @@ static int read_uffd(struct handoff_peer *p, struct handoff_problem *why)
 		       problem(why, -EPROTO, "%s", strerror(errno));
 	if (!n)
 		return problem(why, -EPROTO, "it ended in the middle of a process");
-	fd = take_one(&msg, why);
+	fd = take_one(&msg, ret_pid, why);
 	if (fd < 0)
 		return fd;
 	if (!is_userfaultfd(fd))
@@ -232,7 +239,7 @@ int handoff_read(struct handoff_peer *p, struct handoff_item *ret,
 		ret->kind = HANDOFF_ZOMBIE;
 		ret->pid = -pid;
 	} else if (pid > 0) {
-		r = read_uffd(p, ret_why);
+		r = read_uffd(p, &ret->host_pid, ret_why);
 		if (r < 0)
 			return r;
 		ret->kind = HANDOFF_TASK;

@@ -53,6 +53,7 @@ struct handoff_item {
 	enum handoff_kind kind;
 	int32_t pid;
 	int uffd;		/* the caller's from now on */
+	pid_t host_pid;		/* who sent it, by the kernel's word; 0: not to be seen here */
 };
 /* 0; -EAGAIN: not here yet; -EPROTO with the words: not what CRIU says. */
 int handoff_read(struct handoff_peer *p, struct handoff_item *ret,

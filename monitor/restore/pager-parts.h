@@ -4,10 +4,12 @@
 #define RESTORE_PAGER_PARTS_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "restore/handoff.h"
 #include "restore/pager.h"
+#include "watch/pace.h"
 
 #define PEERS_MAX 8
 #define FILLERS_MAX 16
@@ -61,12 +63,22 @@ struct pager {
 	struct tenant *turn;		/* whose pages are asked for next */
 	bool remote, dead;
 	unsigned int tasks, children;
+	/* Where and how the event thread waits; CPUs it may run on. */
+	struct pace pace;
+	cpu_set_t home;
 };
+
+struct epoll_event;
 
 __attribute__((format(printf, 3, 4)))
 void pager_say(struct pager *p, enum pager_tone tone, const char *fmt, ...);
 /* A process is ours from now on.  -errno: it is not. */
 int pager_admit(struct pager *p, struct tenant *t);
+
+/* For the next messages; at least one, but for a moment in which the way is changed. */
+void pager_wait_begin(struct pager *p);
+int pager_wait(struct pager *p, struct epoll_event *ev, int max);
+void pager_wait_served(struct pager *p, const struct tenant *t, unsigned int nfaults);
 
 /* Connections: the listener is readable, a peer is. */
 void pager_accept(struct pager *p);

@@ -93,6 +93,7 @@ static void take_task(struct pager *p, struct handoff_peer *peer, struct handoff
 			return;
 		}
 		steal_fd(&uffd);
+		t->host_pid = item->host_pid;
 		if (pager_admit(p, t) < 0) {
 			refuse(p, peer, "its userfaultfd cannot be polled");
 			return;
@@ -100,8 +101,8 @@ static void take_task(struct pager *p, struct handoff_peer *peer, struct handoff
 		p->tasks++;
 	}
 	p->handed++;
-	pager_say(p, PAGER_DETAIL, "process %d handed over, %llu pages owed", item->pid,
-		  (unsigned long long)task->lazy_pages);
+	pager_say(p, PAGER_DETAIL, "process %d (%d here) handed over, %llu pages owed", item->pid,
+		  item->host_pid, (unsigned long long)task->lazy_pages);
 }
 
 /* The listener's time is over, too. */

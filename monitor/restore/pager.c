@@ -72,6 +72,7 @@ static void serve(struct pager *p, struct tenant *t)
 	}
 	for (unsigned int i = 0; i < news.nfaults; i++)
 		pager_fault(p, t, news.faults[i]);
+	pager_wait_served(p, t, news.nfaults);
 	if (news.orphans)
 		pager_say(p, PAGER_ERROR, "a child of process %d cannot be served, and waits: "
 			  "out of memory or descriptors", t->pid);
@@ -143,7 +144,7 @@ static void loop(struct pager *p)
 
 	while (!p->over) {
 		bool faults = false;
-		int n = epoll_wait(p->epoll, evs, EVENTS_MAX, -1);
+		int n = pager_wait(p, evs, EVENTS_MAX);
 
 		for (int i = 0; i < n && !p->over; i++) {
 			void *what = evs[i].data.ptr;
@@ -164,6 +165,7 @@ static int set_up(struct pager *p)
 	int r;
 
 	p->last = &p->tenants;
+	pager_wait_begin(p);
 	p->remote = fd >= 0;
 	p->listener = p->setup->listener;
 	for (size_t i = 0; i < PEERS_MAX; i++)

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "restore/gate.h"
 #include "restore/image.h"
@@ -33,6 +34,7 @@ struct tenant_counts {
 struct tenant {
 	int uffd;			/* -1: over */
 	int32_t pid;			/* as the image names it; a forked child its parent's */
+	pid_t host_pid;			/* here; 0: not known */
 	bool forked;			/* after the restore */
 	const struct image_task *task;
 	struct tenant *next;		/* the pager's list */

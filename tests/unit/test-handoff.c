@@ -151,6 +151,7 @@ static void test_all_of_it(void)
 	CU_ASSERT_EQUAL_FATAL(handoff_read(&p, &item, &why), 0);
 	CU_ASSERT_EQUAL(item.kind, HANDOFF_TASK);
 	CU_ASSERT_EQUAL(item.pid, 4242);
+	CU_ASSERT_EQUAL(item.host_pid, getpid());
 	/* Without O_NONBLOCK it could not be polled. */
 	CU_ASSERT(fcntl(item.uffd, F_GETFL) & O_NONBLOCK);
 	CU_ASSERT(fcntl(item.uffd, F_GETFD) & FD_CLOEXEC);
