@@ -190,6 +190,11 @@ $(O)/tests/restore/image-dump: $(O)/%: %.c $(rooms) | $(after_deps)
 	$(call say,TEST,$<)
 	$(quiet)$(compile) -MF $@.d -MT $@ -o $@ $< $(rooms) $(libs) $(LDLIBS)
 
+$(O)/tests/restore/certs: $(O)/%: %.c tests/unit/certs.h | $(after_deps)
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)
+	$(quiet)$(compile) -Itests/unit -MF $@.d -MT $@ -o $@ $< $(libs) $(LDLIBS)
+
 $(O)/tests/bench/%: tests/bench/%.c $(rooms) | $(after_deps)
 	@mkdir -p $(@D)
 	$(call say,BENCH,$<)
@@ -242,7 +247,7 @@ $(O)/tests/preload/%.so: tests/preload/%.c | $(after_deps)
 preloads    = $(patsubst %.c,$(O)/%.so,$(preload_c))
 tests: $(preloads)
 
-tests: all $(tests_built) $(O)/pagetap-faults $(O)/tests/restore/image-dump
+tests: all $(tests_built) $(O)/pagetap-faults $(O)/tests/restore/image-dump $(O)/tests/restore/certs
 unit: $(call program,$(unit_c))
 
 # `make check T='unit/* live/redis'` runs some of them.

@@ -186,7 +186,14 @@ static int serve_get(struct client *c, const struct wire_head *h)
 	n = wire_put(c->layout, &head, c->copy);
 	if (n < 0)
 		return gone(c, n, "asked for more pages than its header can say");
-	r = a.npages <= COPY_PAGES ? give_copy(c, &a, (size_t)n) : give_files(c, &a, (size_t)n);
+	/*
+	 * CRIU's client waits for the socket to be readable between header and data: in TLS
+	 * they must not be in one record, or it has both and waits for ever.
+	 */
+	if (a.npages <= COPY_PAGES && !c->link.tls)
+		r = give_copy(c, &a, (size_t)n);
+	else
+		r = give_files(c, &a, (size_t)n);
 	if (r < 0)
 		return broken(c, r);
 	c->requests++;

@@ -78,7 +78,8 @@ static void serve(struct pager *p, struct tenant *t)
 			  "out of memory or descriptors", t->pid);
 	if (r < 0) {
 		pager_say(p, PAGER_ERROR, "process %d is not served any more, and waits: %s",
-			  t->pid, r == -ENOMEM ? "out of memory" : "its userfaultfd cannot be read");
+			  t->pid,
+			  r == -ENOMEM ? "out of memory" : "its userfaultfd cannot be read");
 		epoll_ctl(p->epoll, EPOLL_CTL_DEL, t->uffd, NULL);
 	}
 }

@@ -298,13 +298,13 @@ static struct net_slot *next_slot(struct net_lane *l)
 static bool send_one(struct net_lane *l, struct net_slot *slot)
 {
 	uint32_t left = slot->npages - slot->have;
-	uint32_t part = others_up(l) ? PART_OWN : PART_SHARED;
+	uint32_t part = slot->urgent ? left : others_up(l) ? PART_OWN : PART_SHARED;
 	struct wire_head h = { .cmd = WIRE_GET, .dst = (uint64_t)slot->pid };
 
 	slot->asked = (struct match_asked){
 		.pid = slot->pid,
 		.vaddr = slot->vaddr + slot->have * WIRE_PAGE,
-		.npages = slot->urgent || left < part ? left : part,
+		.npages = left < part ? left : part,
 		.data = slot->data + slot->have * WIRE_PAGE,
 	};
 	if (l->out_n + WIRE_WIDE_SIZE > sizeof(l->out) || match_ask(&l->match, &slot->asked) < 0)

@@ -15,7 +15,7 @@
 
 #define SECONDS_DEFAULT 10
 /* A server that takes only one connection at a time leaves the second one waiting. */
-#define SECOND_NS NSEC_PER_SEC
+#define SECOND_NS (3 * NSEC_PER_SEC)
 
 static const void *net_at(struct source *s, const struct source_want *want)
 {
