@@ -19,6 +19,14 @@
 /* Copies for one process before the next one has its turn. */
 #define TURN 16
 #define NICE 19
+
+/* A thread that fills, and how. */
+struct filler {
+	struct pager *pager;
+	uint64_t id;
+	bool may_return;	/* to the niceness it had */
+	bool nice;
+};
 #define NAP_NS (100 * NSEC_PER_USEC)
 #define IDLE_NS (5 * NSEC_PER_MSEC)
 
@@ -90,12 +98,28 @@ static void tell_done(struct pager *p)
 		return;
 }
 
-static void fill_turn(struct pager *p, struct tenant *t, uint64_t id)
+/*
+ * While there are faults, who was restored runs, and so does who answers it: both are to
+ * have a CPU as soon as they want one.  Niceness is a thread's own (sched(7)).
+ */
+static void be_nice(struct filler *f, bool nice)
 {
+	if (nice == f->nice || !f->may_return)
+		return;
+	f->nice = nice;
+	setpriority(PRIO_PROCESS, (id_t)gettid(), nice ? NICE : f->pager->niceness);
+}
+
+static void fill_turn(struct filler *f, struct tenant *t)
+{
+	struct pager *p = f->pager;
+
 	for (unsigned int i = 0; i < TURN; i++) {
 		bool hot = clock_now() - t->fault_at < HOT_NS;
 
-		switch (tenant_fill(t, p->setup->source, hot ? COPY_BYTES_HOT : COPY_BYTES, id)) {
+		be_nice(f, hot);
+		switch (tenant_fill(t, p->setup->source, hot ? COPY_BYTES_HOT : COPY_BYTES,
+				    f->id)) {
 		case TENANT_FILLED:
 			continue;
 		case TENANT_BUSY:
@@ -113,19 +137,18 @@ static void fill_turn(struct pager *p, struct tenant *t, uint64_t id)
 
 static void *fill(void *arg)
 {
-	struct pager *p = arg;
-	uint64_t id = FLIGHT_FILLER + atomic_fetch_add(&p->numbered, 1);
+	struct filler f = { .pager = arg };
 	struct tenant *t = NULL;
+	id_t self = (id_t)gettid();
 
 	/* A nap is a nap, not fifty microseconds more. */
 	prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
-	/*
-	 * Niceness is a thread's own (sched(7)).  What was restored runs now, and so does who
-	 * answers its faults: both are to have a CPU as soon as they want one.
-	 */
-	setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
-	while ((t = wait_for_work(p, t)))
-		fill_turn(p, t, id);
+	f.id = FLIGHT_FILLER + atomic_fetch_add(&f.pager->numbered, 1);
+	/* The way back wants CAP_SYS_NICE or RLIMIT_NICE; without it nobody gets nicer. */
+	setpriority(PRIO_PROCESS, self, f.pager->niceness + 1);
+	f.may_return = !setpriority(PRIO_PROCESS, self, f.pager->niceness);
+	while ((t = wait_for_work(f.pager, t)))
+		fill_turn(&f, t);
 	return NULL;
 }
 
@@ -136,6 +159,7 @@ int pager_fillers_start(struct pager *p)
 
 	if (p->remote)
 		return 0;
+	p->niceness = getpriority(PRIO_PROCESS, 0);
 	for (; p->nthreads < n && p->nthreads < FILLERS_MAX; p->nthreads++) {
 		r = pthread_create(&p->threads[p->nthreads], NULL, fill, p);
 		if (r)

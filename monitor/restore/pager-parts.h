@@ -54,6 +54,7 @@ struct pager {
 	pthread_t threads[FILLERS_MAX];
 	unsigned int nthreads;
 	_Atomic unsigned int numbered;
+	int niceness;			/* of this process */
 	/* Demands. */
 	struct asked asked[ASKED_MAX];
 	unsigned int nasked, nbulk;
@@ -75,9 +76,9 @@ void pager_say(struct pager *p, enum pager_tone tone, const char *fmt, ...);
 /* A process is ours from now on.  -errno: it is not. */
 int pager_admit(struct pager *p, struct tenant *t);
 
-/* For the next messages; at least one, but for a moment in which the way is changed. */
+/* For the next messages, or until due (CLOCK_MONOTONIC), or somewhat less. */
 void pager_wait_begin(struct pager *p);
-int pager_wait(struct pager *p, struct epoll_event *ev, int max);
+int pager_wait(struct pager *p, uint64_t due, struct epoll_event *ev, int max);
 void pager_wait_served(struct pager *p, const struct tenant *t, unsigned int nfaults);
 
 /* Connections: the listener is readable, a peer is. */

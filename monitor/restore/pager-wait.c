@@ -85,24 +85,25 @@ static int wait_once(struct pager *p, struct epoll_event *ev, int max, uint64_t 
 	struct timespec wait = {
 		.tv_sec = (time_t)(ns / NSEC_PER_SEC), .tv_nsec = (long)(ns % NSEC_PER_SEC),
 	};
-	int n = epoll_pwait2(p->epoll, ev, max, ns == UINT64_MAX ? NULL : &wait, NULL);
+	int n = epoll_pwait2(p->epoll, ev, max, &wait, NULL);
 
 	if (n < 0 && errno == ENOSYS)	/* before 5.11 */
-		n = epoll_wait(p->epoll, ev, max,
-			       ns == UINT64_MAX ? -1 : (int)(ns / NSEC_PER_MSEC));
+		n = epoll_wait(p->epoll, ev, max, (int)(ns / NSEC_PER_MSEC));
 	return n;
 }
 
-int pager_wait(struct pager *p, struct epoll_event *ev, int max)
+int pager_wait(struct pager *p, uint64_t due, struct epoll_event *ev, int max)
 {
 	uint64_t now = clock_now(), until = now + pace_spin(&p->pace);
-	uint64_t due = pace_due(&p->pace);
+	uint64_t idle = pace_due(&p->pace);
 	int n = 0;
 
+	if (idle < due)
+		due = idle;
 	for (; !n && now < until && now < due; now = clock_now())
 		n = wait_once(p, ev, max, 0);
 	if (!n)
-		n = wait_once(p, ev, max, due == UINT64_MAX ? due : due > now ? due - now : 0);
+		n = wait_once(p, ev, max, due > now ? due - now : 0);
 	if (!n && pace_idle(&p->pace, clock_now()))
 		take_place(p);
 	return n;

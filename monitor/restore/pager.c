@@ -15,6 +15,8 @@
 #include "restore/pager-parts.h"
 
 #define EVENTS_MAX 32
+/* Whose end nobody notices, because nothing is copied to it, is asked for so often. */
+#define PROBE_NS NSEC_PER_SEC
 
 void pager_say(struct pager *p, enum pager_tone tone, const char *fmt, ...)
 {
@@ -78,8 +80,7 @@ static void serve(struct pager *p, struct tenant *t)
 			  "out of memory or descriptors", t->pid);
 	if (r < 0) {
 		pager_say(p, PAGER_ERROR, "process %d is not served any more, and waits: %s",
-			  t->pid,
-			  r == -ENOMEM ? "out of memory" : "its userfaultfd cannot be read");
+			  t->pid, r == -ENOMEM ? "out of memory" : "no message can be read");
 		epoll_ctl(p->epoll, EPOLL_CTL_DEL, t->uffd, NULL);
 	}
 }
@@ -103,6 +104,15 @@ static void see_who_is_done(struct pager *p)
 			all = false;
 	}
 	p->over = all;
+}
+
+/* An address space that ends says nothing; the kernel says so to who asks for something. */
+static void probe(struct pager *p)
+{
+	for (struct tenant *t = p->tenants; t; t = t->next)
+		if (t->uffd >= 0 && !tenant_probe(t))
+			pager_say(p, PAGER_DETAIL, "process %d has ended", t->pid);
+	see_who_is_done(p);
 }
 
 static void asked_to_end(struct pager *p)
@@ -142,10 +152,11 @@ static void dispatch(struct pager *p, void *what)
 static void loop(struct pager *p)
 {
 	struct epoll_event evs[EVENTS_MAX];
+	uint64_t probe_at = clock_now() + PROBE_NS;
 
 	while (!p->over) {
 		bool faults = false;
-		int n = pager_wait(p, evs, EVENTS_MAX);
+		int n = pager_wait(p, probe_at, evs, EVENTS_MAX);
 
 		for (int i = 0; i < n && !p->over; i++) {
 			void *what = evs[i].data.ptr;
@@ -156,6 +167,11 @@ static void loop(struct pager *p)
 		pager_ask_more(p);
 		if (p->resumed_at && (p->remote || faults))
 			see_who_is_done(p);
+		if (clock_now() < probe_at)
+			continue;
+		probe_at = clock_now() + PROBE_NS;
+		if (p->resumed_at && !p->over)
+			probe(p);
 	}
 }
 

@@ -4,7 +4,6 @@
 #include "restore/place.h"
 
 #include <errno.h>
-#include <stdbool.h>
 
 #include "watch/uffd.h"
 
@@ -73,6 +72,15 @@ enum place_end place_zero(int uffd, struct range page)
 enum place_end place_poison(int uffd, struct range page)
 {
 	return end_of(uffd_poison(uffd, page));
+}
+
+/*
+ * Lifting a write protection that nobody has set changes nothing wherever it is tried, and
+ * the kernel looks for the address space before it looks for the mapping.
+ */
+bool place_alive(int uffd)
+{
+	return end_of(uffd_unprotect(uffd, (struct range){ 0, 4096 })) != PLACE_GONE;
 }
 
 void place_wake(int uffd, struct range r)

@@ -8,6 +8,7 @@
 #ifndef RESTORE_PLACE_H
 #define RESTORE_PLACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/range.h"
@@ -37,6 +38,8 @@ enum place_end place_copy(int uffd, struct range r, const void *src, uint64_t *r
 enum place_end place_zero(int uffd, struct range page);
 /* SIGBUS for who touches the page.  PLACE_REFUSED: the kernel cannot, before 6.6. */
 enum place_end place_poison(int uffd, struct range page);
+/* Is there an address space?  Nothing in it is touched. */
+bool place_alive(int uffd);
 /* Who waits there runs, and faults again if there is no page. */
 void place_wake(int uffd, struct range r);
 

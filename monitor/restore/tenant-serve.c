@@ -288,6 +288,13 @@ void tenant_refused(struct tenant *t, const struct source_want *want, enum tenan
 	}
 }
 
+bool tenant_probe(struct tenant *t)
+{
+	if (t->gone || !place_alive(t->uffd))
+		tenant_gone(t);
+	return !t->gone;
+}
+
 void tenant_again(struct tenant *t, uint64_t addr)
 {
 	place_wake(t->uffd, page_at(addr));

@@ -212,9 +212,22 @@ static bool take_next(struct tenant *t, uint64_t most, uint64_t id, struct owed_
 	return found;
 }
 
+/* Is all of it in memory?  A source that is no file is. */
+static bool resident(const void *data, uint64_t len)
+{
+	unsigned char there[SOURCE_PAGES_MAX];
+
+	if (mincore((void *)(uintptr_t)data, len, there) < 0)
+		return true;
+	for (uint64_t i = 0; i < len / IMAGE_PAGE; i++)
+		if (!(there[i] & 1))
+			return false;
+	return true;
+}
+
 /*
- * The file's pages come into our page table first, and from the disk if need be: in here
- * nobody waits for us to leave the gate.
+ * What has to come from the disk comes now: in here nobody waits for us to leave the
+ * gate.  What is in memory the kernel finds as quickly while it copies.
  */
 static void fetch(struct tenant *t, struct source *s, uint64_t most)
 {
@@ -231,7 +244,7 @@ static void fetch(struct tenant *t, struct source *s, uint64_t most)
 		return;
 	data = s->ops->at(s, &want);
 #ifdef MADV_POPULATE_READ	/* 5.14 */
-	if (data)
+	if (data && !resident(data, range_len(part.at)))
 		madvise((void *)(uintptr_t)data, range_len(part.at), MADV_POPULATE_READ);
 #else
 	(void)data;

@@ -115,6 +115,8 @@ void tenant_refused(struct tenant *t, const struct source_want *want, enum tenan
 /* Who waits for this page faults again. */
 void tenant_again(struct tenant *t, uint64_t addr);
 
+/* False: its address space has gone, and with it all that was owed. */
+bool tenant_probe(struct tenant *t);
 /* Is nothing owed?  Any thread. */
 bool tenant_done(struct tenant *t);
 /* Pages owed.  Any thread. */

@@ -228,10 +228,13 @@ static void test_fork(void)
 		usleep(1000);
 	CU_ASSERT_EQUAL_FATAL(ntenants, 2);
 	CU_ASSERT(tenants[1]->forked);
+	CU_ASSERT(tenant_probe(tenants[1]));
 	fill_all(tenants[0]);
 	fill_all(tenants[1]);
 	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
 	CU_ASSERT_EQUAL(status, 0);
+	CU_ASSERT(!tenant_probe(tenants[1]));
+	CU_ASSERT(tenant_probe(tenants[0]));
 	CU_ASSERT_EQUAL(wrong(memory, 0, PAGES), 0);
 	end();
 }
