@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <netdb.h>
 #include <poll.h>
@@ -254,7 +255,9 @@ int cmd_page_server(int argc, char **argv)
 	if (!cmd_begin(&page, argc, argv, &a, &a.voice, &operand, &status))
 		return status;
 	if (operand < argc)
-		return cmd_usage(&page, "too many arguments: %s", argv[operand]);
+		return cmd_usage(&page, "unexpected argument '%s'", argv[operand]);
+	if (a.status_fd && fcntl((int)a.status_fd, F_GETFD) < 0)
+		return cmd_usage(&page, "option --status-fd: %" PRIu64 " is not open", a.status_fd);
 	status = tls_args_load(&a.tls, &tls);
 	if (status == EXIT_OK)
 		status = read_image(&a, &dir, &image);

@@ -85,6 +85,21 @@ case_others() {
 	usage 'pagetap: the demo reads its trace again: a plain FILE only' demo -o -
 }
 
+# What a page server, and who gets pages from one, cannot begin with.
+case_page_servers() {
+	local P=page-server
+	mkdir "$D/empty"
+	usage "pagetap: unexpected argument 'x'" $P x || return
+	usage "pagetap: option --port: '70000' is not a number from 0 to 65535" $P --port 70000 || return
+	usage 'pagetap: option --status-fd: 77 is not open' $P --status-fd 77 || return
+	usage 'pagetap: --page-server needs a --port' lazy-pages -D "$D" --page-server || return
+	usage 'pagetap: options of a page server, but no --page-server' lazy-pages -D "$D" --port 3 || return
+	says 2 'pagetap: certificates are given, but not --tls' $P --tls-cacert x || return
+	says 1 "pagetap: TLS: $D/none: No such file or directory" $P --tls --tls-cacert "$D/none" || return
+	says 1 "pagetap: $D/none: No such file or directory" $P -D "$D/none" || return
+	says 1 "pagetap: $D/empty: inventory.img: there is no such file" $P -D "$D/empty"
+}
+
 case_help() {
 	local c
 	"$PAGETAP" --help >"$D/help.out" 2>"$D/help.err" || wrong "status $?" || return
