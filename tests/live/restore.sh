@@ -212,6 +212,19 @@ case_remote_server_stopped() {
 	criu_content && all_right && pager_ends && end_run && end_source
 }
 
+# With nobody to ask for pages nothing is copied, and no userfaultfd tells of an end.
+case_remote_server_and_restored_killed() {
+	ours_only 'gives up' || return
+	stopped_at 50 && criu_content || return
+	kill -KILL "$SOURCE_PID"
+	end_of "$SOURCE_PID" 10
+	kill -CONT "$PAGER_PID"
+	sleep 0.3
+	both_wait || return
+	kill -KILL "$RESTORE_PID"
+	pager_ends && grep -q 'of processes that ended' "$RUN/pager.log" || wrong "it said: $(pager_said)"
+}
+
 case_many_clones_at_once() {
 	local i runs=() pagers=() restores=()
 	checkpoint single 16 && start_source || return
