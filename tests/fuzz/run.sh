@@ -9,6 +9,8 @@ set -u
 
 cd "$(dirname "$0")/../.." || exit 1
 : "${O:=build}" "${SECONDS_EACH:=30}"
+# What is undefined is a finding, too: the fuzzers are built to go on after it.
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 passed=0 failed=0
 
 for program in "$O"/tests/fuzz/fuzz-*; do
