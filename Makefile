@@ -292,7 +292,7 @@ kills: tests
 		PAGETAP_FAULTS_PROGRAM='$(abspath $(O))/pagetap-faults' \
 		KILLS='$(N)' PHASE_TIMES=20 bash tests/live/kill.sh
 
-# Larger restores, and more at once, than `make check` has time for; PAGER=criu for CRIU's.
+# Larger restores, and more at once, than `make check` has time for; DAEMON=criu for CRIU's.
 .PHONY: restores
 restores: tests
 	@O='$(abspath $(O))' PAGETAP='$(abspath $(O))/pagetap' SRC='$(CURDIR)' LARGE=1024 CLONES=20 \

@@ -4,7 +4,7 @@
 # restore: programs of known contents, checkpointed by CRIU and restored lazily; every
 # page must be right, and the pager must end by itself, content.
 #
-#	PAGER=criu bash tests/live/restore.sh [CASE...]		with CRIU's own daemon
+#	DAEMON=criu bash tests/live/restore.sh [CASE...]		with CRIU's own daemon
 #
 # LARGE=1024	the largest one, MiB; CLONES=20 of one restored at once
 # KILLS=20	so often the page server is killed, when KILLS_AT='0 1 50 99' % have come

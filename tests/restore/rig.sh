@@ -4,9 +4,9 @@
 # rig: a checkpoint is made once and restored with any pager.  To be sourced after
 # tests/live/lib.sh, which kills by pid whatever a case has started.
 #
-# PAGER=criu	CRIU's own daemon, against which the rig itself is held
-# PAGER=pagetap	ours
-: "${PAGER:=pagetap}" "${CRIU:=$O/criu/criu}" "${KNOWN:=$O/tests/restore/known}"
+# DAEMON=criu		CRIU's own, against which the rig itself is held
+# DAEMON=pagetap	ours (not PAGER: shells have that, and mean another one)
+: "${DAEMON:=pagetap}" "${CRIU:=$O/criu/criu}" "${KNOWN:=$O/tests/restore/known}"
 export CRIU KNOWN
 # Seconds that anything may take.
 : "${PATIENCE:=60}"
@@ -47,7 +47,7 @@ new_run() {
 }
 
 # Cases of what only ours can do, or CRIU's cannot.
-ours_only() { [ "$PAGER" != criu ] || skip criu "CRIU's own daemon: $*"; }
+ours_only() { [ "$DAEMON" != criu ] || skip criu "CRIU's own daemon: $*"; }
 
 # retold VERB [ARGUMENT...]: IMAGES_TOLD is CHECKPOINT as tests/restore/images.py puts it.
 retold() {
@@ -63,10 +63,10 @@ retold() {
 start_pager() {
 	local program preload=
 	[ -z "${PAGER_FAULT:-}" ] || preload=$O/tests/preload/pager.so
-	case $PAGER in
+	case $DAEMON in
 	criu) program=$CRIU ;;
 	pagetap) program=$PAGETAP ;;
-	*) program=$PAGER ;;
+	*) program=$DAEMON ;;
 	esac
 	LD_PRELOAD=$preload "$program" lazy-pages --no-default-config --log-file pager.log \
 		--images-dir "${IMAGES:-$CHECKPOINT/images}" --work-dir "$RUN" --verbosity=4 --status-fd 9 "$@" \
