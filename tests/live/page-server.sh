@@ -11,9 +11,9 @@
 . "$SRC/tests/restore/rig.sh"
 needs_criu
 
-# remotely PAGER VERB [OPTION...]: one restore of CHECKPOINT from the server at PORT.
+# remotely DAEMON VERB [OPTION...]: one restore of CHECKPOINT from the server at PORT.
 remotely() {
-	export PAGER=$1
+	export DAEMON=$1
 	restored "$2" --page-server --address 127.0.0.1 --port "$PORT" "${@:3}"
 }
 
@@ -84,7 +84,7 @@ kill_source() {
 case_server_killed_in_the_middle() {
 	checkpoint plain 64 && start_source || return
 	new_run
-	export PAGER=pagetap
+	export DAEMON=pagetap
 	start_pager --page-server --address 127.0.0.1 --port "$PORT" && start_restore check || return
 	for _ in 1 2 3 4 5 6 7 8; do
 		sleep 0.05
