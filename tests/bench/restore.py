@@ -130,6 +130,7 @@ class Restore:
 
     def __init__(self, rig, way, where, verb):
         folder, self.options = where
+        self.way = way
         self.rig, self.folder = rig, folder
         self.run = os.path.join(rig.work, "run")
         self.control = os.path.join(self.run, "seat", "control")
@@ -207,8 +208,12 @@ class Restore:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, kind, error, trace):
         self.close()
+        if kind is Broken:
+            logs = "".join(f"\n{name}: {tail(os.path.join(self.run, name))}"
+                           for name in ("restore.log", "pager.log", "status"))
+            raise Broken(f"{self.way}: {error}{logs}") from error
 
 
 def idle(rig, way, mib, remote):
