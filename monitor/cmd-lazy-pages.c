@@ -9,37 +9,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "cmd.h"
 #include "exit.h"
-#include "remote-args.h"
-#include "restore/handoff.h"
-#include "restore/image-dir.h"
-#include "restore/image-process.h"
-#include "restore/pager.h"
-#include "restore/source-files.h"
-#include "sandbox.h"
-#include "signals.h"
-#include "words.h"
+#include "lazy-serve.h"
 
-#define FILLERS_MIN 2
-#define FILLERS_MOST 4
 /* CRIU's levels: 1 errors, 2 warnings (its default), 3 information, 4 everything. */
 #define LEVEL_DEFAULT 2
 #define LEVEL_MAX 4
 
 struct lazy_args {
 	struct cmd_voice voice;
-	const char *images, *work, *log, *pidfile;
-	struct remote_args remote;
-	uint64_t status_fd, threads;
+	struct lazy_options lazy;
+	const char *log, *pidfile;
+	uint64_t status_fd;
 	bool daemon, no_config;
 };
 
@@ -63,12 +51,12 @@ static int parse_level(void *member, const char *arg, struct options_error *e)
 #define AT(member) .offset = offsetof(struct lazy_args, member)
 
 static const struct option_spec options[] = {
-	{ 'D', "images-dir", "DIR", "the checkpoint", OPTION_TEXT, AT(images) },
+	{ 'D', "images-dir", "DIR", "the checkpoint", OPTION_TEXT, AT(lazy.images) },
 	{ 'W', "work-dir", "DIR", "socket and log are there, not in the checkpoint", OPTION_TEXT,
-	  AT(work) },
-	REMOTE_ARGS_OPTIONS(struct lazy_args, remote),
+	  AT(lazy.work) },
+	REMOTE_ARGS_OPTIONS(struct lazy_args, lazy.remote),
 	{ .name = "threads", .arg = "N", .help = "that copy in the background",
-	  .type = OPTION_NUMBER, AT(threads), .min = 1, .max = 16 },
+	  .type = OPTION_NUMBER, AT(lazy.threads), .min = 1, .max = 16 },
 	{ .name = "status-fd", .arg = "FD", .help = "write a zero byte there once we listen",
 	  .type = OPTION_NUMBER, AT(status_fd), .max = 1 << 20 },
 	{ 'd', "daemon", NULL, "go to the background once we listen", OPTION_FLAG, AT(daemon) },
@@ -102,29 +90,10 @@ static const struct option_page page = {
 	.examples = examples,
 };
 
-static void say(void *arg, enum pager_tone tone, const char *words)
-{
-	(void)arg;
-	switch (tone) {
-	case PAGER_DETAIL:
-		log_verbose("%s", words);
-		break;
-	case PAGER_NOTE:
-		log_info("%s", words);
-		break;
-	case PAGER_WARNING:
-		log_warn("%s", words);
-		break;
-	case PAGER_ERROR:
-		log_error("%s", words);
-		break;
-	}
-}
-
 /* A name in the working directory, as CRIU takes those of log and pid file. */
 static int open_at_work(const struct lazy_args *a, const char *name, int flags)
 {
-	_close_ int dir = open(a->work, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_close_ int dir = open(a->lazy.work, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int fd;
 
 	if (dir < 0)
@@ -149,72 +118,6 @@ static int log_to_file(const struct lazy_args *a)
 		return EXIT_RUNTIME;
 	}
 	return EXIT_OK;
-}
-
-static int read_image(const struct lazy_args *a, struct image_dir **ret_dir, struct image *ret)
-{
-	struct image_problem why;
-	int r = image_folder_open(a->images, ret_dir);
-
-	if (r < 0) {
-		log_error("%s: %s", a->images, strerror(-r));
-		return EXIT_RUNTIME;
-	}
-	r = image_read_apart(*ret_dir, sandbox_parser, ret, &why);
-	if (r < 0) {
-		log_error("%s: %s", a->images, why.text);
-		return r == -EOPNOTSUPP ? EXIT_UNSUPPORTED : EXIT_RUNTIME;
-	}
-	return EXIT_OK;
-}
-
-/* Of this folder, or (then *ret_remote is one) of a page server. */
-static int open_source(const struct lazy_args *a, struct image_dir *dir, const struct image *image,
-		       struct source **ret, struct remote *ret_remote)
-{
-	size_t file;
-	int r;
-
-	if (a->remote.on) {
-		r = remote_source_open(&a->remote, dir, image, ret_remote);
-		*ret = ret_remote->source;
-		return r;
-	}
-	r = source_files_open(dir, image, ret, &file);
-
-	if (!r)
-		return EXIT_OK;
-	if (r == -ENODATA)
-		log_error("%s: pages of this checkpoint are at a page server: --page-server",
-			  a->images);
-	else if (file < image->nfiles)
-		log_error("%s: pages-%u.img: %s", a->images, image->files[file].id, strerror(-r));
-	else
-		log_error("%s: %s", a->images, strerror(-r));
-	return EXIT_RUNTIME;
-}
-
-/* Every process brings a descriptor, and every fork of one another. */
-static void raise_descriptors(void)
-{
-	struct rlimit l;
-
-	if (!getrlimit(RLIMIT_NOFILE, &l) && l.rlim_cur < l.rlim_max) {
-		l.rlim_cur = l.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &l);
-	}
-}
-
-static unsigned int fillers(const struct lazy_args *a)
-{
-	cpu_set_t cpus;
-	unsigned int n = FILLERS_MIN;
-
-	if (a->threads)
-		return (unsigned int)a->threads;
-	if (!sched_getaffinity(0, sizeof(cpus), &cpus))
-		n = (unsigned int)CPU_COUNT(&cpus);
-	return n < FILLERS_MIN ? FILLERS_MIN : n > FILLERS_MOST ? FILLERS_MOST : n;
 }
 
 static int write_pidfile(const struct lazy_args *a, pid_t pid)
@@ -271,96 +174,23 @@ static int tell_listening(const struct lazy_args *a)
 	return EXIT_OK;
 }
 
-static int verdict(const struct pager_result *r)
-{
-	const struct owed_totals *t = &r->totals;
-	uint64_t came = t->ended[OWED_ARRIVED] + t->ended[OWED_THERE];
-	struct words a, b, c, d;
-
-	if (r->end == PAGER_NO_RESTORE)
-		return EXIT_RUNTIME;
-	log_info("%s of %s pages in %s, %s of them for faults", words_count(came, &a),
-		 words_count(t->added, &b), words_duration(r->took_ns, &c),
-		 words_count(r->counts.faults, &d));
-	if (came < t->added)
-		log_info("not wanted any more: %s unmapped, %s dropped, %s of processes that ended",
-			 words_count(t->ended[OWED_UNMAPPED], &a),
-			 words_count(t->ended[OWED_REMOVED], &b),
-			 words_count(t->ended[OWED_GONE], &c));
-	if (t->ended[OWED_POISONED])
-		log_error("%s pages could not be read: who touches one gets SIGBUS",
-			  words_count(t->ended[OWED_POISONED], &a));
-	if (t->ended[OWED_LOST])
-		log_error("%s pages have no place: their addresses were not handed over",
-			  words_count(t->ended[OWED_LOST], &a));
-	return r->end == PAGER_COMPLETE ? EXIT_OK : EXIT_RUNTIME;
-}
-
-static int serve(const struct lazy_args *a, const struct image *image, struct source *source,
-		 int listener)
-{
-	_close_ int signals = -1;
-	struct pager_setup setup = {
-		.image = image, .source = source, .listener = listener, .fillers = fillers(a),
-		.say = say,
-	};
-	struct pager_result result;
-	sigset_t old;
-	int r = signals_take(&signals, &old);
-
-	setup.signals = signals;
-	if (!r)
-		r = pager_run(&setup, &result);
-	else
-		close(listener);
-	handoff_unlink(a->work);
-	if (r < 0) {
-		log_error("cannot serve: %s", strerror(-r));
-		return EXIT_RUNTIME;
-	}
-	return verdict(&result);
-}
-
 static int run(const struct lazy_args *a)
 {
-	struct image_dir *dir = NULL;
-	struct image image = IMAGE_NULL;
-	struct source *source = NULL;
-	struct remote remote = REMOTE_NULL;
-	struct handoff_problem why;
-	int listener, status = read_image(a, &dir, &image);
+	struct lazy l = LAZY_NULL;
+	int status = lazy_open(&a->lazy, &l);
 
-	if (status == EXIT_OK)
-		status = open_source(a, dir, &image, &source, &remote);
 	if (status != EXIT_OK)
 		goto out;
-	raise_descriptors();
-	listener = handoff_listen(a->work, &why);
-	if (listener < 0) {
-		log_error("%s: %s", a->work, why.text);
-		status = listener == -EPERM ? EXIT_NOT_PERMITTED : EXIT_RUNTIME;
+	if (go_to_background(a, &status)) {
+		if (a->daemon && status == EXIT_OK)
+			lazy_leave(&l);
 		goto out;
 	}
-	if (go_to_background(a, &status) || (status = tell_listening(a))) {
-		close(listener);
-		/* The connection is the daemon's now: no goodbye of ours. */
-		if (a->daemon && status == EXIT_OK) {
-			source = NULL;
-			remote = REMOTE_NULL;
-		}
-		goto out;
-	}
-	status = serve(a, &image, source, listener);
-	if (remote.source && status == EXIT_OK)
-		remote_source_finish(&remote);
+	status = tell_listening(a);
+	if (status == EXIT_OK)
+		status = lazy_serve(&a->lazy, &l);
 out:
-	if (remote.source || remote.tls)
-		remote_source_close(&remote);
-	else if (source)
-		source->ops->free(source);
-	image_free(&image);
-	if (dir)
-		dir->ops->free(dir);
+	lazy_close(&l);
 	return status;
 }
 
@@ -373,14 +203,13 @@ int cmd_lazy_pages(int argc, char **argv)
 		return status;
 	if (operand < argc)
 		return cmd_usage(&page, "unexpected argument '%s'", argv[operand]);
-	if (!a.images)
-		a.images = ".";
-	if (!a.work)
-		a.work = a.images;
-	if (a.remote.on && !a.remote.port)
-		return cmd_usage(&page, "--page-server needs a --port");
-	if (!a.remote.on && (a.remote.address || a.remote.port || a.remote.tls.on))
-		return cmd_usage(&page, "options of a page server, but no --page-server");
+	if (!a.lazy.images)
+		a.lazy.images = ".";
+	if (!a.lazy.work)
+		a.lazy.work = a.lazy.images;
+	status = lazy_check(&a.lazy, &page);
+	if (status != EXIT_OK)
+		return status;
 	if (a.status_fd && fcntl((int)a.status_fd, F_GETFD) < 0)
 		return cmd_usage(&page, "option --status-fd: %" PRIu64 " is not open", a.status_fd);
 	status = log_to_file(&a);

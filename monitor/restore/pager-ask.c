@@ -29,12 +29,13 @@ static struct asked *place_of(struct pager *p, uint64_t id)
 }
 
 /* 0 if it is under way; else its pages are free again, or lost. */
-static int send(struct pager *p, struct asked *a, struct tenant *t, const struct source_want *want)
+static int send(struct pager *p, struct asked *a, struct tenant *t, const struct source_want *want,
+		uint64_t since)
 {
 	int r = p->setup->source->ops->ask(p->setup->source, want);
 
 	if (!r) {
-		*a = (struct asked){ .tenant = t, .want = *want };
+		*a = (struct asked){ .tenant = t, .since = since, .want = *want };
 		p->nasked++;
 		p->nbulk += !want->urgent;
 		return 0;
@@ -44,33 +45,40 @@ static int send(struct pager *p, struct asked *a, struct tenant *t, const struct
 }
 
 /* Until there is room.  With too many the thread is woken, and its fault comes again. */
-static void wait_for_room(struct pager *p, struct tenant *t, uint64_t addr)
+static void wait_for_room(struct pager *p, struct tenant *t, uint64_t addr, uint64_t since)
 {
 	if (p->nwaiting < WAITING_MAX)
-		p->waiting[p->nwaiting++] = (struct waiting){ t, addr };
+		p->waiting[p->nwaiting++] = (struct waiting){ t, addr, since };
 	else
 		tenant_again(t, addr);
 }
 
-void pager_fault(struct pager *p, struct tenant *t, uint64_t addr)
+void pager_fault(struct pager *p, struct tenant *t, uint64_t addr, uint64_t since)
 {
 	struct asked *a = free_place(p);
 	struct source_want want;
 	uint64_t id;
 
 	if (p->remote && !a) {
-		wait_for_room(p, t, addr);
+		wait_for_room(p, t, addr, since);
 		return;
 	}
 	id = p->remote ? new_id(p, a) | TENANT_URGENT : FLIGHT_EVENT;
-	if (tenant_fault(t, p->setup->source, addr, id, &want) != TENANT_ASK)
+	switch (tenant_fault(t, p->setup->source, addr, id, &want)) {
+	case TENANT_ANSWERED:
+		pager_figures_answered(p, since);
 		return;
+	case TENANT_AWAITED:
+		return;
+	case TENANT_ASK:
+		break;
+	}
 	if (p->dead) {
 		tenant_refused(t, &want, TENANT_PARK);
 		return;
 	}
-	if (send(p, a, t, &want) < 0)
-		wait_for_room(p, t, addr);
+	if (send(p, a, t, &want, since) < 0)
+		wait_for_room(p, t, addr, since);
 }
 
 static void on_answer(void *arg, const struct source_got *got)
@@ -92,6 +100,7 @@ static void on_answer(void *arg, const struct source_got *got)
 		return;
 	}
 	tenant_arrived(old.tenant, &old.want, got->data);
+	pager_figures_answered(p, old.since);
 	p->setup->source->ops->release(p->setup->source, got->id);
 }
 
@@ -114,7 +123,7 @@ static void ask_for_waiting(struct pager *p)
 	memcpy(w, p->waiting, n * sizeof(*w));
 	p->nwaiting = 0;
 	for (unsigned int i = 0; i < n; i++)
-		pager_fault(p, w[i].tenant, w[i].addr);
+		pager_fault(p, w[i].tenant, w[i].addr, w[i].since);
 }
 
 /* The next process in turn that has pages to be asked for. */
@@ -130,7 +139,7 @@ static bool ask_next(struct pager *p)
 		p->turn = t->next ? t->next : p->tenants;
 		if (!t->gone && t->uffd >= 0 &&
 		    tenant_next_want(t, BULK_PAGES, new_id(p, a), &want))
-			return !send(p, a, t, &want);
+			return !send(p, a, t, &want, 0);
 		t = p->turn;
 	} while (t != first);
 	return false;

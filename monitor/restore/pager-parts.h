@@ -26,13 +26,14 @@
 
 struct asked {
 	struct tenant *tenant;		/* NULL: free */
+	uint64_t since;			/* when the fault was read; 0: nobody asks */
 	struct source_want want;
 };
 
 /* A fault that could not be asked for yet. */
 struct waiting {
 	struct tenant *tenant;
-	uint64_t addr;
+	uint64_t addr, since;
 };
 
 struct pager {
@@ -64,6 +65,7 @@ struct pager {
 	struct tenant *turn;		/* whose pages are asked for next */
 	bool remote, dead;
 	unsigned int tasks, children;
+	uint64_t figures_at;		/* when the sums are due; UINT64_MAX: never */
 	/* Where and how the event thread waits; CPUs it may run on. */
 	struct pace pace;
 	cpu_set_t home;
@@ -90,10 +92,21 @@ void pager_resume(struct pager *p);
 int pager_fillers_start(struct pager *p);
 void pager_fillers_stop(struct pager *p);
 
-/* A fault of t; the demanded page only. */
-void pager_fault(struct pager *p, struct tenant *t, uint64_t addr);
+/* A fault of t, read at `since` (0: that is not wanted); the demanded page only. */
+void pager_fault(struct pager *p, struct tenant *t, uint64_t addr, uint64_t since);
 /* Demands: take what has come, ask for more. */
 void pager_answers(struct pager *p);
 void pager_ask_more(struct pager *p);
+
+/* The sums of now, for who reads the figures; if they are due; for the last time. */
+void pager_figures(struct pager *p);
+void pager_figures_turn(struct pager *p);
+void pager_figures_end(struct pager *p);
+/* A fault that was read then has been answered. */
+void pager_figures_answered(struct pager *p, uint64_t since);
+static inline bool pager_figures_wanted(const struct pager *p)
+{
+	return p->setup->figures;
+}
 
 #endif

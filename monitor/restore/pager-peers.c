@@ -63,6 +63,14 @@ static void refuse(struct pager *p, struct handoff_peer *peer, const char *words
 	p->end = PAGER_NO_RESTORE;
 }
 
+static void ended_early(struct pager *p)
+{
+	pager_say(p, p->setup->accompanied ? PAGER_DETAIL : PAGER_ERROR,
+		  "the restore ended before all was handed over");
+	p->over = true;
+	p->end = PAGER_NO_RESTORE;
+}
+
 static bool is_there(const struct pager *p, int32_t pid)
 {
 	for (const struct tenant *t = p->tenants; t; t = t->next)
@@ -148,7 +156,7 @@ void pager_hear(struct pager *p, struct handoff_peer *peer)
 			return;
 		case HANDOFF_END:
 			if (peer == p->chosen)
-				refuse(p, peer, "it ended before all was handed over");
+				ended_early(p);
 			else
 				drop_peer(peer);
 			return;

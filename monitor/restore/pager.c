@@ -52,6 +52,7 @@ int pager_admit(struct pager *p, struct tenant *t)
 void pager_resume(struct pager *p)
 {
 	p->resumed_at = clock_now();
+	pager_figures(p);
 	pager_say(p, PAGER_DETAIL, "the processes run");
 	pthread_mutex_lock(&p->lock);
 	p->resumed = true;
@@ -61,6 +62,7 @@ void pager_resume(struct pager *p)
 
 static void serve(struct pager *p, struct tenant *t)
 {
+	uint64_t since = pager_figures_wanted(p) ? clock_now() : 0;
 	struct tenant_news news;
 	int r;
 
@@ -73,7 +75,7 @@ static void serve(struct pager *p, struct tenant *t)
 			news.orphans++;
 	}
 	for (unsigned int i = 0; i < news.nfaults; i++)
-		pager_fault(p, t, news.faults[i]);
+		pager_fault(p, t, news.faults[i], since);
 	pager_wait_served(p, t, news.nfaults);
 	if (news.orphans)
 		pager_say(p, PAGER_ERROR, "a child of process %d cannot be served, and waits: "
@@ -120,7 +122,8 @@ static void asked_to_end(struct pager *p)
 	uint64_t left = 0;
 
 	if (!p->resumed_at) {
-		pager_say(p, PAGER_ERROR, "told to end before the restore was over");
+		pager_say(p, p->setup->accompanied ? PAGER_DETAIL : PAGER_ERROR,
+			  "told to end before the restore was over");
 		p->over = true;
 		p->end = PAGER_NO_RESTORE;
 		return;
@@ -155,8 +158,9 @@ static void loop(struct pager *p)
 	uint64_t probe_at = clock_now() + PROBE_NS;
 
 	while (!p->over) {
+		uint64_t due = p->figures_at < probe_at ? p->figures_at : probe_at;
 		bool faults = false;
-		int n = pager_wait(p, probe_at, evs, EVENTS_MAX);
+		int n = pager_wait(p, due, evs, EVENTS_MAX);
 
 		for (int i = 0; i < n && !p->over; i++) {
 			void *what = evs[i].data.ptr;
@@ -167,6 +171,7 @@ static void loop(struct pager *p)
 		pager_ask_more(p);
 		if (p->resumed_at && (p->remote || faults))
 			see_who_is_done(p);
+		pager_figures_turn(p);
 		if (clock_now() < probe_at)
 			continue;
 		probe_at = clock_now() + PROBE_NS;
@@ -182,6 +187,7 @@ static int set_up(struct pager *p)
 	int r;
 
 	p->last = &p->tenants;
+	p->figures_at = p->setup->figures ? 0 : UINT64_MAX;
 	pager_wait_begin(p);
 	p->remote = fd >= 0;
 	p->listener = p->setup->listener;
@@ -246,6 +252,7 @@ int pager_run(const struct pager_setup *setup, struct pager_result *ret)
 	close_fd(&p.listener);
 	close_fd(&p.done);
 	close_fd(&p.epoll);
+	pager_figures_end(&p);
 	add_up(&p, ret);
 	while ((t = p.tenants)) {
 		p.tenants = t->next;

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "restore/figures.h"
 #include "restore/image.h"
 #include "restore/owed.h"
 #include "restore/source.h"
@@ -34,6 +35,8 @@ struct pager_setup {
 	int listener;			/* of handoff_listen() */
 	int signals;			/* readable: somebody wants us to end; -1 */
 	unsigned int fillers;		/* at least 1 */
+	struct figures *figures;	/* kept up to date; NULL: nobody wants them */
+	bool accompanied;		/* the end of the restore is told of by somebody else */
 	/* One line; called by the thread that runs the pager. */
 	void (*say)(void *arg, enum pager_tone tone, const char *words);
 	void *arg;

@@ -51,7 +51,7 @@ static int call(int fd, unsigned long request, void *arg)
 static void strike(void)
 {
 	if (!atomic_flag_test_and_set(&struck))
-		kill(getpid(), fault == FAULT_DIE ? SIGKILL : SIGSTOP);
+		raise(fault == FAULT_DIE ? SIGKILL : SIGSTOP);
 }
 
 static int copy_until(int fd, struct uffdio_copy *copy)

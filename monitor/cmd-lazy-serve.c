@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* Lazy serve: the pages of a checkpoint, from opening it to the last one.  See lazy-serve.h. */
+
+#include "lazy-serve.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "cmd.h"
+#include "exit.h"
+#include "restore/handoff.h"
+#include "restore/image-dir.h"
+#include "restore/image-process.h"
+#include "restore/pager.h"
+#include "restore/source-files.h"
+#include "sandbox.h"
+#include "signals.h"
+#include "words.h"
+
+#define FILLERS_MIN 2
+#define FILLERS_MOST 4
+
+static void say(void *arg, enum pager_tone tone, const char *words)
+{
+	(void)arg;
+	switch (tone) {
+	case PAGER_DETAIL:
+		log_verbose("%s", words);
+		break;
+	case PAGER_NOTE:
+		log_info("%s", words);
+		break;
+	case PAGER_WARNING:
+		log_warn("%s", words);
+		break;
+	case PAGER_ERROR:
+		log_error("%s", words);
+		break;
+	}
+}
+
+static int read_image(const struct lazy_options *o, struct image_dir **ret_dir,
+		      struct image *ret)
+{
+	struct image_problem why;
+	int r = image_folder_open(o->images, ret_dir);
+
+	if (r < 0) {
+		log_error("%s: %s", o->images, strerror(-r));
+		return EXIT_RUNTIME;
+	}
+	r = image_read_apart(*ret_dir, sandbox_parser, ret, &why);
+	if (r < 0) {
+		log_error("%s: %s", o->images, why.text);
+		return r == -EOPNOTSUPP ? EXIT_UNSUPPORTED : EXIT_RUNTIME;
+	}
+	return EXIT_OK;
+}
+
+/* Of this folder, or (then *ret_remote is one) of a page server. */
+static int open_source(const struct lazy_options *o, struct image_dir *dir,
+		       const struct image *image, struct source **ret, struct remote *ret_remote)
+{
+	size_t file;
+	int r;
+
+	if (o->remote.on) {
+		r = remote_source_open(&o->remote, dir, image, ret_remote);
+		*ret = ret_remote->source;
+		return r;
+	}
+	r = source_files_open(dir, image, ret, &file);
+	if (!r)
+		return EXIT_OK;
+	if (r == -ENODATA)
+		log_error("%s: pages of this checkpoint are at a page server: --page-server",
+			  o->images);
+	else if (file < image->nfiles)
+		log_error("%s: pages-%u.img: %s", o->images, image->files[file].id, strerror(-r));
+	else
+		log_error("%s: %s", o->images, strerror(-r));
+	return EXIT_RUNTIME;
+}
+
+/* Every process brings a descriptor, and every fork of one another. */
+static void raise_descriptors(void)
+{
+	struct rlimit l;
+
+	if (!getrlimit(RLIMIT_NOFILE, &l) && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
+static unsigned int fillers(const struct lazy_options *o)
+{
+	cpu_set_t cpus;
+	unsigned int n = FILLERS_MIN;
+
+	if (o->threads)
+		return (unsigned int)o->threads;
+	if (!sched_getaffinity(0, sizeof(cpus), &cpus))
+		n = (unsigned int)CPU_COUNT(&cpus);
+	return n < FILLERS_MIN ? FILLERS_MIN : n > FILLERS_MOST ? FILLERS_MOST : n;
+}
+
+static void sum_up(const struct pager_result *r)
+{
+	const struct owed_totals *t = &r->totals;
+	uint64_t came = t->ended[OWED_ARRIVED] + t->ended[OWED_THERE];
+	struct words a, b, c, d;
+
+	log_info("%s of %s pages in %s, %s of them for faults", words_count(came, &a),
+		 words_count(t->added, &b), words_duration(r->took_ns, &c),
+		 words_count(r->counts.faults, &d));
+	if (came < t->added)
+		log_info("not wanted any more: %s unmapped, %s dropped, %s of processes that ended",
+			 words_count(t->ended[OWED_UNMAPPED], &a),
+			 words_count(t->ended[OWED_REMOVED], &b),
+			 words_count(t->ended[OWED_GONE], &c));
+}
+
+static int verdict(const struct lazy_options *o, const struct pager_result *r)
+{
+	const struct owed_totals *t = &r->totals;
+	struct words a;
+
+	if (r->end == PAGER_NO_RESTORE)
+		return EXIT_RUNTIME;
+	if (!o->accompanied)
+		sum_up(r);
+	if (t->ended[OWED_POISONED])
+		log_error("%s pages could not be read: who touches one gets SIGBUS",
+			  words_count(t->ended[OWED_POISONED], &a));
+	if (t->ended[OWED_LOST])
+		log_error("%s pages have no place: their addresses were not handed over",
+			  words_count(t->ended[OWED_LOST], &a));
+	return r->end == PAGER_COMPLETE ? EXIT_OK : EXIT_RUNTIME;
+}
+
+int lazy_check(const struct lazy_options *o, const struct option_page *page)
+{
+	if (o->remote.on && !o->remote.port)
+		return cmd_usage(page, "--page-server needs a --port");
+	if (!o->remote.on && (o->remote.address || o->remote.port || o->remote.tls.on))
+		return cmd_usage(page, "options of a page server, but no --page-server");
+	return EXIT_OK;
+}
+
+int lazy_open(const struct lazy_options *o, struct lazy *ret)
+{
+	struct handoff_problem why;
+	int status = read_image(o, &ret->dir, &ret->image);
+
+	if (status == EXIT_OK)
+		status = open_source(o, ret->dir, &ret->image, &ret->source, &ret->remote);
+	if (status != EXIT_OK)
+		return status;
+	raise_descriptors();
+	ret->listener = handoff_listen(o->work, &why);
+	if (ret->listener >= 0)
+		return EXIT_OK;
+	log_error("%s: %s", o->work, why.text);
+	return ret->listener == -EPERM ? EXIT_NOT_PERMITTED : EXIT_RUNTIME;
+}
+
+int lazy_serve(const struct lazy_options *o, struct lazy *l)
+{
+	_close_ int signals = -1;
+	struct pager_setup setup = {
+		.image = &l->image, .source = l->source, .listener = l->listener,
+		.fillers = fillers(o), .figures = o->figures, .accompanied = o->accompanied,
+		.say = say,
+	};
+	struct pager_result result;
+	int r, status;
+	sigset_t old;
+
+	l->listener = -1;
+	r = signals_take(&signals, &old);
+	setup.signals = signals;
+	if (!r)
+		r = pager_run(&setup, &result);
+	else
+		close(setup.listener);
+	handoff_unlink(o->work);
+	if (r < 0) {
+		log_error("cannot serve: %s", strerror(-r));
+		return EXIT_RUNTIME;
+	}
+	status = verdict(o, &result);
+	if (l->remote.source && status == EXIT_OK)
+		remote_source_finish(&l->remote);
+	return status;
+}
+
+void lazy_leave(struct lazy *l)
+{
+	l->source = NULL;
+	l->remote = REMOTE_NULL;
+}
+
+void lazy_close(struct lazy *l)
+{
+	close_fd(&l->listener);
+	if (l->remote.source || l->remote.tls)
+		remote_source_close(&l->remote);
+	else if (l->source)
+		l->source->ops->free(l->source);
+	l->source = NULL;
+	image_free(&l->image);
+	if (l->dir)
+		l->dir->ops->free(l->dir);
+	l->dir = NULL;
+}
