@@ -45,26 +45,28 @@ static int send(struct pager *p, struct asked *a, struct tenant *t, const struct
 }
 
 /* Until there is room.  With too many the thread is woken, and its fault comes again. */
-static void wait_for_room(struct pager *p, struct tenant *t, uint64_t addr, uint64_t since)
+static void wait_for_room(struct pager *p, struct tenant *t, const struct tenant_touch *touch,
+			  uint64_t since)
 {
 	if (p->nwaiting < WAITING_MAX)
-		p->waiting[p->nwaiting++] = (struct waiting){ t, addr, since };
+		p->waiting[p->nwaiting++] = (struct waiting){ t, *touch, since };
 	else
-		tenant_again(t, addr);
+		tenant_again(t, touch->addr);
 }
 
-void pager_fault(struct pager *p, struct tenant *t, uint64_t addr, uint64_t since)
+void pager_fault(struct pager *p, struct tenant *t, const struct tenant_touch *touch,
+		 uint64_t since)
 {
 	struct asked *a = free_place(p);
 	struct source_want want;
 	uint64_t id;
 
 	if (p->remote && !a) {
-		wait_for_room(p, t, addr, since);
+		wait_for_room(p, t, touch, since);
 		return;
 	}
 	id = p->remote ? new_id(p, a) | TENANT_URGENT : FLIGHT_EVENT;
-	switch (tenant_fault(t, p->setup->source, addr, id, &want)) {
+	switch (tenant_fault(t, p->setup->source, touch, id, &want)) {
 	case TENANT_ANSWERED:
 		pager_figures_answered(p, since);
 		return;
@@ -78,7 +80,7 @@ void pager_fault(struct pager *p, struct tenant *t, uint64_t addr, uint64_t sinc
 		return;
 	}
 	if (send(p, a, t, &want, since) < 0)
-		wait_for_room(p, t, addr, since);
+		wait_for_room(p, t, touch, since);
 }
 
 static void on_answer(void *arg, const struct source_got *got)
@@ -123,7 +125,7 @@ static void ask_for_waiting(struct pager *p)
 	memcpy(w, p->waiting, n * sizeof(*w));
 	p->nwaiting = 0;
 	for (unsigned int i = 0; i < n; i++)
-		pager_fault(p, w[i].tenant, w[i].addr, w[i].since);
+		pager_fault(p, w[i].tenant, &w[i].touch, w[i].since);
 }
 
 /* The next process in turn that has pages to be asked for. */

@@ -33,7 +33,8 @@ struct asked {
 /* A fault that could not be asked for yet. */
 struct waiting {
 	struct tenant *tenant;
-	uint64_t addr, since;
+	struct tenant_touch touch;
+	uint64_t since;
 };
 
 struct pager {
@@ -93,7 +94,8 @@ int pager_fillers_start(struct pager *p);
 void pager_fillers_stop(struct pager *p);
 
 /* A fault of t, read at `since` (0: that is not wanted); the demanded page only. */
-void pager_fault(struct pager *p, struct tenant *t, uint64_t addr, uint64_t since);
+void pager_fault(struct pager *p, struct tenant *t, const struct tenant_touch *touch,
+		 uint64_t since);
 /* Demands: take what has come, ask for more. */
 void pager_answers(struct pager *p);
 void pager_ask_more(struct pager *p);

@@ -75,7 +75,7 @@ static void serve(struct pager *p, struct tenant *t)
 			news.orphans++;
 	}
 	for (unsigned int i = 0; i < news.nfaults; i++)
-		pager_fault(p, t, news.faults[i], since);
+		pager_fault(p, t, &news.faults[i], since);
 	pager_wait_served(p, t, news.nfaults);
 	if (news.orphans)
 		pager_say(p, PAGER_ERROR, "a child of process %d cannot be served, and waits: "

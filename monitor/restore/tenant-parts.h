@@ -12,11 +12,17 @@ struct tenant *tenant_blank(int32_t pid, const struct image_task *task);
 void tenant_gone(struct tenant *t);
 /* What the source is asked for part of what is owed; cuts the part at the piece's end. */
 bool tenant_want(const struct tenant *t, struct owed_part *part, struct source_want *ret);
+/* Of the page that somebody waits for: what became of it. */
+struct tenant_aim {
+	uint64_t page;
+	enum tenant_deed deed;
+};
 /*
  * Copy a part that is in flight, as far as it goes, and write down what became of each
- * page; what could not be done is free again.
+ * page; what could not be done is free again.  aim: may be NULL.
  */
-enum place_end tenant_place(struct tenant *t, const struct owed_part *part, const void *data);
+enum place_end tenant_place(struct tenant *t, const struct owed_part *part, const void *data,
+			    struct tenant_aim *aim);
 /*
  * A page that is in flight cannot be had.  Where the kernel cannot poison, it stays in
  * flight for ever: who touches it waits, which is better than zeroes.

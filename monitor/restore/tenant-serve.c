@@ -2,6 +2,7 @@
 /* Tenant: messages read and followed, faults answered, answers put in place.  See tenant.h. */
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -34,6 +35,7 @@ static struct range page_at(uint64_t addr)
  */
 static void follow_fork(struct tenant *t, int uffd, struct tenant_news *news)
 {
+	struct tenant_change *told = &news->changes[news->nchanges++];
 	struct tenant *child = tenant_blank(t->pid, t->task);
 	int r = child ? 0 : -ENOMEM;
 
@@ -44,8 +46,9 @@ static void follow_fork(struct tenant *t, int uffd, struct tenant_news *news)
 		r = owed_clone(&child->owed, &t->owed);
 		pthread_mutex_unlock(&t->lock);
 	}
+	told->ev = (struct event){ .kind = EVENT_FORK, .fork.fd = -1 };
 	if (!r) {
-		news->children[news->nchildren++] = child;
+		told->child = news->children[news->nchildren++] = child;
 		return;
 	}
 	/* The descriptor stays open for good: closed, it would give the child zeroes. */
@@ -89,22 +92,28 @@ static int follow(struct tenant *t, const struct event *ev)
 int tenant_read(struct tenant *t, struct tenant_news *ret)
 {
 	struct uffd_msg msgs[TENANT_BATCH];
+	struct tenant_touch *touch;
 	struct event ev;
 	int64_t n;
 	int r = 0;
 
-	*ret = (struct tenant_news){ 0 };
+	memset(ret, 0, sizeof(*ret));
 	gate_close(&t->gate);
 	n = uffd_read(t->uffd, msgs, TENANT_BATCH);
 	for (int64_t i = 0; i < n / (int64_t)sizeof(*msgs); i++) {
-		if (event_decode(&msgs[i], sizeof(*msgs), &ev) < 0)
+		if (event_decode(&msgs[i], sizeof(*msgs), &ev) < 0) {
 			r = -EBADMSG;
-		else if (ev.kind == EVENT_FAULT)
-			ret->faults[ret->nfaults++] = ev.fault.addr;
-		else if (ev.kind == EVENT_FORK)
+		} else if (ev.kind == EVENT_FAULT) {
+			touch = &ret->faults[ret->nfaults++];
+			touch->addr = ev.fault.addr;
+			touch->write = ev.fault.write;
+			touch->wp = ev.fault.wp;
+		} else if (ev.kind == EVENT_FORK) {
 			follow_fork(t, ev.fork.fd, ret);
-		else if (!r)
+		} else if (!r) {
+			ret->changes[ret->nchanges++].ev = ev;
 			r = follow(t, &ev);
+		}
 	}
 	gate_open(&t->gate);
 	return n < 0 && n != -EAGAIN ? (int)n : r;
@@ -122,9 +131,11 @@ static enum tenant_answer answer_zero(struct tenant *t, struct range page)
 {
 	switch (place_zero(t->uffd, page)) {
 	case PLACE_ALL:
+		t->deed = TENANT_DID_ZERO;
 		count(t, &t->counts.zeros);
 		break;
 	case PLACE_THERE:
+		t->deed = TENANT_DID_REPEAT;
 		count(t, &t->counts.repeated);
 		break;
 	case PLACE_GONE:
@@ -148,12 +159,14 @@ static void answer_page(struct tenant *t, struct range page, const void *data)
 	}
 	if (end == PLACE_UNREADABLE) {
 		tenant_unreadable(t, page);
+		t->deed = TENANT_DID_POISON;
 		return;
 	}
 	if (end != PLACE_ALL)
 		place_wake(t->uffd, page);
 	if (end != PLACE_ALL && end != PLACE_THERE)
 		return;
+	t->deed = end == PLACE_ALL ? TENANT_DID_COPY : TENANT_DID_REPEAT;
 	pthread_mutex_lock(&t->lock);
 	owed_close(&t->owed, page, end == PLACE_ALL ? OWED_ARRIVED : OWED_THERE);
 	t->counts.faults += end == PLACE_ALL;
@@ -186,6 +199,7 @@ static bool block_around(const struct tenant *t, uint64_t addr, unsigned int npa
 /* With its neighbours, by one call of the kernel.  False: it is in flight already. */
 static bool answer_block(struct tenant *t, struct source *s, struct range page, uint64_t id)
 {
+	struct tenant_aim aim = { .page = page.lo };
 	struct source_want want;
 	struct owed_part part;
 	bool taken;
@@ -197,15 +211,17 @@ static bool answer_block(struct tenant *t, struct source *s, struct range page, 
 	/* Filling goes on from here: what lies near is likelier to be wanted next. */
 	t->cursor = taken ? part.at.hi : t->cursor;
 	pthread_mutex_unlock(&t->lock);
-	if (taken && tenant_place(t, &part, s->ops->at(s, &want)) != PLACE_ALL)
+	if (taken && tenant_place(t, &part, s->ops->at(s, &want), &aim) != PLACE_ALL)
 		place_wake(t->uffd, page);
+	t->deed = aim.deed;
 	return taken;
 }
 
-enum tenant_answer tenant_fault(struct tenant *t, struct source *s, uint64_t addr, uint64_t id,
+enum tenant_answer tenant_fault(struct tenant *t, struct source *s,
+				const struct tenant_touch *touch, uint64_t id,
 				struct source_want *ret_want)
 {
-	struct range page = page_at(addr);
+	struct range page = page_at(touch->addr);
 	struct owed_part whole, part;
 	struct source_want want;
 	const void *data;
@@ -220,6 +236,7 @@ enum tenant_answer tenant_fault(struct tenant *t, struct source *s, uint64_t add
 		owed = tenant_want(t, &part, &want);
 	pthread_mutex_unlock(&t->lock);
 	t->fault_at = clock_now();
+	t->deed = TENANT_DID_NOTHING;
 	if (!owed)
 		return answer_zero(t, page);
 	data = s->ops->at(s, &want);
@@ -258,7 +275,8 @@ void tenant_arrived(struct tenant *t, const struct source_want *want, const void
 		pthread_mutex_unlock(&t->lock);
 		if (!found)
 			return;
-		end = tenant_place(t, &part, (const char *)data + (part.image - want->vaddr));
+		end = tenant_place(t, &part, (const char *)data + (part.image - want->vaddr),
+				   NULL);
 		/* Free again; who waits for one of them asks again. */
 		if (end == PLACE_BUSY || end == PLACE_NO_MEMORY)
 			place_wake(t->uffd, part.at);

@@ -154,7 +154,15 @@ static void give_back(struct tenant *t, struct range r)
 	pthread_mutex_unlock(&t->lock);
 }
 
-enum place_end tenant_place(struct tenant *t, const struct owed_part *part, const void *data)
+/* This became of these pages. */
+static void note(struct tenant_aim *aim, struct range r, enum tenant_deed deed)
+{
+	if (aim && range_has(r, aim->page))
+		aim->deed = deed;
+}
+
+enum place_end tenant_place(struct tenant *t, const struct owed_part *part, const void *data,
+			    struct tenant_aim *aim)
 {
 	struct range rest = part->at, page;
 	enum place_end end = PLACE_ALL;
@@ -164,6 +172,7 @@ enum place_end tenant_place(struct tenant *t, const struct owed_part *part, cons
 		end = place_copy(t->uffd, rest, (const char *)data + (rest.lo - part->at.lo),
 				 &done);
 		close_part(t, (struct range){ rest.lo, rest.lo + done }, OWED_ARRIVED);
+		note(aim, (struct range){ rest.lo, rest.lo + done }, TENANT_DID_COPY);
 		rest.lo += done;
 		page = (struct range){ rest.lo, rest.lo + IMAGE_PAGE };
 		switch (end) {
@@ -171,9 +180,11 @@ enum place_end tenant_place(struct tenant *t, const struct owed_part *part, cons
 			return end;
 		case PLACE_THERE:
 			close_part(t, page, OWED_THERE);
+			note(aim, page, TENANT_DID_REPEAT);
 			break;
 		case PLACE_UNREADABLE:
 			tenant_unreadable(t, page);
+			note(aim, page, TENANT_DID_POISON);
 			break;
 		case PLACE_NOWHERE:
 		case PLACE_REFUSED:
@@ -265,7 +276,7 @@ enum tenant_fill tenant_fill(struct tenant *t, struct source *s, uint64_t most, 
 		return TENANT_BUSY;
 	if (take_next(t, most, id, &part, &want)) {
 		data = s->ops->at(s, &want);
-		switch (tenant_place(t, &part, data)) {
+		switch (tenant_place(t, &part, data, NULL)) {
 		case PLACE_BUSY:
 		case PLACE_NO_MEMORY:
 			r = TENANT_BUSY;

@@ -22,6 +22,7 @@
 #include "restore/image.h"
 #include "restore/owed.h"
 #include "restore/source.h"
+#include "watch/event.h"
 
 struct tenant_counts {
 	uint64_t faults;	/* answered with a page of the image */
@@ -29,6 +30,23 @@ struct tenant_counts {
 	uint64_t repeated;	/* the page was there already */
 	uint64_t unreadable;	/* pages that the source could not give */
 	uint64_t parked;	/* ... and that this kernel cannot poison */
+};
+
+/* A thread touched a page, and waits. */
+struct tenant_touch {
+	uint64_t addr;
+	bool write;
+	bool wp;		/* the page is there, and protected */
+};
+
+/* What was done about a touch. */
+enum tenant_deed {
+	TENANT_DID_NOTHING,	/* not yet; or it was woken, and touches the page again */
+	TENANT_DID_COPY,
+	TENANT_DID_ZERO,
+	TENANT_DID_POISON,
+	TENANT_DID_UNPROTECT,
+	TENANT_DID_REPEAT,	/* the page was there already */
 };
 
 struct tenant {
@@ -41,6 +59,7 @@ struct tenant {
 	struct gate gate;
 	_Atomic bool gone;		/* the address space */
 	_Atomic uint64_t fault_at;	/* CLOCK_MONOTONIC, when one was answered last */
+	enum tenant_deed deed;		/* about the last touch; the event thread's */
 	/* The rest under the lock. */
 	pthread_mutex_t lock;
 	struct owed owed;
@@ -55,11 +74,19 @@ void tenant_free(struct tenant *t);
 /* Close it as soon as nobody copies; the figures stay. */
 void tenant_end(struct tenant *t);
 
-/* Faults that one reading told of, and the children. */
+/* One change of the layout, in order, or a fork: no descriptor, but the child. */
+struct tenant_change {
+	struct event ev;
+	struct tenant *child;		/* NULL: there is no memory for it */
+};
+
+/* Faults that one reading told of, what became of the layout, and the children. */
 #define TENANT_BATCH 32
 struct tenant_news {
-	uint64_t faults[TENANT_BATCH];
+	struct tenant_touch faults[TENANT_BATCH];
 	unsigned int nfaults;
+	struct tenant_change changes[TENANT_BATCH];
+	unsigned int nchanges;
 	struct tenant *children[TENANT_BATCH];
 	unsigned int nchildren;
 	unsigned int orphans;		/* children for which there is no memory; they wait */
@@ -84,7 +111,8 @@ enum tenant_answer {
  * copying then.  Else it and more around it are flight `id`, which is urgent; if the page is
  * under way in a flight that is not, it leaves that one.
  */
-enum tenant_answer tenant_fault(struct tenant *t, struct source *s, uint64_t addr, uint64_t id,
+enum tenant_answer tenant_fault(struct tenant *t, struct source *s,
+				const struct tenant_touch *touch, uint64_t id,
 				struct source_want *ret_want);
 enum tenant_fill {
 	TENANT_FILLED,		/* some pages, or some found not to be owed */

@@ -52,6 +52,8 @@ static _Atomic unsigned int ntenants;
 static _Atomic bool stop;
 static char *memory;
 static pthread_t server;
+/* What was said of it. */
+static unsigned int deeds[TENANT_DID_REPEAT + 1], changes[EVENT_UNMAP + 1];
 
 static uint64_t word_of(uint64_t page, uint64_t word)
 {
@@ -74,9 +76,12 @@ static void *serve(void *arg)
 				tenants[ntenants] = news.children[k];
 				atomic_fetch_add(&ntenants, 1);
 			}
+			for (unsigned int k = 0; k < news.nchanges; k++)
+				changes[news.changes[k].ev.kind]++;
 			for (unsigned int k = 0; k < news.nfaults; k++) {
 				any = true;
-				tenant_fault(tenants[i], &source, news.faults[k], 1, &want);
+				tenant_fault(tenants[i], &source, &news.faults[k], 1, &want);
+				deeds[tenants[i]->deed]++;
 			}
 		}
 		if (!any)
@@ -91,6 +96,8 @@ static bool begin(void)
 	uint64_t features;
 
 	far_away = false;
+	memset(deeds, 0, sizeof(deeds));
+	memset(changes, 0, sizeof(changes));
 	atomic_store(&stop, false);
 	atomic_store(&ntenants, 0);
 	memory = mmap(NULL, 2 * PAGES * PAGE, PROT_READ | PROT_WRITE,
@@ -172,6 +179,8 @@ static void test_faults(void)
 	CU_ASSERT(tenant_owes(tenants[0]) < PAGES);
 	CU_ASSERT_EQUAL(wrong(memory, 0, PAGES), 0);
 	end();
+	CU_ASSERT(deeds[TENANT_DID_COPY] > PAGES / 8);
+	CU_ASSERT_EQUAL(deeds[TENANT_DID_POISON] + deeds[TENANT_DID_ZERO], 0);
 }
 
 static void test_filling(void)
@@ -204,6 +213,10 @@ static void test_layout(void)
 	CU_ASSERT_EQUAL(tenants[0]->owed.totals.ended[OWED_UNMAPPED], 10);
 	CU_ASSERT_EQUAL(tenants[0]->owed.totals.ended[OWED_LOST], 0);
 	end();
+	CU_ASSERT(deeds[TENANT_DID_ZERO] == 2);
+	CU_ASSERT(changes[EVENT_REMOVE] == 1 && changes[EVENT_REMAP] == 1);
+	/* mremap tells of the old place once more, that it is unmapped. */
+	CU_ASSERT_EQUAL(changes[EVENT_UNMAP], 2);
 	munmap(to, 200 * PAGE);
 }
 
@@ -277,7 +290,7 @@ static void *touch(void *arg)
 	return wrong(arg, (unsigned int)(((char *)arg - memory) / PAGE), 1) ? "wrong" : NULL;
 }
 
-static uint64_t next_fault(struct tenant *t)
+static struct tenant_touch next_fault(struct tenant *t)
 {
 	struct pollfd p = { .fd = t->uffd, .events = POLLIN };
 	struct tenant_news news = { .nfaults = 0 };
@@ -294,7 +307,7 @@ static void test_far_away(void)
 	struct source_want bulk, one, none;
 	void *words = "none";
 	pthread_t toucher;
-	uint64_t addr;
+	struct tenant_touch at;
 
 	begin();
 	far_away = true;
@@ -302,13 +315,14 @@ static void test_far_away(void)
 	CU_ASSERT_EQUAL(bulk.vaddr, IMAGE_AT);
 	CU_ASSERT_EQUAL(bulk.npages, 32);
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&toucher, NULL, touch, memory + 5 * PAGE), 0);
-	addr = next_fault(tenants[0]);
-	CU_ASSERT_EQUAL(tenant_fault(tenants[0], &source, addr, 11 | TENANT_URGENT, &one),
+	at = next_fault(tenants[0]);
+	CU_ASSERT_EQUAL(tenant_fault(tenants[0], &source, &at, 11 | TENANT_URGENT, &one),
 			TENANT_ASK);
 	CU_ASSERT_EQUAL(one.vaddr, IMAGE_AT + 5 * PAGE);
 	CU_ASSERT_EQUAL(one.npages, 1);
 	CU_ASSERT(one.urgent);
-	CU_ASSERT_EQUAL(tenant_fault(tenants[0], &source, addr, 12 | TENANT_URGENT, &none),
+	CU_ASSERT(!at.write && !at.wp && tenants[0]->deed == TENANT_DID_NOTHING);
+	CU_ASSERT_EQUAL(tenant_fault(tenants[0], &source, &at, 12 | TENANT_URGENT, &none),
 			TENANT_AWAITED);
 	tenant_arrived(tenants[0], &bulk, contents);
 	CU_ASSERT_EQUAL(tenant_owes(tenants[0]), PAGES - 31);
@@ -317,8 +331,9 @@ static void test_far_away(void)
 	CU_ASSERT_PTR_NULL(words);
 	CU_ASSERT_EQUAL(tenant_owes(tenants[0]), PAGES - 32);
 	/* Not in flight: a block comes, cut at the end of the piece. */
-	CU_ASSERT_EQUAL(tenant_fault(tenants[0], &source, (uint64_t)(uintptr_t)memory + 99 * PAGE,
-				     13 | TENANT_URGENT, &one), TENANT_ASK);
+	at.addr = (uint64_t)(uintptr_t)memory + 99 * PAGE;
+	CU_ASSERT_EQUAL(tenant_fault(tenants[0], &source, &at, 13 | TENANT_URGENT, &one),
+			TENANT_ASK);
 	CU_ASSERT(one.vaddr <= IMAGE_AT + 99 * PAGE);
 	CU_ASSERT_EQUAL(one.vaddr + one.npages * PAGE, IMAGE_AT + 100 * PAGE);
 	tenant_refused(tenants[0], &one, TENANT_PARK);
