@@ -7,6 +7,8 @@
 
 #include "watch/uffd.h"
 
+#define PAGE UINT64_C(4096)
+
 static enum place_end end_of(int r)
 {
 	switch (r) {
@@ -32,29 +34,37 @@ static enum place_end end_of(int r)
 /*
  * UFFDIO_COPY looks whether the layout is changing, and then at the mapping: -ENOENT may
  * mean that a munmap came between.  Asked again, it would say -EAGAIN until the message
- * has been read.  What was copied before an error comes with -EAGAIN, so the reason is
- * asked for where it stopped.
+ * has been read.  Or it means that not all of it lies in one mapping (uffd_mfill_lock() in
+ * mm/userfaultfd.c): an mprotect(2) is enough, of which no message tells.  Then less is
+ * tried.  What was copied before an error comes with -EAGAIN, so the reason is asked for
+ * where it stopped.
  */
 enum place_end place_copy(int uffd, struct range r, const void *src, uint64_t *ret_done)
 {
 	const char *from = src;
-	uint64_t done = 0, some;
+	uint64_t done = 0, some, most = range_len(r);
 	bool again = false;
 	int e;
 
 	for (;;) {
-		e = uffd_copy_some(uffd, (struct range){ r.lo + done, r.hi }, from + done, false,
-				   &some);
+		struct range part = { r.lo + done, r.hi };
+
+		if (range_len(part) > most)
+			part.hi = part.lo + most;
+		e = uffd_copy_some(uffd, part, from + done, false, &some);
 		done += some;
-		if (!e)
+		if (!e && part.hi == r.hi)
 			break;
-		if (some) {
+		if (!e)
+			most *= 2;
+		if (!e || some) {
 			again = false;
 			continue;
 		}
-		if (e != -ENOENT || again)
+		if (e != -ENOENT || (again && most == PAGE))
 			break;
-		again = true;
+		again = most == PAGE;
+		most = align_up(most / 2, PAGE);
 	}
 	*ret_done = done;
 	return end_of(e);
@@ -80,7 +90,7 @@ enum place_end place_poison(int uffd, struct range page)
  */
 bool place_alive(int uffd)
 {
-	return end_of(uffd_unprotect(uffd, (struct range){ 0, 4096 })) != PLACE_GONE;
+	return end_of(uffd_unprotect(uffd, (struct range){ 0, PAGE })) != PLACE_GONE;
 }
 
 void place_wake(int uffd, struct range r)

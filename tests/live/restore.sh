@@ -106,6 +106,7 @@ clients_ended() { ! jobs -r | grep -q redis-cli; }
 case_stamps() { checkpoint single 32 && restored stamp; }
 case_moves() { checkpoint single 32 && restored move; }
 case_shuffles() { checkpoint single 32 && restored shuffle; }
+case_protects() { checkpoint single 32 && restored protect; }
 case_drops() { checkpoint single 32 && restored drop; }
 case_drops_and_moves() {
 	ours_only 'unregisters what is dropped, so that mremap fails' || return

@@ -45,6 +45,12 @@ static int run_drop(void *at, size_t bytes)
 	return madvise(at, bytes, MADV_DONTNEED);
 }
 
+/* Bounds where nobody who copies in round numbers of pages has any. */
+static int run_protect(void *at, size_t bytes)
+{
+	return bytes > 3 * PAGE ? mprotect((char *)at + PAGE, bytes - 3 * PAGE, PROT_READ) : 0;
+}
+
 static int regions_drop(struct task *task)
 {
 	struct region *region;
@@ -229,6 +235,18 @@ static int do_shuffle(struct worker *worker)
 	return err ?: do_check(worker);
 }
 
+/* One mapping becomes many, and nobody is told. */
+static int do_protect(struct worker *worker)
+{
+	struct region *region;
+	uint32_t r = 0;
+	int err = 0;
+
+	while (!err && (region = next_movable(worker->task, &r)))
+		err = each_run(region, 2, 0, run_protect);
+	return err ?: do_check(worker);
+}
+
 static int do_drop(struct worker *worker)
 {
 	int err = regions_drop(worker->task);
@@ -337,6 +355,7 @@ static const struct {
 	{ "stamp", do_stamp, true },
 	{ "move", do_move, true },
 	{ "shuffle", do_shuffle, true },
+	{ "protect", do_protect, true },
 	{ "drop", do_drop, true },
 	{ "drop-move", do_drop_move, true },
 	{ "unmap", do_unmap, true },
