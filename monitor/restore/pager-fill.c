@@ -16,6 +16,8 @@
 #define COPY_BYTES UINT64_C(262144)
 #define COPY_BYTES_HOT UINT64_C(65536)
 #define HOT_NS (5 * NSEC_PER_MSEC)
+/* Before the processes run their mappings come one by one; this many threads do not wait. */
+#define EARLY 1
 /* Copies for one process before the next one has its turn. */
 #define TURN 16
 #define NICE 19
@@ -28,6 +30,7 @@ struct filler {
 	bool nice;
 };
 #define NAP_NS (100 * NSEC_PER_USEC)
+#define NAP_EARLY_NS NSEC_PER_MSEC
 #define IDLE_NS (5 * NSEC_PER_MSEC)
 
 static bool has_work(struct tenant *t)
@@ -62,15 +65,21 @@ static struct tenant *next_with_work(const struct pager *p, struct tenant *after
 	return NULL;
 }
 
-/* NULL: it is time to end. */
-static struct tenant *wait_for_work(struct pager *p, struct tenant *after)
+static bool is_early(const struct filler *f)
 {
+	return f->id < FLIGHT_FILLER + EARLY;
+}
+
+/* NULL: it is time to end. */
+static struct tenant *wait_for_work(const struct filler *f, struct tenant *after)
+{
+	struct pager *p = f->pager;
 	struct tenant *t = NULL;
 	struct timespec until;
 
 	pthread_mutex_lock(&p->lock);
 	while (!p->stop) {
-		t = p->resumed ? next_with_work(p, after) : NULL;
+		t = p->resumed || is_early(f) ? next_with_work(p, after) : NULL;
 		if (t)
 			break;
 		/* What another one gives back is not announced. */
@@ -115,7 +124,7 @@ static void fill_turn(struct filler *f, struct tenant *t)
 	struct pager *p = f->pager;
 
 	for (unsigned int i = 0; i < TURN; i++) {
-		bool hot = clock_now() - t->fault_at < HOT_NS;
+		bool early = t->early, hot = early || clock_now() - t->fault_at < HOT_NS;
 
 		be_nice(f, hot);
 		switch (tenant_fill(t, p->setup->source, hot ? COPY_BYTES_HOT : COPY_BYTES,
@@ -123,7 +132,8 @@ static void fill_turn(struct filler *f, struct tenant *t)
 		case TENANT_FILLED:
 			continue;
 		case TENANT_BUSY:
-			nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+			nanosleep(&(struct timespec){ .tv_nsec = early ? NAP_EARLY_NS : NAP_NS },
+				  NULL);
 			continue;
 		case TENANT_NOTHING:
 		case TENANT_GONE:
@@ -133,6 +143,27 @@ static void fill_turn(struct filler *f, struct tenant *t)
 	}
 	if (tenant_done(t))
 		tell_done(p);
+}
+
+static bool nobody_is_here(struct pager *p)
+{
+	bool none;
+
+	pthread_mutex_lock(&p->lock);
+	none = !p->tenants && !p->stop;
+	pthread_mutex_unlock(&p->lock);
+	return none;
+}
+
+/* While CRIU restores all the rest. */
+static void warm_up(struct filler *f)
+{
+	struct source *s = f->pager->setup->source;
+	uint64_t at = 0;
+
+	be_nice(f, true);
+	while (s->ops->warm && nobody_is_here(f->pager) && s->ops->warm(s, &at))
+		;
 }
 
 static void *fill(void *arg)
@@ -147,7 +178,9 @@ static void *fill(void *arg)
 	/* The way back wants CAP_SYS_NICE or RLIMIT_NICE; without it nobody gets nicer. */
 	setpriority(PRIO_PROCESS, self, f.pager->niceness + 1);
 	f.may_return = !setpriority(PRIO_PROCESS, self, f.pager->niceness);
-	while ((t = wait_for_work(f.pager, t)))
+	if (is_early(&f))
+		warm_up(&f);
+	while ((t = wait_for_work(&f, t)))
 		fill_turn(&f, t);
 	return NULL;
 }

@@ -55,6 +55,8 @@ void pager_resume(struct pager *p)
 	pager_figures(p);
 	pager_say(p, PAGER_DETAIL, "the processes run");
 	pthread_mutex_lock(&p->lock);
+	for (struct tenant *t = p->tenants; t; t = t->next)
+		t->early = false;
 	p->resumed = true;
 	pthread_cond_broadcast(&p->work);
 	pthread_mutex_unlock(&p->lock);

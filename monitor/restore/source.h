@@ -58,6 +58,11 @@ struct source_ops {
 	int (*answers)(struct source *s, source_answer answer, void *arg);
 	/* The data of this answer is not needed any more. */
 	void (*release)(struct source *s, uint64_t id);
+	/*
+	 * Make some more of what is in memory already quicker to copy, from *at on, which is 0
+	 * at first and then the source's own.  Any thread; false: there is no more.  May be NULL.
+	 */
+	bool (*warm)(struct source *s, uint64_t *at);
 	/* Also with demands in flight, which are forgotten. */
 	void (*free)(struct source *s);
 };

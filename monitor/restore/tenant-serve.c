@@ -174,7 +174,10 @@ static void answer_page(struct tenant *t, struct range page, const void *data)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* The free pages of the block around addr that are of one run and one piece. */
+/*
+ * The free pages of the block around addr that are of one run and one piece: while the
+ * process is early, the neighbours of a registered page need not be.
+ */
 static bool block_around(const struct tenant *t, uint64_t addr, unsigned int npages,
 			 struct owed_part *part, struct source_want *ret)
 {
@@ -205,7 +208,7 @@ static bool answer_block(struct tenant *t, struct source *s, struct range page, 
 	bool taken;
 
 	pthread_mutex_lock(&t->lock);
-	taken = block_around(t, page.lo, BLOCK_HERE, &part, &want) &&
+	taken = block_around(t, page.lo, t->early ? 1 : BLOCK_HERE, &part, &want) &&
 		!owed_take(&t->owed, part.at, id);
 	t->counts.faults += taken;
 	/* Filling goes on from here: what lies near is likelier to be wanted next. */
@@ -250,7 +253,7 @@ enum tenant_answer tenant_fault(struct tenant *t, struct source *s,
 	pthread_mutex_lock(&t->lock);
 	*ret_want = want;
 	owed = whole.id ? owed_give_back(&t->owed, page) > 0 :
-			  block_around(t, page.lo, BLOCK_ASKED, &part, ret_want);
+			  block_around(t, page.lo, t->early ? 1 : BLOCK_ASKED, &part, ret_want);
 	owed = owed && !owed_take(&t->owed, part.at, id);
 	t->counts.faults += owed;
 	pthread_mutex_unlock(&t->lock);

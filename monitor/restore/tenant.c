@@ -48,6 +48,7 @@ int tenant_new(int32_t pid, const struct image_task *task, int uffd, struct tena
 		return r;
 	}
 	t->uffd = uffd;
+	t->early = true;
 	*ret = t;
 	return 0;
 }
@@ -166,6 +167,8 @@ enum place_end tenant_place(struct tenant *t, const struct owed_part *part, cons
 {
 	struct range rest = part->at, page;
 	enum place_end end = PLACE_ALL;
+	/* Before it is tried: it may run by the time that it has failed. */
+	bool early = t->early;
 	uint64_t done;
 
 	while (!range_empty(rest)) {
@@ -188,6 +191,10 @@ enum place_end tenant_place(struct tenant *t, const struct owed_part *part, cons
 			break;
 		case PLACE_NOWHERE:
 		case PLACE_REFUSED:
+			if (early && end == PLACE_NOWHERE) {
+				give_back(t, rest);
+				return PLACE_BUSY;
+			}
 			close_part(t, page, part->doubt ? OWED_UNMAPPED : OWED_LOST);
 			break;
 		case PLACE_BUSY:

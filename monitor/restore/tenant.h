@@ -58,6 +58,8 @@ struct tenant {
 	struct tenant *next;		/* the pager's list */
 	struct gate gate;
 	_Atomic bool gone;		/* the address space */
+	/* It does not run yet: its mappings are registered one by one, each in its place. */
+	_Atomic bool early;
 	_Atomic uint64_t fault_at;	/* CLOCK_MONOTONIC, when one was answered last */
 	enum tenant_deed deed;		/* about the last touch; the event thread's */
 	/* The rest under the lock. */
@@ -67,7 +69,10 @@ struct tenant {
 	struct tenant_counts counts;
 };
 
-/* Everything lazy of the task is owed.  Takes uffd over if it succeeds.  -ENOMEM. */
+/*
+ * Everything lazy of the task is owed, and it is early.  Takes uffd over if it succeeds.
+ * -ENOMEM.
+ */
 int tenant_new(int32_t pid, const struct image_task *task, int uffd, struct tenant **ret);
 /* Closes the userfaultfd: the kernel unregisters all, and wakes who waits. */
 void tenant_free(struct tenant *t);

@@ -113,6 +113,7 @@ static bool begin(void)
 					 PAGES * PAGE }, (uint64_t)(uintptr_t)memory), 0);
 	CU_ASSERT_EQUAL_FATAL(uffd_register(fd, (struct range){ (uint64_t)(uintptr_t)memory,
 			      (uint64_t)(uintptr_t)memory + PAGES * PAGE }, WATCH_MODE_MISSING), 0);
+	tenants[0]->early = false;
 	atomic_store(&ntenants, 1);
 	return features & UFFD_FEATURE_EVENT_FORK;
 }
@@ -343,6 +344,50 @@ static void test_far_away(void)
 	end();
 }
 
+/* One run of what is owed, and more than one mapping. */
+static void test_split(void)
+{
+	begin();
+	CU_ASSERT_EQUAL(mprotect(memory + 203 * PAGE, 5 * PAGE, PROT_READ), 0);
+	CU_ASSERT_EQUAL(mprotect(memory + 300 * PAGE, PAGE, PROT_READ), 0);
+	serve_begin();
+	CU_ASSERT_EQUAL(wrong(memory + 300 * PAGE, 300, 1), 0);
+	fill_all(tenants[0]);
+	CU_ASSERT_EQUAL(tenants[0]->owed.totals.ended[OWED_LOST], 0);
+	CU_ASSERT_EQUAL(wrong(memory, 0, PAGES), 0);
+	end();
+}
+
+/* Before it runs: what is not registered yet is not lost. */
+static void test_early(void)
+{
+	struct tenant *t;
+	struct range rest;
+	unsigned int n = 0;
+
+	begin();
+	t = tenants[0];
+	t->early = true;
+	rest.lo = (uint64_t)(uintptr_t)memory + PAGES / 2 * PAGE;
+	rest.hi = rest.lo + PAGES / 2 * PAGE;
+	CU_ASSERT_EQUAL_FATAL(uffd_unregister(t->uffd, rest), 0);
+	while (n < 2 * PAGES && tenant_fill(t, &source, 16 * PAGE, 2) == TENANT_FILLED)
+		n++;
+	CU_ASSERT_EQUAL(tenant_fill(t, &source, 16 * PAGE, 2), TENANT_BUSY);
+	CU_ASSERT_EQUAL(tenant_owes(t), PAGES / 2);
+	CU_ASSERT_EQUAL(wrong(memory, 0, PAGES / 2), 0);
+	CU_ASSERT_EQUAL_FATAL(uffd_register(t->uffd, rest, WATCH_MODE_MISSING), 0);
+	serve_begin();
+	/* The page that is touched only: the next ones need not be registered. */
+	CU_ASSERT_EQUAL(wrong(memory + (PAGES / 2 + 1) * PAGE, PAGES / 2 + 1, 1), 0);
+	CU_ASSERT_EQUAL(tenant_owes(t), PAGES / 2 - 1);
+	t->early = false;
+	fill_all(t);
+	CU_ASSERT_EQUAL(wrong(memory, 0, PAGES), 0);
+	CU_ASSERT_EQUAL(t->owed.totals.ended[OWED_LOST], 0);
+	end();
+}
+
 static void *filler(void *arg)
 {
 	while (!atomic_load(&stop) && !tenant_done(arg))
@@ -382,6 +427,8 @@ static const struct suite_test tests[] = {
 	{ "a forked child", test_fork },
 	{ "pages that cannot be read", test_unreadable },
 	{ "pages that are far away", test_far_away },
+	{ "several mappings", test_split },
+	{ "before it runs", test_early },
 	{ "no copy comes late", test_late_copies },
 };
 
