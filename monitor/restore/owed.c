@@ -186,18 +186,26 @@ static bool whole(const struct owed *o, struct range r)
 
 int owed_add(struct owed *o, struct range at, uint64_t image)
 {
+	return owed_put(o, &(struct owed_part){ .at = at, .image = image });
+}
+
+int owed_put(struct owed *o, const struct owed_part *part)
+{
+	const struct range at = part->at;
 	struct owed_run *k = run_from(o, at.lo);
 	struct range there;
 
-	if (!whole(o, at) || (image & (o->page_size - 1)) ||
-	    !range_make(image, range_len(at), &there))
+	if (!whole(o, at) || (part->image & (o->page_size - 1)) ||
+	    !range_make(part->image, range_len(at), &there))
 		return -EINVAL;
 	if (k && k->at.lo < at.hi)
 		return -EEXIST;
 	if (spare_fill(o, 1) < 0)
 		return -ENOMEM;
 	k = spare_take(o);
-	*k = (struct owed_run){ .at = at, .image = image };
+	*k = (struct owed_run){
+		.at = at, .image = part->image, .moved = part->moved, .doubt = part->doubt,
+	};
 	run_link(o, k);
 	o->totals.added += pages(o, at);
 	join_around(o, k);
@@ -236,7 +244,18 @@ static struct owed_part part_of(const struct owed_run *k, uint64_t lo, uint64_t 
 		.image = k->image + (lo - k->at.lo),
 		.id = k->id,
 		.doubt = k->doubt,
+		.moved = k->moved,
 	};
+}
+
+bool owed_run(const struct owed *o, uint64_t from, struct owed_part *ret)
+{
+	struct owed_run *k = run_from(o, from);
+
+	if (!k)
+		return false;
+	*ret = part_of(k, k->at.lo, k->at.hi);
+	return true;
 }
 
 bool owed_find(const struct owed *o, uint64_t addr, struct owed_part *ret)

@@ -64,6 +64,7 @@ struct owed_part {
 	uint64_t image;		/* of its first page */
 	uint64_t id;		/* of the flight; 0: free */
 	bool doubt;		/* unmapped, perhaps: see owed_unmap() */
+	bool moved;		/* by mremap, to where it is now */
 };
 
 /* -ENOMEM: no memory for the spare runs. */
@@ -75,6 +76,8 @@ void owed_done(struct owed *o);
  * image's end wraps; -EEXIST: part of it is owed already; -ENOMEM.
  */
 int owed_add(struct owed *o, struct range at, uint64_t image);
+/* As it was taken down from another one by owed_run(), but free.  As owed_add() otherwise. */
+int owed_put(struct owed *o, const struct owed_part *part);
 /*
  * A forked child: what its parent is owed, it is owed too.  Nothing of it is in flight,
  * for who copies copies to the parent.  -ENOMEM: *ret is empty, and not to be freed.
@@ -83,6 +86,8 @@ int owed_clone(struct owed *ret, const struct owed *o);
 
 /* The run that addr lies in.  False: nothing is owed there. */
 bool owed_find(const struct owed *o, uint64_t addr, struct owed_part *ret);
+/* The first run that ends above `from`, whole.  False: none. */
+bool owed_run(const struct owed *o, uint64_t from, struct owed_part *ret);
 /* The first free part at or after `from`, of at most `most` bytes.  False: none. */
 bool owed_next(const struct owed *o, uint64_t from, uint64_t most, struct owed_part *ret);
 
