@@ -24,10 +24,13 @@
 /* `act` of a fault: what released the thread. */
 #define PAGETAP_FAULT_ACTS(X)                                                          \
 	X(NONE, "none") X(ZEROPAGE, "zeropage") X(COPY, "copy") X(CONTINUE, "continue") \
-	X(UNPROTECT, "unprotect") X(WAKE, "wake")
+	X(UNPROTECT, "unprotect") X(WAKE, "wake") X(POISON, "poison")
 
 /* `via` of a fault: who saw it. */
 #define PAGETAP_FAULT_VIAS(X) X(UFFD, "uffd") X(PERF, "perf")
+
+/* `src` of a fault of a lazy restore: whence the page came. */
+#define PAGETAP_FAULT_SRCS(X) X(NONE, "") X(LOCAL, "local") X(REMOTE, "remote")
 
 /* `op` of a vma. */
 #define PAGETAP_VMA_OPS(X)                                                             \
@@ -66,7 +69,7 @@
 #define PAGETAP_DETACH_REASONS(X)                                                      \
 	X(SIGINT, "sigint") X(SIGTERM, "sigterm") X(SIGHUP, "sighup") X(EXIT, "exit")  \
 	X(EXEC, "exec") X(DURATION, "duration") X(LIMIT, "limit") X(ERROR, "error")    \
-	X(PIPE, "pipe") X(NOSPACE, "nospace")
+	X(PIPE, "pipe") X(NOSPACE, "nospace") X(COMPLETE, "complete")
 
 #define PAGETAP_X_ENUM_RECORD(n, w) RECORD_##n,
 enum record_kind { PAGETAP_RECORD_KINDS(PAGETAP_X_ENUM_RECORD) RECORD_NR };
@@ -76,6 +79,8 @@ enum fault_kind { PAGETAP_FAULT_KINDS(PAGETAP_X_ENUM_FAULT) FAULT_NR };
 enum fault_act { PAGETAP_FAULT_ACTS(PAGETAP_X_ENUM_ACT) ACT_NR };
 #define PAGETAP_X_ENUM_VIA(n, w) VIA_##n,
 enum fault_via { PAGETAP_FAULT_VIAS(PAGETAP_X_ENUM_VIA) VIA_NR };
+#define PAGETAP_X_ENUM_SRC(n, w) SRC_##n,
+enum fault_src { PAGETAP_FAULT_SRCS(PAGETAP_X_ENUM_SRC) SRC_NR };
 #define PAGETAP_X_ENUM_VMA_OP(n, w) VMA_OP_##n,
 enum vma_op { PAGETAP_VMA_OPS(PAGETAP_X_ENUM_VMA_OP) VMA_OP_NR };
 #define PAGETAP_X_ENUM_VMA_KIND(n, w) VMA_KIND_##n,

@@ -13,6 +13,7 @@ static const char *const record_kinds[] = { PAGETAP_RECORD_KINDS(WORD) };
 static const char *const fault_kinds[] = { PAGETAP_FAULT_KINDS(WORD) };
 static const char *const fault_acts[] = { PAGETAP_FAULT_ACTS(WORD) };
 static const char *const fault_vias[] = { PAGETAP_FAULT_VIAS(WORD) };
+static const char *const fault_srcs[] = { PAGETAP_FAULT_SRCS(WORD) };
 static const char *const vma_ops[] = { PAGETAP_VMA_OPS(WORD) };
 static const char *const vma_kinds[] = { PAGETAP_VMA_KINDS(WORD) };
 static const char *const vma_whys[] = { PAGETAP_VMA_WHYS(WORD) };
@@ -31,6 +32,7 @@ static const struct {
 	[NAMES_FAULT_KIND] = SET(fault_kinds),
 	[NAMES_FAULT_ACT] = SET(fault_acts),
 	[NAMES_FAULT_VIA] = SET(fault_vias),
+	[NAMES_FAULT_SRC] = SET(fault_srcs),
 	[NAMES_VMA_OP] = SET(vma_ops),
 	[NAMES_VMA_KIND] = SET(vma_kinds),
 	[NAMES_VMA_WHY] = SET(vma_whys),

@@ -60,6 +60,7 @@ static const struct field attach_fields[] = {
 	{ "threads", .type = FIELD_U32, AT(attach.threads) },
 	{ "vmas", .type = FIELD_U32, AT(attach.vmas) },
 	{ "stop_ns", .type = FIELD_U64, AT(attach.stop_ns) },
+	{ "image_pid", .type = FIELD_PID, AT(attach.image_pid), .optional = true },
 	{ .key = NULL },
 };
 
@@ -96,6 +97,7 @@ static const struct field fault_fields[] = {
 	{ "ns_tid", .type = FIELD_PID, AT(fault.ns_tid), .optional = true },
 	{ "ip", .type = FIELD_HEX, AT(fault.ip), .optional = true },
 	{ "stack", .type = FIELD_U32, AT(fault.stack), .optional = true },
+	{ "src", .type = FIELD_WORD, AT(fault.src), .set = NAMES_FAULT_SRC, .optional = true },
 	{ .key = NULL },
 };
 

@@ -136,7 +136,8 @@ static bool outcome(struct cursor *c, struct record *r)
 	if (skip(c, ",\"ns_tid\":") && !number(c, INT32_MAX, &ns_tid))
 		return false;
 	if ((skip(c, ",\"ip\":") && !hex(c, &r->fault.ip)) ||
-	    (skip(c, ",\"stack\":") && !number(c, UINT32_MAX, &stack)))
+	    (skip(c, ",\"stack\":") && !number(c, UINT32_MAX, &stack)) ||
+	    (skip(c, ",\"src\":") && !word(c, NAMES_FAULT_SRC, &r->fault.src)))
 		return false;
 	r->fault.vma = (uint32_t)vma;
 	r->fault.stack = (uint32_t)stack;

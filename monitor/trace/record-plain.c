@@ -71,6 +71,7 @@ struct quoted {
 static const struct quoted fault_kinds[] = { PAGETAP_FAULT_KINDS(QUOTED) };
 static const struct quoted fault_acts[] = { PAGETAP_FAULT_ACTS(QUOTED) };
 static const struct quoted fault_vias[] = { PAGETAP_FAULT_VIAS(QUOTED) };
+static const struct quoted fault_srcs[] = { PAGETAP_FAULT_SRCS(QUOTED) };
 
 static inline void put_quoted(struct line *l, const struct quoted *q)
 {
@@ -88,7 +89,8 @@ static void put_maybe(struct line *l, int64_t v)
 
 int record_put_fault(struct line *l, const struct record *r, uint64_t seq, uint32_t page_size)
 {
-	if (r->fault.kind >= FAULT_NR || r->fault.act >= ACT_NR || r->fault.via >= VIA_NR)
+	if (r->fault.kind >= FAULT_NR || r->fault.act >= ACT_NR || r->fault.via >= VIA_NR ||
+	    r->fault.src >= SRC_NR)
 		return -EINVAL;
 	line_lit(l, "{\"ev\":\"fault\"");
 	put_common(l, r, seq);
@@ -128,6 +130,10 @@ int record_put_fault(struct line *l, const struct record *r, uint64_t seq, uint3
 	if (r->fault.stack) {
 		line_key(l, "stack");
 		line_u64(l, r->fault.stack);
+	}
+	if (r->fault.src) {
+		line_key(l, "src");
+		put_quoted(l, &fault_srcs[r->fault.src]);
 	}
 	line_lit(l, "}\n");
 	return 0;

@@ -94,11 +94,15 @@ static int put_vma(json_t *o, const struct record *r, uint32_t page_size)
 
 static int put_attach(json_t *o, const struct record *r)
 {
-	return put_names(o, r) |
-	       json_object_set_new(o, "ppid", json_integer(r->attach.ppid)) |
-	       record_json_int(o, "threads", r->attach.threads) |
-	       record_json_int(o, "vmas", r->attach.vmas) |
-	       record_json_int(o, "stop_ns", r->attach.stop_ns);
+	int err = put_names(o, r) |
+		  json_object_set_new(o, "ppid", json_integer(r->attach.ppid)) |
+		  record_json_int(o, "threads", r->attach.threads) |
+		  record_json_int(o, "vmas", r->attach.vmas) |
+		  record_json_int(o, "stop_ns", r->attach.stop_ns);
+
+	if (!r->attach.image_pid)
+		return err;
+	return err | json_object_set_new(o, "image_pid", json_integer(r->attach.image_pid));
 }
 
 static int put_exec(json_t *o, const struct record *r)

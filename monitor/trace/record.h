@@ -57,6 +57,7 @@ struct record {
 			int32_t tid;
 			int32_t ns_tid;		/* 0 = same as tid, not written */
 			uint8_t kind, act, via;	/* enum fault_* */
+			uint8_t src;		/* SRC_NONE: no restore, not written */
 			bool write;
 			bool unsure;		/* or only a read: write is null */
 		} fault;		/* VIA_PERF: ts0 is when it happened; nobody waited */
@@ -70,6 +71,7 @@ struct record {
 		struct {
 			uint64_t stop_ns;
 			int32_t ppid;
+			int32_t image_pid;	/* of a restore; 0 = not written */
 			uint32_t threads, vmas;
 		} attach;			/* text: comm, exe */
 		struct { uint8_t mode; } arm;

@@ -136,6 +136,7 @@ static void test_schema_words(void)
 	check_words(d, "fault", "kind", NAMES_FAULT_KIND);
 	check_words(d, "fault", "act", NAMES_FAULT_ACT);
 	check_words(d, "fault", "via", NAMES_FAULT_VIA);
+	check_words(d, "fault", "src", NAMES_FAULT_SRC);
 	check_words(d, "vma", "op", NAMES_VMA_OP);
 	check_words(d, "vma", "kind", NAMES_VMA_KIND);
 	check_words(d, "vma", "why", NAMES_VMA_WHY);

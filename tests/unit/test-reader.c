@@ -114,6 +114,7 @@ static struct record random_fault(void)
 			.via = (uint8_t)(random_bits() % VIA_NR),
 			.write = random_bits() & 1, .unsure = random_bits() & 1,
 			.ip = random_size(), .stack = (uint32_t)random_size(),
+			.src = (uint8_t)(random_bits() % SRC_NR),
 		},
 	};
 }

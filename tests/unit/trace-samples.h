@@ -112,6 +112,13 @@ static const struct sample samples[] = {
 	    .vma = { .id = 10, .op = VMA_OP_SNAPSHOT, .kind = VMA_KIND_FILE, .why = WHY_MODE,
 		     .prot = RECORD_PROT_READ | RECORD_PROT_EXEC } },
 	  "/usr/bin/redis-server", "\x0f\xa9\x01\xff" },
+	{ { .kind = RECORD_ATTACH, SAMPLE_COMMON,
+	    .attach = { .ppid = 1, .image_pid = 4001, .threads = 1, .vmas = 30 } }, "known", NULL },
+	{ { .kind = RECORD_FAULT, SAMPLE_COMMON, .addr = 0x7f3c036db000, .npages = 1,
+	    .fault = { .stop_ns = 9100, .lat_ns = 6100, .vma = 9, .kind = FAULT_MISSING,
+		       .act = ACT_COPY, .via = VIA_UFFD, .src = SRC_REMOTE } }, NULL, NULL },
+	{ { .kind = RECORD_DETACH, SAMPLE_COMMON,
+	    .detach = { .reason = DETACH_COMPLETE, .clean = true } }, NULL, NULL },
 };
 
 #define SAMPLES (sizeof(samples) / sizeof(samples[0]))
