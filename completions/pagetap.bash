@@ -49,6 +49,7 @@ _pagetap_value() {
 	-e | --events) _pagetap_list 'missing wp minor fork exit map' "$cur" ;;
 	-m | --mapping) _pagetap_words 'heap stack anon shmem hugetlb file' "$cur" ;;
 	--mode) _pagetap_list 'write missing minor' "$cur" ;;
+	--cold) _pagetap_words 'fill leave' "$cur" ;;
 	--engine) _pagetap_words 'auto async sync both' "$cur" ;;
 	-D | --images-dir | -W | --work-dir)
 		compopt -o filenames
@@ -101,7 +102,8 @@ _pagetap() {
 		;;
 	check) _pagetap_words "-p --pid -J --json $common" "$cur" ;;
 	lazy-pages)
-		_pagetap_words "-D --images-dir -W --work-dir --page-server --address --port $tls --threads --status-fd -d --daemon
+		_pagetap_words "-D --images-dir -W --work-dir --page-server --address --port $tls -o --output
+			--cold --threads --status-fd -d --daemon
 			--pidfile --log-file --no-default-config --verbosity $common" "$cur"
 		;;
 	page-server)

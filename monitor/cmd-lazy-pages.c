@@ -55,6 +55,10 @@ static const struct option_spec options[] = {
 	{ 'W', "work-dir", "DIR", "socket and log are there, not in the checkpoint", OPTION_TEXT,
 	  AT(lazy.work) },
 	REMOTE_ARGS_OPTIONS(struct lazy_args, lazy.remote),
+	{ 'o', "output", "FILE", "a trace of the restore; - is stdout, .zst compresses", OPTION_TEXT,
+	  AT(lazy.trace) },
+	{ .name = "cold", .arg = "WHAT", .help = "what nobody touches: fill or leave it",
+	  .type = OPTION_WORD, .words = "fill\0leave\0", AT(lazy.cold) },
 	{ .name = "threads", .arg = "N", .help = "that copy in the background",
 	  .type = OPTION_NUMBER, AT(lazy.threads), .min = 1, .max = 16 },
 	{ .name = "status-fd", .arg = "FD", .help = "write a zero byte there once we listen",
@@ -207,6 +211,8 @@ int cmd_lazy_pages(int argc, char **argv)
 		a.lazy.images = ".";
 	if (!a.lazy.work)
 		a.lazy.work = a.lazy.images;
+	/* With the name of the program. */
+	a.lazy.argv = (const char *const *)argv - 1;
 	status = lazy_check(&a.lazy, &page);
 	if (status != EXIT_OK)
 		return status;

@@ -159,6 +159,8 @@ int lazy_open(const struct lazy_options *o, struct lazy *ret)
 
 	if (status == EXIT_OK)
 		status = open_source(o, ret->dir, &ret->image, &ret->source, &ret->remote);
+	if (status == EXIT_OK)
+		status = lazy_trace_open(&ret->trace, o->trace);
 	if (status != EXIT_OK)
 		return status;
 	raise_descriptors();
@@ -175,7 +177,7 @@ int lazy_serve(const struct lazy_options *o, struct lazy *l)
 	struct pager_setup setup = {
 		.image = &l->image, .source = l->source, .listener = l->listener,
 		.fillers = fillers(o), .figures = o->figures, .accompanied = o->accompanied,
-		.say = say,
+		.leave = o->cold && !strcmp(o->cold, "leave"), .say = say,
 	};
 	struct pager_result result;
 	int r, status;
@@ -184,16 +186,22 @@ int lazy_serve(const struct lazy_options *o, struct lazy *l)
 	l->listener = -1;
 	r = signals_take(&signals, &old);
 	setup.signals = signals;
-	if (!r)
+	status = lazy_trace_start(&l->trace, false, o->argv);
+	setup.chronicle = l->trace.chronicle;
+	if (!r && status == EXIT_OK)
 		r = pager_run(&setup, &result);
 	else
 		close(setup.listener);
 	handoff_unlink(o->work);
+	if (status != EXIT_OK)
+		return status;
 	if (r < 0) {
 		log_error("cannot serve: %s", strerror(-r));
 		return EXIT_RUNTIME;
 	}
 	status = verdict(o, &result);
+	r = lazy_trace_finish(&l->trace, signals);
+	status = status == EXIT_OK ? r : status;
 	if (l->remote.source && status == EXIT_OK)
 		remote_source_finish(&l->remote);
 	return status;
@@ -203,11 +211,13 @@ void lazy_leave(struct lazy *l)
 {
 	l->source = NULL;
 	l->remote = REMOTE_NULL;
+	l->trace = (struct lazy_trace){ 0 };
 }
 
 void lazy_close(struct lazy *l)
 {
 	close_fd(&l->listener);
+	lazy_trace_close(&l->trace);
 	if (l->remote.source || l->remote.tls)
 		remote_source_close(&l->remote);
 	else if (l->source)

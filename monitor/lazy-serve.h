@@ -11,6 +11,7 @@
 #ifndef MONITOR_LAZY_SERVE_H
 #define MONITOR_LAZY_SERVE_H
 
+#include "lazy-trace.h"
 #include "remote-args.h"
 #include "restore/figures.h"
 #include "restore/image.h"
@@ -23,6 +24,9 @@ struct lazy_options {
 	uint64_t threads;		/* that copy; 0: as many as seems right */
 	/* Memory that is shared with who wants to know how far it is; NULL: nobody does. */
 	struct figures *figures;
+	const char *cold;		/* "fill" (NULL: that) or "leave" */
+	const char *trace;		/* the file of it; NULL: none */
+	const char *const *argv;	/* how we were called, for the trace */
 	/* Somebody else sees how the restore ends, and says so, and the sums of it. */
 	bool accompanied;
 };
@@ -32,6 +36,7 @@ struct lazy {
 	struct image image;
 	struct source *source;
 	struct remote remote;
+	struct lazy_trace trace;
 	int listener;			/* -1: not yet, or not any more */
 };
 
@@ -46,7 +51,7 @@ int lazy_open(const struct lazy_options *o, struct lazy *ret);
  * those that it makes; the file of the socket is gone afterwards.
  */
 int lazy_serve(const struct lazy_options *o, struct lazy *l);
-/* A child goes on with it: a page server is not told goodbye from here. */
+/* A child goes on with it: a page server is not told goodbye from here, no trace ended. */
 void lazy_leave(struct lazy *l);
 /* Also of LAZY_NULL. */
 void lazy_close(struct lazy *l);

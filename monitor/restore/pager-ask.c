@@ -30,12 +30,14 @@ static struct asked *place_of(struct pager *p, uint64_t id)
 
 /* 0 if it is under way; else its pages are free again, or lost. */
 static int send(struct pager *p, struct asked *a, struct tenant *t, const struct source_want *want,
-		uint64_t since)
+		const struct tenant_touch *touch, uint64_t since)
 {
 	int r = p->setup->source->ops->ask(p->setup->source, want);
 
 	if (!r) {
 		*a = (struct asked){ .tenant = t, .since = since, .want = *want };
+		if (touch)
+			a->touch = *touch;
 		p->nasked++;
 		p->nbulk += !want->urgent;
 		return 0;
@@ -61,6 +63,10 @@ void pager_fault(struct pager *p, struct tenant *t, const struct tenant_touch *t
 	struct source_want want;
 	uint64_t id;
 
+	if (p->remote && !pager_tell_room(p)) {
+		tenant_again(t, touch->addr);
+		return;
+	}
 	if (p->remote && !a) {
 		wait_for_room(p, t, touch, since);
 		return;
@@ -69,17 +75,20 @@ void pager_fault(struct pager *p, struct tenant *t, const struct tenant_touch *t
 	switch (tenant_fault(t, p->setup->source, touch, id, &want)) {
 	case TENANT_ANSWERED:
 		pager_figures_answered(p, since);
+		pager_tell_touch(p, t, touch, since);
 		return;
 	case TENANT_AWAITED:
+		pager_tell_wait(p, t, touch, since);
 		return;
 	case TENANT_ASK:
+		pager_tell_wait(p, t, touch, since);
 		break;
 	}
 	if (p->dead) {
 		tenant_refused(t, &want, TENANT_PARK);
 		return;
 	}
-	if (send(p, a, t, &want, since) < 0)
+	if (send(p, a, t, &want, touch, since) < 0)
 		wait_for_room(p, t, touch, since);
 }
 
@@ -87,6 +96,7 @@ static void on_answer(void *arg, const struct source_got *got)
 {
 	struct pager *p = arg;
 	struct asked *a = place_of(p, got->id), old;
+	enum tenant_deed deed;
 
 	if (!a) {
 		if (!got->err)
@@ -99,9 +109,12 @@ static void on_answer(void *arg, const struct source_got *got)
 	p->nbulk -= !old.want.urgent;
 	if (got->err) {
 		tenant_refused(old.tenant, &old.want, got->err == -EIO ? TENANT_LOST : TENANT_PARK);
+		if (got->err == -EIO)
+			pager_tell_came(p, &old, TENANT_DID_POISON);
 		return;
 	}
-	tenant_arrived(old.tenant, &old.want, got->data);
+	deed = tenant_arrived(old.tenant, &old.want, got->data, old.want.urgent ? &old.touch : NULL);
+	pager_tell_came(p, &old, deed);
 	pager_figures_answered(p, old.since);
 	p->setup->source->ops->release(p->setup->source, got->id);
 }
@@ -141,7 +154,7 @@ static bool ask_next(struct pager *p)
 		p->turn = t->next ? t->next : p->tenants;
 		if (!t->gone && t->uffd >= 0 &&
 		    tenant_next_want(t, BULK_PAGES, new_id(p, a), &want))
-			return !send(p, a, t, &want, 0);
+			return !send(p, a, t, &want, NULL, 0);
 		t = p->turn;
 	} while (t != first);
 	return false;

@@ -33,34 +33,22 @@ struct filler {
 #define NAP_EARLY_NS NSEC_PER_MSEC
 #define IDLE_NS (5 * NSEC_PER_MSEC)
 
-static bool has_work(struct tenant *t)
-{
-	bool work;
-
-	if (t->gone)
-		return false;
-	pthread_mutex_lock(&t->lock);
-	work = t->owed.totals.free > 0;
-	pthread_mutex_unlock(&t->lock);
-	return work;
-}
-
 /* The first one behind `after` that has work; the list is never cut. */
 static struct tenant *next_with_work(const struct pager *p, struct tenant *after)
 {
 	struct tenant *t = after ? after->next : NULL;
 
 	for (; t; t = t->next)
-		if (has_work(t))
+		if (tenant_has_work(t))
 			return t;
 	for (t = p->tenants; t && after; t = t->next) {
-		if (has_work(t))
+		if (tenant_has_work(t))
 			return t;
 		if (t == after)
 			return NULL;
 	}
 	for (; t; t = t->next)
-		if (has_work(t))
+		if (tenant_has_work(t))
 			return t;
 	return NULL;
 }
@@ -87,7 +75,7 @@ static struct tenant *wait_for_work(const struct filler *f, struct tenant *after
 		until.tv_nsec += IDLE_NS;
 		until.tv_sec += until.tv_nsec / (long)NSEC_PER_SEC;
 		until.tv_nsec %= (long)NSEC_PER_SEC;
-		if (p->resumed)
+		if (p->resumed && !p->at_rest)
 			pthread_cond_timedwait(&p->work, &p->lock, &until);
 		else
 			pthread_cond_wait(&p->work, &p->lock);
@@ -162,7 +150,9 @@ static void warm_up(struct filler *f)
 	uint64_t at = 0;
 
 	be_nice(f, true);
-	while (s->ops->warm && nobody_is_here(f->pager) && s->ops->warm(s, &at))
+	if (!s->ops->warm || f->pager->setup->leave)
+		return;
+	while (nobody_is_here(f->pager) && s->ops->warm(s, &at))
 		;
 }
 

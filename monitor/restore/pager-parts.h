@@ -27,6 +27,7 @@
 struct asked {
 	struct tenant *tenant;		/* NULL: free */
 	uint64_t since;			/* when the fault was read; 0: nobody asks */
+	struct tenant_touch touch;	/* of an urgent one: for whom */
 	struct source_want want;
 };
 
@@ -53,6 +54,7 @@ struct pager {
 	pthread_cond_t work;
 	struct tenant *tenants, **last;
 	bool resumed, stop;
+	bool at_rest;			/* nothing is to be filled until that is said */
 	pthread_t threads[FILLERS_MAX];
 	unsigned int nthreads;
 	_Atomic unsigned int numbered;
@@ -66,6 +68,7 @@ struct pager {
 	struct tenant *turn;		/* whose pages are asked for next */
 	bool remote, dead;
 	unsigned int tasks, children;
+	uint64_t read_at;		/* when messages were read last, for the trace */
 	uint64_t figures_at;		/* when the sums are due; UINT64_MAX: never */
 	/* Where and how the event thread waits; CPUs it may run on. */
 	struct pace pace;
@@ -108,7 +111,24 @@ void pager_figures_end(struct pager *p);
 void pager_figures_answered(struct pager *p, uint64_t since);
 static inline bool pager_figures_wanted(const struct pager *p)
 {
-	return p->setup->figures;
+	return p->setup->figures || p->setup->chronicle;
 }
+
+/* What goes into the trace, if there is one: the processes run; messages were read. */
+void pager_tell_begin(struct pager *p);
+void pager_tell_news(struct pager *p, struct tenant *t, const struct tenant_news *news,
+		     uint64_t since);
+/* A touch was answered; its page has been asked for, if there is room to remember that. */
+void pager_tell_touch(struct pager *p, const struct tenant *t, const struct tenant_touch *touch,
+		      uint64_t since);
+bool pager_tell_room(const struct pager *p);
+void pager_tell_wait(struct pager *p, struct tenant *t, const struct tenant_touch *touch,
+		     uint64_t since);
+/* A demand was answered, and this was done for who had touched its page. */
+void pager_tell_came(struct pager *p, const struct asked *a, enum tenant_deed deed);
+/* It has gone, if it has. */
+void pager_tell_gone(struct pager *p, const struct tenant *t);
+void pager_tell_turn(struct pager *p);
+void pager_tell_end(struct pager *p, const struct pager_result *result);
 
 #endif

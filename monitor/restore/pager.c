@@ -54,6 +54,7 @@ void pager_resume(struct pager *p)
 	p->resumed_at = clock_now();
 	pager_figures(p);
 	pager_say(p, PAGER_DETAIL, "the processes run");
+	pager_tell_begin(p);
 	pthread_mutex_lock(&p->lock);
 	for (struct tenant *t = p->tenants; t; t = t->next)
 		t->early = false;
@@ -71,6 +72,7 @@ static void serve(struct pager *p, struct tenant *t)
 	if (t->uffd < 0)
 		return;
 	r = tenant_read(t, &news);
+	pager_tell_news(p, t, &news, since);
 	for (unsigned int i = 0; i < news.nchildren; i++) {
 		p->children++;
 		if (pager_admit(p, news.children[i]) < 0)
@@ -102,10 +104,12 @@ static void see_who_is_done(struct pager *p)
 	for (struct tenant *t = p->tenants; t; t = t->next) {
 		if (t->uffd < 0)
 			continue;
-		if (tenant_done(t))
-			tenant_end(t);
-		else
+		if (!tenant_done(t)) {
 			all = false;
+			continue;
+		}
+		pager_tell_gone(p, t);
+		tenant_end(t);
 	}
 	p->over = all;
 }
@@ -117,6 +121,17 @@ static void probe(struct pager *p)
 		if (t->uffd >= 0 && !tenant_probe(t))
 			pager_say(p, PAGER_DETAIL, "process %d has ended", t->pid);
 	see_who_is_done(p);
+}
+
+/* Also what was to stay where it is: somebody wants us to end. */
+static void fill_after_all(struct pager *p)
+{
+	pthread_mutex_lock(&p->lock);
+	for (struct tenant *t = p->tenants; t; t = t->next)
+		t->leave = false;
+	p->at_rest = false;
+	pthread_cond_broadcast(&p->work);
+	pthread_mutex_unlock(&p->lock);
 }
 
 static void asked_to_end(struct pager *p)
@@ -132,6 +147,7 @@ static void asked_to_end(struct pager *p)
 	}
 	for (struct tenant *t = p->tenants; t; t = t->next)
 		left += tenant_owes(t);
+	fill_after_all(p);
 	pager_say(p, PAGER_WARNING, "told to end: it will, when the last %llu pages have come; "
 		  "without them the processes would read zeroes", (unsigned long long)left);
 }
@@ -174,6 +190,7 @@ static void loop(struct pager *p)
 		if (p->resumed_at && (p->remote || faults))
 			see_who_is_done(p);
 		pager_figures_turn(p);
+		pager_tell_turn(p);
 		if (clock_now() < probe_at)
 			continue;
 		probe_at = clock_now() + PROBE_NS;
@@ -189,6 +206,7 @@ static int set_up(struct pager *p)
 	int r;
 
 	p->last = &p->tenants;
+	p->at_rest = p->setup->leave;
 	p->figures_at = p->setup->figures ? 0 : UINT64_MAX;
 	pager_wait_begin(p);
 	p->remote = fd >= 0;
@@ -256,6 +274,7 @@ int pager_run(const struct pager_setup *setup, struct pager_result *ret)
 	close_fd(&p.epoll);
 	pager_figures_end(&p);
 	add_up(&p, ret);
+	pager_tell_end(&p, ret);
 	while ((t = p.tenants)) {
 		p.tenants = t->next;
 		tenant_free(t);

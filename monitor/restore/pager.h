@@ -27,6 +27,8 @@
 #include "restore/source.h"
 #include "restore/tenant.h"
 
+struct chronicle;
+
 enum pager_tone { PAGER_DETAIL, PAGER_NOTE, PAGER_WARNING, PAGER_ERROR };
 
 struct pager_setup {
@@ -36,6 +38,8 @@ struct pager_setup {
 	int signals;			/* readable: somebody wants us to end; -1 */
 	unsigned int fillers;		/* at least 1 */
 	struct figures *figures;	/* kept up to date; NULL: nobody wants them */
+	struct chronicle *chronicle;	/* the trace; NULL: none */
+	bool leave;			/* what nobody touches stays where it is */
 	bool accompanied;		/* the end of the restore is told of by somebody else */
 	/* One line; called by the thread that runs the pager. */
 	void (*say)(void *arg, enum pager_tone tone, const char *words);

@@ -16,7 +16,7 @@
  * Pages that come along with one that was touched: so many, aligned, around it.  Copied
  * here they cost the thread that waits a microsecond or so each, asked for less than the way.
  */
-#define BLOCK_HERE 4u
+#define BLOCK_HERE 4u		/* also asked for, of what is to stay where it is */
 #define BLOCK_ASKED 16u
 
 static uint64_t page_of(uint64_t addr)
@@ -42,6 +42,7 @@ static void follow_fork(struct tenant *t, int uffd, struct tenant_news *news)
 	if (!r) {
 		child->uffd = uffd;
 		child->forked = true;
+		child->leave = t->leave;
 		pthread_mutex_lock(&t->lock);
 		r = owed_clone(&child->owed, &t->owed);
 		pthread_mutex_unlock(&t->lock);
@@ -253,7 +254,8 @@ enum tenant_answer tenant_fault(struct tenant *t, struct source *s,
 	pthread_mutex_lock(&t->lock);
 	*ret_want = want;
 	owed = whole.id ? owed_give_back(&t->owed, page) > 0 :
-			  block_around(t, page.lo, t->early ? 1 : BLOCK_ASKED, &part, ret_want);
+			  block_around(t, page.lo, t->early ? 1 : t->leave ? BLOCK_HERE :
+				       BLOCK_ASKED, &part, ret_want);
 	owed = owed && !owed_take(&t->owed, part.at, id);
 	t->counts.faults += owed;
 	pthread_mutex_unlock(&t->lock);
@@ -265,8 +267,10 @@ enum tenant_answer tenant_fault(struct tenant *t, struct source *s,
 	return TENANT_ANSWERED;
 }
 
-void tenant_arrived(struct tenant *t, const struct source_want *want, const void *data)
+enum tenant_deed tenant_arrived(struct tenant *t, const struct source_want *want,
+				const void *data, const struct tenant_touch *touch)
 {
+	struct tenant_aim aim = { .page = touch ? page_of(touch->addr) : UINT64_MAX };
 	uint64_t image = want->vaddr;
 	struct owed_part part;
 	enum place_end end = PLACE_ALL;
@@ -277,14 +281,15 @@ void tenant_arrived(struct tenant *t, const struct source_want *want, const void
 		found = owed_flight(&t->owed, want->id, image, &part);
 		pthread_mutex_unlock(&t->lock);
 		if (!found)
-			return;
+			break;
 		end = tenant_place(t, &part, (const char *)data + (part.image - want->vaddr),
-				   NULL);
+				   &aim);
 		/* Free again; who waits for one of them asks again. */
 		if (end == PLACE_BUSY || end == PLACE_NO_MEMORY)
 			place_wake(t->uffd, part.at);
 		image = part.image + range_len(part.at);
 	} while (end != PLACE_GONE);
+	return aim.deed;
 }
 
 void tenant_refused(struct tenant *t, const struct source_want *want, enum tenant_refusal how)

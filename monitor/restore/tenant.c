@@ -77,6 +77,18 @@ void tenant_gone(struct tenant *t)
 	pthread_mutex_unlock(&t->lock);
 }
 
+bool tenant_has_work(struct tenant *t)
+{
+	bool work;
+
+	if (t->gone || t->leave)
+		return false;
+	pthread_mutex_lock(&t->lock);
+	work = t->owed.totals.free > 0;
+	pthread_mutex_unlock(&t->lock);
+	return work;
+}
+
 bool tenant_done(struct tenant *t)
 {
 	bool done;
@@ -216,6 +228,8 @@ static bool take_next(struct tenant *t, uint64_t most, uint64_t id, struct owed_
 {
 	bool found;
 
+	if (t->leave)
+		return false;
 	pthread_mutex_lock(&t->lock);
 	found = owed_next(&t->owed, t->cursor, most, ret);
 	if (!found && t->cursor)

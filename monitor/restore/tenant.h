@@ -24,6 +24,8 @@
 #include "restore/source.h"
 #include "watch/event.h"
 
+struct chronicle_space;
+
 struct tenant_counts {
 	uint64_t faults;	/* answered with a page of the image */
 	uint64_t zeros;		/* ... with zeroes: nothing was owed there */
@@ -60,8 +62,12 @@ struct tenant {
 	_Atomic bool gone;		/* the address space */
 	/* It does not run yet: its mappings are registered one by one, each in its place. */
 	_Atomic bool early;
+	/* What nobody touches stays where it is: nothing is filled. */
+	_Atomic bool leave;
 	_Atomic uint64_t fault_at;	/* CLOCK_MONOTONIC, when one was answered last */
 	enum tenant_deed deed;		/* about the last touch; the event thread's */
+	struct chronicle_space *told;	/* what the trace knows of it; NULL: nothing */
+	bool wp;			/* its pages come protected */
 	/* The rest under the lock. */
 	pthread_mutex_t lock;
 	struct owed owed;
@@ -136,8 +142,12 @@ enum tenant_fill tenant_fill(struct tenant *t, struct source *s, uint64_t most, 
  * for.  False: none.
  */
 bool tenant_next_want(struct tenant *t, uint32_t npages, uint64_t id, struct source_want *ret);
-/* The answer: to wherever the pages have moved meanwhile. */
-void tenant_arrived(struct tenant *t, const struct source_want *want, const void *data);
+/*
+ * The answer: to wherever the pages have moved meanwhile.  What became of the page that was
+ * touched, if there is one.
+ */
+enum tenant_deed tenant_arrived(struct tenant *t, const struct source_want *want,
+				const void *data, const struct tenant_touch *touch);
 enum tenant_refusal {
 	TENANT_LOST,		/* the pages cannot be had: poisoned */
 	TENANT_AGAIN,		/* free again, and who waits faults again */
@@ -150,6 +160,8 @@ void tenant_again(struct tenant *t, uint64_t addr);
 
 /* False: its address space has gone, and with it all that was owed. */
 bool tenant_probe(struct tenant *t);
+/* Is there something to be filled?  Any thread. */
+bool tenant_has_work(struct tenant *t);
 /* Is nothing owed?  Any thread. */
 bool tenant_done(struct tenant *t);
 /* Pages owed.  Any thread. */

@@ -325,9 +325,10 @@ static void test_far_away(void)
 	CU_ASSERT(!at.write && !at.wp && tenants[0]->deed == TENANT_DID_NOTHING);
 	CU_ASSERT_EQUAL(tenant_fault(tenants[0], &source, &at, 12 | TENANT_URGENT, &none),
 			TENANT_AWAITED);
-	tenant_arrived(tenants[0], &bulk, contents);
+	CU_ASSERT_EQUAL(tenant_arrived(tenants[0], &bulk, contents, NULL), TENANT_DID_NOTHING);
 	CU_ASSERT_EQUAL(tenant_owes(tenants[0]), PAGES - 31);
-	tenant_arrived(tenants[0], &one, contents + 5 * WORDS);
+	CU_ASSERT_EQUAL(tenant_arrived(tenants[0], &one, contents + 5 * WORDS, &at),
+			TENANT_DID_COPY);
 	pthread_join(toucher, &words);
 	CU_ASSERT_PTR_NULL(words);
 	CU_ASSERT_EQUAL(tenant_owes(tenants[0]), PAGES - 32);
