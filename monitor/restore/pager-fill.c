@@ -12,25 +12,28 @@
 #include "base/clock.h"
 #include "restore/pager-parts.h"
 
-/* One copy: a fault waits for the end of it.  Shorter while there are any. */
+/*
+ * One copy: a fault waits for the end of it.  While there are any it is short, and one
+ * processor is left to the process and to who answers it.  Nobody is nice: who is put
+ * aside by others in the middle of a copy, would let the fault wait for as long.
+ */
 #define COPY_BYTES UINT64_C(262144)
-#define COPY_BYTES_HOT UINT64_C(65536)
+#define COPY_BYTES_HOT UINT64_C(32768)
 #define HOT_NS (5 * NSEC_PER_MSEC)
 /* Before the processes run their mappings come one by one; this many threads do not wait. */
 #define EARLY 1
 /* Copies for one process before the next one has its turn. */
 #define TURN 16
-#define NICE 19
 
 /* A thread that fills, and how. */
 struct filler {
 	struct pager *pager;
 	uint64_t id;
-	bool may_return;	/* to the niceness it had */
-	bool nice;
 };
+
 #define NAP_NS (100 * NSEC_PER_USEC)
 #define NAP_EARLY_NS NSEC_PER_MSEC
+#define NAP_HOT_NS (500 * NSEC_PER_USEC)
 #define IDLE_NS (5 * NSEC_PER_MSEC)
 
 /* The first one behind `after` that has work; the list is never cut. */
@@ -53,9 +56,14 @@ static struct tenant *next_with_work(const struct pager *p, struct tenant *after
 	return NULL;
 }
 
+static unsigned int number_of(const struct filler *f)
+{
+	return (unsigned int)(f->id - FLIGHT_FILLER);
+}
+
 static bool is_early(const struct filler *f)
 {
-	return f->id < FLIGHT_FILLER + EARLY;
+	return number_of(f) < EARLY;
 }
 
 /* NULL: it is time to end. */
@@ -95,18 +103,6 @@ static void tell_done(struct pager *p)
 		return;
 }
 
-/*
- * While there are faults, who was restored runs, and so does who answers it: both are to
- * have a CPU as soon as they want one.  Niceness is a thread's own (sched(7)).
- */
-static void be_nice(struct filler *f, bool nice)
-{
-	if (nice == f->nice || !f->may_return)
-		return;
-	f->nice = nice;
-	setpriority(PRIO_PROCESS, (id_t)gettid(), nice ? NICE : f->pager->niceness);
-}
-
 static void fill_turn(struct filler *f, struct tenant *t)
 {
 	struct pager *p = f->pager;
@@ -114,7 +110,10 @@ static void fill_turn(struct filler *f, struct tenant *t)
 	for (unsigned int i = 0; i < TURN; i++) {
 		bool early = t->early, hot = early || clock_now() - t->fault_at < HOT_NS;
 
-		be_nice(f, hot);
+		if (hot && number_of(f) >= p->hot_fillers) {
+			nanosleep(&(struct timespec){ .tv_nsec = NAP_HOT_NS }, NULL);
+			continue;
+		}
 		switch (tenant_fill(t, p->setup->source, hot ? COPY_BYTES_HOT : COPY_BYTES,
 				    f->id)) {
 		case TENANT_FILLED:
@@ -149,7 +148,6 @@ static void warm_up(struct filler *f)
 	struct source *s = f->pager->setup->source;
 	uint64_t at = 0;
 
-	be_nice(f, true);
 	if (!s->ops->warm || f->pager->setup->leave)
 		return;
 	while (nobody_is_here(f->pager) && s->ops->warm(s, &at))
@@ -160,14 +158,12 @@ static void *fill(void *arg)
 {
 	struct filler f = { .pager = arg };
 	struct tenant *t = NULL;
-	id_t self = (id_t)gettid();
 
 	/* A nap is a nap, not fifty microseconds more. */
 	prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
 	f.id = FLIGHT_FILLER + atomic_fetch_add(&f.pager->numbered, 1);
-	/* The way back wants CAP_SYS_NICE or RLIMIT_NICE; without it nobody gets nicer. */
-	setpriority(PRIO_PROCESS, self, f.pager->niceness + 1);
-	f.may_return = !setpriority(PRIO_PROCESS, self, f.pager->niceness);
+	/* Not before everybody else, as who answers faults is. */
+	setpriority(PRIO_PROCESS, (id_t)gettid(), f.pager->niceness);
 	if (is_early(&f))
 		warm_up(&f);
 	while ((t = wait_for_work(&f, t)))
@@ -182,7 +178,6 @@ int pager_fillers_start(struct pager *p)
 
 	if (p->remote)
 		return 0;
-	p->niceness = getpriority(PRIO_PROCESS, 0);
 	for (; p->nthreads < n && p->nthreads < FILLERS_MAX; p->nthreads++) {
 		r = pthread_create(&p->threads[p->nthreads], NULL, fill, p);
 		if (r)

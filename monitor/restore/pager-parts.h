@@ -58,7 +58,8 @@ struct pager {
 	pthread_t threads[FILLERS_MAX];
 	unsigned int nthreads;
 	_Atomic unsigned int numbered;
-	int niceness;			/* of this process */
+	unsigned int hot_fillers;	/* so many fill while there are faults */
+	int niceness;			/* this process had */
 	/* Demands. */
 	struct asked asked[ASKED_MAX];
 	unsigned int nasked, nbulk;
@@ -84,6 +85,7 @@ int pager_admit(struct pager *p, struct tenant *t);
 
 /* For the next messages, or until due (CLOCK_MONOTONIC), or somewhat less. */
 void pager_wait_begin(struct pager *p);
+void pager_wait_end(struct pager *p);
 int pager_wait(struct pager *p, uint64_t due, struct epoll_event *ev, int max);
 void pager_wait_served(struct pager *p, const struct tenant *t, unsigned int nfaults);
 

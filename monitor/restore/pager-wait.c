@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,11 +24,23 @@
 /* Field 39 of /proc/PID/stat (proc_pid_stat(5)), counted from the state, behind the name. */
 #define FIELDS_BEHIND_STATE 36
 
+/* Of niceness. */
+#define HASTE 15
+
 void pager_wait_begin(struct pager *p)
 {
 	int n = sched_getaffinity(0, sizeof(p->home), &p->home) ? 1 : CPU_COUNT(&p->home);
 
 	pace_init(&p->pace, (unsigned int)n);
+	p->hot_fillers = n > 2 ? (unsigned int)n - 1 : 1;
+	/* Threads wait for this one; it runs for microseconds, and wants CAP_SYS_NICE for it. */
+	p->niceness = getpriority(PRIO_PROCESS, (id_t)gettid());
+	setpriority(PRIO_PROCESS, (id_t)gettid(), p->niceness - HASTE);
+}
+
+void pager_wait_end(struct pager *p)
+{
+	setpriority(PRIO_PROCESS, (id_t)gettid(), p->niceness);
 }
 
 /* Where the first thread of the process ran last; -1: nobody knows. */

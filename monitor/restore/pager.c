@@ -267,6 +267,7 @@ int pager_run(const struct pager_setup *setup, struct pager_result *ret)
 	if (!r)
 		loop(&p);
 	pager_fillers_stop(&p);
+	pager_wait_end(&p);
 	for (size_t i = 0; i < PEERS_MAX; i++)
 		handoff_close(&p.peers[i]);
 	close_fd(&p.listener);
