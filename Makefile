@@ -24,16 +24,16 @@ mandir     ?= $(datadir)/man
 
 # ---- what is needed --------------------------------------------------------
 
-libraries  = jansson libnl-3.0 libnl-genl-3.0 libcap libseccomp libzstd libprotobuf-c gnutls
+libraries  = jansson libnl-3.0 libnl-genl-3.0 libcap libseccomp libzstd libprotobuf-c gnutls libcurl
 
 deps_build = build-essential pkg-config libjansson-dev libnl-3-dev libnl-genl-3-dev \
 	     libcap-dev libseccomp-dev libck-dev libzstd-dev libbsd-dev uthash-dev \
-	     libprotobuf-c-dev protobuf-c-compiler libgnutls28-dev
+	     libprotobuf-c-dev protobuf-c-compiler libgnutls28-dev libcurl4-gnutls-dev
 deps_tests = libcunit1-dev mandoc redis-server redis-tools sqlite3 jq python3 \
 	     python3-jsonschema strace gdb musl-tools gcc-aarch64-linux-gnu \
 	     libc6-dev-arm64-cross zstd bash-completion zsh fish shellcheck util-linux \
 	     procps libcap2-bin clang clang-tidy cppcheck libclang-rt-14-dev iproute2 xz-utils git \
-	     postgresql memcached default-jre-headless nodejs golang-go
+	     postgresql memcached default-jre-headless nodejs golang-go nginx-light
 # What `make bench` holds us against; it goes without, and says so.
 deps_bench = linux-perf strace gdb redis-server redis-tools sqlite3 python3 zstd util-linux
 
