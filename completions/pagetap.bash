@@ -67,6 +67,7 @@ _pagetap() {
 	local command=${COMP_WORDS[1]} i
 	local common='-q --quiet -v --verbose --color -h --help'
 	local tls='--tls --tls-cacert --tls-cacrl --tls-cert --tls-key --tls-no-cn-verify'
+	local web='--cacert --http-token --netrc --aws --cache'
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
@@ -102,7 +103,7 @@ _pagetap() {
 		;;
 	check) _pagetap_words "-p --pid -J --json $common" "$cur" ;;
 	lazy-pages)
-		_pagetap_words "-D --images-dir -W --work-dir --page-server --address --port $tls -o --output
+		_pagetap_words "-D --images-dir -W --work-dir --page-server --address --port $tls $web -o --output
 			--cold --threads --status-fd -d --daemon
 			--pidfile --log-file --no-default-config --verbosity $common" "$cur"
 		;;

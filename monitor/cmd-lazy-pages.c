@@ -51,7 +51,8 @@ static int parse_level(void *member, const char *arg, struct options_error *e)
 #define AT(member) .offset = offsetof(struct lazy_args, member)
 
 static const struct option_spec options[] = {
-	{ 'D', "images-dir", "DIR", "the checkpoint", OPTION_TEXT, AT(lazy.images) },
+	{ 'D', "images-dir", "DIR", "the checkpoint; also http:// or https://", OPTION_TEXT,
+	  AT(lazy.images.path) },
 	{ 'W', "work-dir", "DIR", "socket and log are there, not in the checkpoint", OPTION_TEXT,
 	  AT(lazy.work) },
 	REMOTE_ARGS_OPTIONS(struct lazy_args, lazy.remote),
@@ -59,6 +60,7 @@ static const struct option_spec options[] = {
 	  AT(lazy.trace) },
 	{ .name = "cold", .arg = "WHAT", .help = "what nobody touches: fill or leave it",
 	  .type = OPTION_WORD, .words = "fill\0leave\0", AT(lazy.cold) },
+	IMAGES_ARGS_OPTIONS(struct lazy_args, lazy.images),
 	{ .name = "threads", .arg = "N", .help = "that copy in the background",
 	  .type = OPTION_NUMBER, AT(lazy.threads), .min = 1, .max = 16 },
 	{ .name = "status-fd", .arg = "FD", .help = "write a zero byte there once we listen",
@@ -207,10 +209,10 @@ int cmd_lazy_pages(int argc, char **argv)
 		return status;
 	if (operand < argc)
 		return cmd_usage(&page, "unexpected argument '%s'", argv[operand]);
-	if (!a.lazy.images)
-		a.lazy.images = ".";
+	if (!a.lazy.images.path)
+		a.lazy.images.path = ".";
 	if (!a.lazy.work)
-		a.lazy.work = a.lazy.images;
+		a.lazy.work = http_url_is(a.lazy.images.path) ? "." : a.lazy.images.path;
 	/* With the name of the program. */
 	a.lazy.argv = (const char *const *)argv - 1;
 	status = lazy_check(&a.lazy, &page);

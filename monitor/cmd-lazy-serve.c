@@ -13,11 +13,7 @@
 #include "cmd.h"
 #include "exit.h"
 #include "restore/handoff.h"
-#include "restore/image-dir.h"
-#include "restore/image-process.h"
 #include "restore/pager.h"
-#include "restore/source-files.h"
-#include "sandbox.h"
 #include "signals.h"
 #include "words.h"
 
@@ -43,47 +39,16 @@ static void say(void *arg, enum pager_tone tone, const char *words)
 	}
 }
 
-static int read_image(const struct lazy_options *o, struct image_dir **ret_dir,
-		      struct image *ret)
+/* Of the checkpoint, or (then *ret_remote is one) of a page server. */
+static int open_source(const struct lazy_options *o, struct lazy *l)
 {
-	struct image_problem why;
-	int r = image_folder_open(o->images, ret_dir);
-
-	if (r < 0) {
-		log_error("%s: %s", o->images, strerror(-r));
-		return EXIT_RUNTIME;
-	}
-	r = image_read_apart(*ret_dir, sandbox_parser, ret, &why);
-	if (r < 0) {
-		log_error("%s: %s", o->images, why.text);
-		return r == -EOPNOTSUPP ? EXIT_UNSUPPORTED : EXIT_RUNTIME;
-	}
-	return EXIT_OK;
-}
-
-/* Of this folder, or (then *ret_remote is one) of a page server. */
-static int open_source(const struct lazy_options *o, struct image_dir *dir,
-		       const struct image *image, struct source **ret, struct remote *ret_remote)
-{
-	size_t file;
 	int r;
 
-	if (o->remote.on) {
-		r = remote_source_open(&o->remote, dir, image, ret_remote);
-		*ret = ret_remote->source;
-		return r;
-	}
-	r = source_files_open(dir, image, ret, &file);
-	if (!r)
-		return EXIT_OK;
-	if (r == -ENODATA)
-		log_error("%s: pages of this checkpoint are at a page server: --page-server",
-			  o->images);
-	else if (file < image->nfiles)
-		log_error("%s: pages-%u.img: %s", o->images, image->files[file].id, strerror(-r));
-	else
-		log_error("%s: %s", o->images, strerror(-r));
-	return EXIT_RUNTIME;
+	if (!o->remote.on)
+		return images_source(&l->images, &l->source);
+	r = remote_source_open(&o->remote, l->images.dir, &l->images.image, &l->remote);
+	l->source = l->remote.source;
+	return r;
 }
 
 /* Every process brings a descriptor, and every fork of one another. */
@@ -149,16 +114,16 @@ int lazy_check(const struct lazy_options *o, const struct option_page *page)
 		return cmd_usage(page, "--page-server needs a --port");
 	if (!o->remote.on && (o->remote.address || o->remote.port || o->remote.tls.on))
 		return cmd_usage(page, "options of a page server, but no --page-server");
-	return EXIT_OK;
+	return images_check(&o->images, page);
 }
 
 int lazy_open(const struct lazy_options *o, struct lazy *ret)
 {
 	struct handoff_problem why;
-	int status = read_image(o, &ret->dir, &ret->image);
+	int status = images_open(&o->images, &ret->images);
 
 	if (status == EXIT_OK)
-		status = open_source(o, ret->dir, &ret->image, &ret->source, &ret->remote);
+		status = open_source(o, ret);
 	if (status == EXIT_OK)
 		status = lazy_trace_open(&ret->trace, o->trace);
 	if (status != EXIT_OK)
@@ -175,7 +140,7 @@ int lazy_serve(const struct lazy_options *o, struct lazy *l)
 {
 	_close_ int signals = -1;
 	struct pager_setup setup = {
-		.image = &l->image, .source = l->source, .listener = l->listener,
+		.image = &l->images.image, .source = l->source, .listener = l->listener,
 		.fillers = fillers(o), .figures = o->figures, .accompanied = o->accompanied,
 		.leave = o->cold && !strcmp(o->cold, "leave"), .say = say,
 	};
@@ -204,6 +169,8 @@ int lazy_serve(const struct lazy_options *o, struct lazy *l)
 	status = status == EXIT_OK ? r : status;
 	if (l->remote.source && status == EXIT_OK)
 		remote_source_finish(&l->remote);
+	else if (status == EXIT_OK)
+		images_source_finish(&l->images, l->source);
 	return status;
 }
 
@@ -223,8 +190,5 @@ void lazy_close(struct lazy *l)
 	else if (l->source)
 		l->source->ops->free(l->source);
 	l->source = NULL;
-	image_free(&l->image);
-	if (l->dir)
-		l->dir->ops->free(l->dir);
-	l->dir = NULL;
+	images_close(&l->images);
 }

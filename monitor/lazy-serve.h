@@ -11,15 +11,14 @@
 #ifndef MONITOR_LAZY_SERVE_H
 #define MONITOR_LAZY_SERVE_H
 
+#include "images-args.h"
 #include "lazy-trace.h"
 #include "remote-args.h"
 #include "restore/figures.h"
-#include "restore/image.h"
-
-struct image_dir;
 
 struct lazy_options {
-	const char *images, *work;	/* the checkpoint; where the socket is */
+	struct images_args images;	/* the checkpoint */
+	const char *work;		/* where the socket is */
 	struct remote_args remote;
 	uint64_t threads;		/* that copy; 0: as many as seems right */
 	/* Memory that is shared with who wants to know how far it is; NULL: nobody does. */
@@ -32,8 +31,7 @@ struct lazy_options {
 };
 
 struct lazy {
-	struct image_dir *dir;
-	struct image image;
+	struct images images;
 	struct source *source;
 	struct remote remote;
 	struct lazy_trace trace;

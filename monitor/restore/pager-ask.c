@@ -153,7 +153,7 @@ static bool ask_next(struct pager *p)
 	do {
 		p->turn = t->next ? t->next : p->tenants;
 		if (!t->gone && t->uffd >= 0 &&
-		    tenant_next_want(t, BULK_PAGES, new_id(p, a), &want))
+		    tenant_next_want(t, p->bulk_pages, new_id(p, a), &want))
 			return !send(p, a, t, &want, NULL, 0);
 		t = p->turn;
 	} while (t != first);
@@ -166,6 +166,6 @@ void pager_ask_more(struct pager *p)
 		return;
 	if (p->nwaiting)
 		ask_for_waiting(p);
-	while (p->resumed && p->nbulk < BULK_MAX && ask_next(p))
+	while (p->resumed && p->nbulk < p->bulk_max && ask_next(p))
 		;
 }

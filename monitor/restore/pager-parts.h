@@ -22,6 +22,8 @@
 #define BULK_MAX 6u
 #define ASKED_MAX 64u
 #define BULK_PAGES 32u
+/* What a source that likes more of them leaves for those that somebody waits for. */
+#define URGENT_MIN 32u
 #define WAITING_MAX 256u
 
 struct asked {
@@ -63,6 +65,8 @@ struct pager {
 	/* Demands. */
 	struct asked asked[ASKED_MAX];
 	unsigned int nasked, nbulk;
+	unsigned int bulk_max;
+	uint32_t bulk_pages;
 	uint64_t serial;
 	struct waiting waiting[WAITING_MAX];
 	unsigned int nwaiting;

@@ -199,6 +199,17 @@ static void loop(struct pager *p)
 	}
 }
 
+/* How many demands in flight, and of how many pages. */
+static void choose_bulk(struct pager *p)
+{
+	const struct source *s = p->setup->source;
+
+	p->bulk_pages = s->bulk_pages ? s->bulk_pages : BULK_PAGES;
+	p->bulk_max = s->bulk_max ? s->bulk_max : BULK_MAX;
+	if (p->bulk_max > ASKED_MAX - URGENT_MIN)
+		p->bulk_max = ASKED_MAX - URGENT_MIN;
+}
+
 static int set_up(struct pager *p)
 {
 	int fd = p->setup->source->ops->fd(p->setup->source);
@@ -209,6 +220,7 @@ static int set_up(struct pager *p)
 	p->at_rest = p->setup->leave;
 	p->figures_at = p->setup->figures ? 0 : UINT64_MAX;
 	pager_wait_begin(p);
+	choose_bulk(p);
 	p->remote = fd >= 0;
 	p->listener = p->setup->listener;
 	for (size_t i = 0; i < PEERS_MAX; i++)

@@ -116,7 +116,7 @@ static const struct source_ops ops = {
 };
 
 /* Is there a lazy page that no file holds? */
-static bool has_remote(const struct image *image)
+bool source_files_lack(const struct image *image)
 {
 	for (size_t i = 0; i < image->ntasks; i++)
 		for (size_t k = 0; k < image->tasks[i].npieces; k++)
@@ -149,7 +149,7 @@ int source_files_open(struct image_dir *dir, const struct image *image, struct s
 	int r;
 
 	*ret_file = image->nfiles;
-	if (has_remote(image))
+	if (source_files_lack(image))
 		return -ENODATA;
 	f = calloc(1, sizeof(*f) + image->nfiles * sizeof(*f->maps));
 	if (!f)

@@ -20,5 +20,7 @@
  */
 int source_files_open(struct image_dir *dir, const struct image *image, struct source **ret,
 		      size_t *ret_file);
+/* Are there lazy pages of this image that no file holds? */
+bool source_files_lack(const struct image *image);
 
 #endif

@@ -70,6 +70,11 @@ struct source_ops {
 /* The first member of every source. */
 struct source {
 	const struct source_ops *ops;
+	/*
+	 * How it likes demands that nobody waits for: so many pages each (up to
+	 * SOURCE_PAGES_MAX), so many at once; 0: as the pager does.
+	 */
+	uint32_t bulk_pages, bulk_max;
 };
 
 #endif

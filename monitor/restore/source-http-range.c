@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/* HTTP source: ranges, and what to do when there is no answer.  See source-http.h. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/range.h"
+#include "restore/source-http-parts.h"
+
+/* A server that was started again is noticed as soon as that. */
+#define REST_SERVER (3 * NSEC_PER_SEC)
+/* Who lets nobody in, or has another file, will hardly be otherwise in a moment. */
+#define REST_FILE (10 * NSEC_PER_SEC)
+/* What a server may demand. */
+#define REST_MOST (60 * NSEC_PER_SEC)
+/* What passes by itself is worth a word only when it does not. */
+#define PASSES 3
+
+/* ---- trouble ------------------------------------------------------------------ */
+
+/* Is it about this file, and others may do? */
+static bool is_of_file(int err)
+{
+	return err == -ENOENT || err == -ESTALE || err == -EPROTO || err == -EFBIG;
+}
+
+static void tell(const struct source_http *s, enum source_http_kind kind, const char *name,
+		 const char *words)
+{
+	char text[320];
+
+	snprintf(text, sizeof(text), "%.100s%s%s", name ? name : "", name ? ": " : "", words);
+	if (s->o.told)
+		s->o.told(s->o.arg, kind, text);
+}
+
+static void have_trouble(struct source_http *s, const struct http_request *q,
+			 struct http_file *f)
+{
+	struct http_trouble *t = is_of_file(q->err) ? &f->trouble : &s->trouble;
+	uint64_t now = clock_now(), rest;
+	bool same = !strcmp(t->words, q->why.words);
+
+	s->totals.failed++;
+	/* Those that were asked for at the same time fail at the same time. */
+	if (now >= t->until) {
+		t->fails++;
+		rest = http_backoff_ns(t->fails, t == &s->trouble ? REST_SERVER : REST_FILE);
+		if (q->retry_ns > rest)
+			rest = q->retry_ns < REST_MOST ? q->retry_ns : REST_MOST;
+		t->until = now + rest;
+	}
+	if ((t->told && same) || (http_err_passes(q->err) && t->fails < PASSES))
+		return;
+	t->told = true;
+	snprintf(t->words, sizeof(t->words), "%s", q->why.words);
+	tell(s, SOURCE_HTTP_LOST, t == &f->trouble ? f->name : NULL, t->words);
+}
+
+static void be_well(const struct source_http *s, struct http_trouble *t, const char *name)
+{
+	t->fails = 0;
+	if (t->told)
+		tell(s, SOURCE_HTTP_BACK, name, "answers again");
+	t->told = false;
+	t->words[0] = '\0';
+}
+
+static bool rests(const struct source_http *s, const struct http_slot *slot, uint64_t now)
+{
+	return s->trouble.until > now || s->files[slot->file].trouble.until > now;
+}
+
+uint64_t http_resume_at(const struct source_http *s)
+{
+	const struct http_queue *queues[] = { &s->urgent, &s->bulk };
+	uint64_t now = clock_now(), at = 0, until;
+	const struct http_slot *slot;
+
+	for (size_t i = 0; i < 2; i++)
+		TAILQ_FOREACH(slot, queues[i], queue) {
+			until = s->files[slot->file].trouble.until;
+			if (until < s->trouble.until)
+				until = s->trouble.until;
+			/* What has rested waits for a range that is over. */
+			if (until > now && (!at || until < at))
+				at = until;
+		}
+	return at;
+}
+
+/* ---- ranges ------------------------------------------------------------------- */
+
+static int take(struct http_request *q, const void *bytes, size_t n)
+{
+	struct http_range *r = q->arg;
+	const uint8_t *from = bytes;
+
+	while (n) {
+		struct http_slot *slot = r->part[r->at];
+		size_t some = n < slot->len - slot->have ? n : (size_t)(slot->len - slot->have);
+
+		memcpy(slot->data + slot->have, from, some);
+		slot->have += some;
+		from += some;
+		n -= some;
+		if (slot->have == slot->len)
+			r->at++;
+	}
+	return 0;
+}
+
+/* What is missing of it is to be asked for before all others. */
+static void put_back(struct source_http *s, struct http_slot *slot)
+{
+	slot->have = align_down(slot->have, IMAGE_PAGE);
+	slot->state = HTTP_WAITING;
+	TAILQ_INSERT_HEAD(slot->urgent ? &s->urgent : &s->bulk, slot, queue);
+}
+
+static void keep(struct source_http *s, struct http_file *f, const struct http_slot *slot)
+{
+	int r = http_cache_put(f->cache, slot->from, slot->data, slot->len);
+
+	if (r && !s->no_cache_told)
+		tell(s, SOURCE_HTTP_NO_CACHE, NULL, strerror(-r));
+	s->no_cache_told |= r;
+}
+
+static void end_range(struct http_request *q)
+{
+	struct http_range *r = q->arg;
+	struct source_http *s = r->source;
+	struct http_file *f = &s->files[r->part[0]->file];
+
+	r->used = false;
+	if (q->err) {
+		have_trouble(s, q, f);
+	} else {
+		be_well(s, &s->trouble, NULL);
+		be_well(s, &f->trouble, f->name);
+	}
+	s->totals.pages += q->taken / IMAGE_PAGE;
+	for (size_t i = r->nparts; i-- > 0;)
+		if (r->part[i]->have < r->part[i]->len)
+			put_back(s, r->part[i]);
+	for (size_t i = 0; i < r->nparts; i++)
+		if (r->part[i]->state == HTTP_FLYING) {
+			keep(s, f, r->part[i]);
+			http_slot_done(s, r->part[i]);
+		}
+}
+
+/* The first that need not rest, and those that go with it, leave the queue. */
+static bool fill_range(struct source_http *s, struct http_range *r, struct http_queue *queue)
+{
+	struct http_span spans[HTTP_SLOTS];
+	struct http_slot *slots[HTTP_SLOTS], *slot;
+	uint32_t which[HTTP_SLOTS];
+	uint64_t now = clock_now();
+	size_t n = 0;
+
+	TAILQ_FOREACH(slot, queue, queue)
+		if (!rests(s, slot, now)) {
+			slots[n] = slot;
+			spans[n++] = (struct http_span){ slot->file, slot->from + slot->have,
+							 slot->len - slot->have };
+		}
+	r->nparts = http_join(spans, n, r->urgent ? HTTP_URGENT_BYTES : HTTP_BULK_BYTES, which,
+			      HTTP_SLOTS);
+	r->at = 0;
+	for (size_t i = 0; i < r->nparts; i++) {
+		r->part[i] = slots[which[i]];
+		TAILQ_REMOVE(queue, r->part[i], queue);
+		r->part[i]->state = HTTP_FLYING;
+	}
+	return r->nparts;
+}
+
+static void start_range(struct source_http *s, struct http_range *r)
+{
+	const struct http_slot *first = r->part[0], *last = r->part[r->nparts - 1];
+	const struct http_file *f = &s->files[first->file];
+	uint64_t from = first->from + first->have;
+
+	r->used = true;
+	r->source = s;
+	r->q = (struct http_request){
+		.name = f->name, .take = take, .done = end_range, .arg = r,
+		.asked = { .ranged = true, .from = from, .len = last->from + last->len - from,
+			   .version = &f->version },
+	};
+	s->totals.requests++;
+	/* Without memory or a token: as if it had been asked for in vain. */
+	if (http_client_start(r->urgent ? s->urgent_client : s->bulk_client, &r->q))
+		end_range(&r->q);
+}
+
+void http_pump(struct source_http *s)
+{
+	for (size_t i = 0; i < HTTP_RANGES; i++) {
+		struct http_range *r = &s->range[i];
+
+		r->urgent = i < HTTP_URGENT_RANGES;
+		if (!r->used && fill_range(s, r, r->urgent ? &s->urgent : &s->bulk))
+			start_range(s, r);
+	}
+}
