@@ -25,7 +25,7 @@ web_conf() {
 	[ -e "$W/web/ca.pem" ] || "$O/tests/restore/certs" "$W/web" || return
 	cat >"$W/web/nginx.conf" <<-END
 		daemon off;
-		worker_processes 1;
+		master_process off;
 		$user
 		pid $W/web/nginx.pid;
 		error_log $W/web/error.log;
