@@ -142,7 +142,7 @@ static void ask_for_waiting(struct pager *p)
 }
 
 /* The next process in turn that has pages to be asked for. */
-static bool ask_next(struct pager *p)
+static bool ask_next(struct pager *p, uint32_t npages)
 {
 	struct tenant *first = p->turn ? p->turn : p->tenants, *t = first;
 	struct asked *a = free_place(p);
@@ -153,19 +153,27 @@ static bool ask_next(struct pager *p)
 	do {
 		p->turn = t->next ? t->next : p->tenants;
 		if (!t->gone && t->uffd >= 0 &&
-		    tenant_next_want(t, p->bulk_pages, new_id(p, a), &want))
+		    tenant_next_want(t, npages, new_id(p, a), &want))
 			return !send(p, a, t, &want, NULL, 0);
 		t = p->turn;
 	} while (t != first);
 	return false;
 }
 
+/* While there are faults less: their answers stand in line behind those that are here. */
 void pager_ask_more(struct pager *p)
 {
+	unsigned int most = p->bulk_max;
+	uint32_t npages = p->bulk_pages;
+
 	if (!p->remote || p->dead)
 		return;
 	if (p->nwaiting)
 		ask_for_waiting(p);
-	while (p->resumed && p->nbulk < p->bulk_max && ask_next(p))
+	if (clock_now() - p->pace.last < PACE_HOT_NS) {
+		most = (most + 2) / 3;
+		npages /= 2;
+	}
+	while (p->resumed && p->nbulk < most && ask_next(p, npages))
 		;
 }
