@@ -42,7 +42,7 @@ _pagetap_value() {
 
 	case $option in
 	-p | --pid) _pagetap_pids "$cur" ;;
-	-o | --output | --pidfile | --log-file | --tls-cacert | --tls-cacrl | --tls-cert | --tls-key)
+	-o | --output | --prefetch | --pidfile | --log-file | --tls-cacert | --tls-cacrl | --tls-cert | --tls-key)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
@@ -104,7 +104,7 @@ _pagetap() {
 	check) _pagetap_words "-p --pid -J --json $common" "$cur" ;;
 	lazy-pages)
 		_pagetap_words "-D --images-dir -W --work-dir --page-server --address --port $tls $web -o --output
-			--cold --threads --status-fd -d --daemon
+			--prefetch --cold --threads --status-fd -d --daemon
 			--pidfile --log-file --no-default-config --verbosity $common" "$cur"
 		;;
 	page-server)

@@ -99,6 +99,7 @@ complete -c pagetap -n $lazy_pages -l tls-cert -r -F -d 'certificate of this end
 complete -c pagetap -n $lazy_pages -l tls-key -r -F -d 'and its key'
 complete -c pagetap -n $lazy_pages -l tls-no-cn-verify -d 'the name of the server may be any'
 complete -c pagetap -n $lazy_pages -s o -l output -r -F -d 'a trace of the restore'
+complete -c pagetap -n $lazy_pages -l prefetch -r -F -d 'fill first what that trace touched first'
 complete -c pagetap -n $lazy_pages -l cold -x -a 'fill leave' -d 'what nobody touches'
 complete -c pagetap -n $lazy_pages -l cacert -r -F -d 'of a web server: trust only this authority'
 complete -c pagetap -n $lazy_pages -l http-token -r -F -d 'a bearer token for a web server'

@@ -4,6 +4,7 @@
 #include "lazy-serve.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -14,6 +15,7 @@
 #include "exit.h"
 #include "restore/handoff.h"
 #include "restore/pager.h"
+#include "sandbox.h"
 #include "signals.h"
 #include "words.h"
 
@@ -49,6 +51,31 @@ static int open_source(const struct lazy_options *o, struct lazy *l)
 	r = remote_source_open(&o->remote, l->images.dir, &l->images.image, &l->remote);
 	l->source = l->remote.source;
 	return r;
+}
+
+/* What an earlier trace says was touched first. */
+static int read_prefetch(const struct lazy_options *o, const struct image *image,
+			 struct prefetch *ret)
+{
+	_close_ int fd = open(o->prefetch, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct prefetch_problem why;
+	struct words words;
+	int r;
+
+	if (fd < 0) {
+		log_error("%s: %s", o->prefetch, strerror(errno));
+		return EXIT_RUNTIME;
+	}
+	r = prefetch_read_apart(fd, image, sandbox_parser, ret, &why);
+	if (r < 0) {
+		log_error("%s: %s", o->prefetch, why.text);
+		return r == -EPROTONOSUPPORT ? EXIT_UNSUPPORTED : EXIT_RUNTIME;
+	}
+	if (!ret->pages)
+		log_warn("%s: it touches no page of this checkpoint", o->prefetch);
+	else
+		log_verbose("%s: %s pages first", o->prefetch, words_count(ret->pages, &words));
+	return EXIT_OK;
 }
 
 /* Every process brings a descriptor, and every fork of one another. */
@@ -122,6 +149,8 @@ int lazy_open(const struct lazy_options *o, struct lazy *ret)
 	struct handoff_problem why;
 	int status = images_open(&o->images, &ret->images);
 
+	if (status == EXIT_OK && o->prefetch)
+		status = read_prefetch(o, &ret->images.image, &ret->prefetch);
 	if (status == EXIT_OK)
 		status = open_source(o, ret);
 	if (status == EXIT_OK)
@@ -142,6 +171,7 @@ int lazy_serve(const struct lazy_options *o, struct lazy *l)
 	struct pager_setup setup = {
 		.image = &l->images.image, .source = l->source, .listener = l->listener,
 		.fillers = fillers(o), .figures = o->figures, .accompanied = o->accompanied,
+		.prefetch = o->prefetch ? &l->prefetch : NULL,
 		.leave = o->cold && !strcmp(o->cold, "leave"), .say = say,
 	};
 	struct pager_result result;
@@ -185,6 +215,7 @@ void lazy_close(struct lazy *l)
 {
 	close_fd(&l->listener);
 	lazy_trace_close(&l->trace);
+	prefetch_free(&l->prefetch);
 	if (l->remote.source || l->remote.tls)
 		remote_source_close(&l->remote);
 	else if (l->source)

@@ -15,6 +15,7 @@
 #include "lazy-trace.h"
 #include "remote-args.h"
 #include "restore/figures.h"
+#include "restore/prefetch.h"
 
 struct lazy_options {
 	struct images_args images;	/* the checkpoint */
@@ -24,6 +25,7 @@ struct lazy_options {
 	/* Memory that is shared with who wants to know how far it is; NULL: nobody does. */
 	struct figures *figures;
 	const char *cold;		/* "fill" (NULL: that) or "leave" */
+	const char *prefetch;		/* a trace that says what is filled first; NULL: none */
 	const char *trace;		/* the file of it; NULL: none */
 	const char *const *argv;	/* how we were called, for the trace */
 	/* Somebody else sees how the restore ends, and says so, and the sums of it. */
@@ -35,6 +37,7 @@ struct lazy {
 	struct source *source;
 	struct remote remote;
 	struct lazy_trace trace;
+	struct prefetch prefetch;
 	int listener;			/* -1: not yet, or not any more */
 };
 

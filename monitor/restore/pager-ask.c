@@ -113,7 +113,8 @@ static void on_answer(void *arg, const struct source_got *got)
 			pager_tell_came(p, &old, TENANT_DID_POISON);
 		return;
 	}
-	deed = tenant_arrived(old.tenant, &old.want, got->data, old.want.urgent ? &old.touch : NULL);
+	deed = tenant_arrived(old.tenant, &old.want, got->data,
+			      old.want.urgent ? &old.touch : NULL);
 	pager_tell_came(p, &old, deed);
 	pager_figures_answered(p, old.since);
 	p->setup->source->ops->release(p->setup->source, got->id);

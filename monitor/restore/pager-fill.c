@@ -22,6 +22,8 @@
 #define HOT_NS (5 * NSEC_PER_MSEC)
 /* Before the processes run their mappings come one by one; this many threads do not wait. */
 #define EARLY 1
+/* What is to come first, and that a fault has caught up with: so many copies. */
+#define AHEAD 64
 /* Copies for one process before the next one has its turn. */
 #define TURN 16
 
@@ -66,6 +68,15 @@ static bool is_early(const struct filler *f)
 	return number_of(f) < EARLY;
 }
 
+/* Nothing comes to be filled until that is said. */
+static bool all_rest(const struct pager *p)
+{
+	for (struct tenant *t = p->tenants; t; t = t->next)
+		if (!tenant_rests(t))
+			return false;
+	return true;
+}
+
 /* NULL: it is time to end. */
 static struct tenant *wait_for_work(const struct filler *f, struct tenant *after)
 {
@@ -83,7 +94,7 @@ static struct tenant *wait_for_work(const struct filler *f, struct tenant *after
 		until.tv_nsec += IDLE_NS;
 		until.tv_sec += until.tv_nsec / (long)NSEC_PER_SEC;
 		until.tv_nsec %= (long)NSEC_PER_SEC;
-		if (p->resumed && !p->at_rest)
+		if (p->resumed && !all_rest(p))
 			pthread_cond_timedwait(&p->work, &p->lock, &until);
 		else
 			pthread_cond_wait(&p->work, &p->lock);
@@ -110,7 +121,8 @@ static void fill_turn(struct filler *f, struct tenant *t)
 	for (unsigned int i = 0; i < TURN; i++) {
 		bool early = t->early, hot = early || clock_now() - t->fault_at < HOT_NS;
 
-		if (hot && number_of(f) >= p->hot_fillers) {
+		/* What is wanted first is wanted now: then nobody has to wait for it. */
+		if (hot && number_of(f) >= p->hot_fillers && !tenant_is_hot(t)) {
 			nanosleep(&(struct timespec){ .tv_nsec = NAP_HOT_NS }, NULL);
 			continue;
 		}
@@ -169,6 +181,13 @@ static void *fill(void *arg)
 	while ((t = wait_for_work(&f, t)))
 		fill_turn(&f, t);
 	return NULL;
+}
+
+void pager_run_ahead(struct pager *p, struct tenant *t)
+{
+	for (unsigned int i = 0; i < AHEAD && tenant_is_hot(t) && !tenant_has_news(t); i++)
+		if (tenant_fill(t, p->setup->source, COPY_BYTES_HOT, FLIGHT_EVENT) != TENANT_FILLED)
+			return;
 }
 
 int pager_fillers_start(struct pager *p)

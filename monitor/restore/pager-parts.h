@@ -56,7 +56,6 @@ struct pager {
 	pthread_cond_t work;
 	struct tenant *tenants, **last;
 	bool resumed, stop;
-	bool at_rest;			/* nothing is to be filled until that is said */
 	pthread_t threads[FILLERS_MAX];
 	unsigned int nthreads;
 	_Atomic unsigned int numbered;
@@ -101,6 +100,11 @@ void pager_resume(struct pager *p);
 
 int pager_fillers_start(struct pager *p);
 void pager_fillers_stop(struct pager *p);
+/*
+ * A fault of t has been answered.  If fillers are behind with what is to come first, go on with
+ * that until somebody waits again.
+ */
+void pager_run_ahead(struct pager *p, struct tenant *t);
 
 /* A fault of t, read at `since` (0: that is not wanted); the demanded page only. */
 void pager_fault(struct pager *p, struct tenant *t, const struct tenant_touch *touch,

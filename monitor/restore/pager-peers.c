@@ -103,6 +103,8 @@ static void take_task(struct pager *p, struct handoff_peer *peer, struct handoff
 		steal_fd(&uffd);
 		t->host_pid = item->host_pid;
 		t->leave = p->setup->leave;
+		if (p->setup->prefetch)
+			t->hot = prefetch_of(p->setup->prefetch, p->setup->image, item->pid);
 		if (pager_admit(p, t) < 0) {
 			refuse(p, peer, "its userfaultfd cannot be polled");
 			return;

@@ -81,6 +81,8 @@ static void serve(struct pager *p, struct tenant *t)
 	for (unsigned int i = 0; i < news.nfaults; i++)
 		pager_fault(p, t, &news.faults[i], since);
 	pager_wait_served(p, t, news.nfaults);
+	if (news.nfaults && t->hot && !p->remote)
+		pager_run_ahead(p, t);
 	if (news.orphans)
 		pager_say(p, PAGER_ERROR, "a child of process %d cannot be served, and waits: "
 			  "out of memory or descriptors", t->pid);
@@ -129,7 +131,6 @@ static void fill_after_all(struct pager *p)
 	pthread_mutex_lock(&p->lock);
 	for (struct tenant *t = p->tenants; t; t = t->next)
 		t->leave = false;
-	p->at_rest = false;
 	pthread_cond_broadcast(&p->work);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -217,7 +218,6 @@ static int set_up(struct pager *p)
 	int r;
 
 	p->last = &p->tenants;
-	p->at_rest = p->setup->leave;
 	p->figures_at = p->setup->figures ? 0 : UINT64_MAX;
 	pager_wait_begin(p);
 	choose_bulk(p);

@@ -39,6 +39,7 @@ struct pager_setup {
 	unsigned int fillers;		/* at least 1 */
 	struct figures *figures;	/* kept up to date; NULL: nobody wants them */
 	struct chronicle *chronicle;	/* the trace; NULL: none */
+	const struct prefetch *prefetch; /* what is filled first; NULL: nothing is */
 	bool leave;			/* what nobody touches stays where it is */
 	bool accompanied;		/* the end of the restore is told of by somebody else */
 	/* One line; called by the thread that runs the pager. */

@@ -44,6 +44,8 @@ static void follow_fork(struct tenant *t, int uffd, struct tenant_news *news)
 		child->forked = true;
 		child->leave = t->leave;
 		pthread_mutex_lock(&t->lock);
+		child->hot = t->hot;
+		child->hot_at = t->hot_at;
 		r = owed_clone(&child->owed, &t->owed);
 		pthread_mutex_unlock(&t->lock);
 	}

@@ -4,6 +4,7 @@
 #include "restore/tenant.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -77,16 +78,67 @@ void tenant_gone(struct tenant *t)
 	pthread_mutex_unlock(&t->lock);
 }
 
+/* Some of what was touched first in an earlier run may be free still.  Under the lock. */
+static bool is_hot(const struct tenant *t)
+{
+	return t->hot && t->hot_at < t->hot->n;
+}
+
+/*
+ * The next free part: of what was touched first, then of the rest.  By the addresses of the
+ * image: what has moved comes with the rest.  Under the lock.
+ */
+static bool next_part(struct tenant *t, uint64_t most, struct owed_part *ret)
+{
+	for (; is_hot(t); t->hot_at++) {
+		struct range hot = t->hot->v[t->hot_at];
+
+		if (!owed_next(&t->owed, hot.lo, most, ret) || ret->at.lo >= hot.hi)
+			continue;
+		if (ret->at.hi > hot.hi)
+			ret->at.hi = hot.hi;
+		return true;
+	}
+	if (t->leave)
+		return false;
+	return owed_next(&t->owed, t->cursor, most, ret) ||
+	       (t->cursor && owed_next(&t->owed, 0, most, ret));
+}
+
 bool tenant_has_work(struct tenant *t)
 {
 	bool work;
 
-	if (t->gone || t->leave)
+	if (t->gone)
 		return false;
 	pthread_mutex_lock(&t->lock);
-	work = t->owed.totals.free > 0;
+	work = t->owed.totals.free > 0 && (!t->leave || is_hot(t));
 	pthread_mutex_unlock(&t->lock);
 	return work;
+}
+
+bool tenant_is_hot(struct tenant *t)
+{
+	bool hot;
+
+	if (!t->hot)
+		return false;
+	pthread_mutex_lock(&t->lock);
+	hot = is_hot(t) && t->owed.totals.free;
+	pthread_mutex_unlock(&t->lock);
+	return hot;
+}
+
+bool tenant_rests(struct tenant *t)
+{
+	return t->gone || (t->leave && !tenant_is_hot(t));
+}
+
+bool tenant_has_news(const struct tenant *t)
+{
+	struct pollfd p = { .fd = t->uffd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
 }
 
 bool tenant_done(struct tenant *t)
@@ -228,16 +280,13 @@ static bool take_next(struct tenant *t, uint64_t most, uint64_t id, struct owed_
 {
 	bool found;
 
-	if (t->leave)
-		return false;
 	pthread_mutex_lock(&t->lock);
-	found = owed_next(&t->owed, t->cursor, most, ret);
-	if (!found && t->cursor)
-		found = owed_next(&t->owed, 0, most, ret);
+	found = next_part(t, most, ret);
 	ret->id = id;
 	found = found && tenant_want(t, ret, ret_want);
 	if (found) {
-		t->cursor = ret->at.hi;
+		if (!is_hot(t))
+			t->cursor = ret->at.hi;
 		found = !owed_take(&t->owed, ret->at, id);
 	}
 	pthread_mutex_unlock(&t->lock);
@@ -269,7 +318,7 @@ static void fetch(struct tenant *t, struct source *s, uint64_t most)
 
 	pthread_mutex_lock(&t->lock);
 	part.at = (struct range){ 0, 0 };
-	if (!owed_next(&t->owed, t->cursor, most, &part) || !tenant_want(t, &part, &want))
+	if (!next_part(t, most, &part) || !tenant_want(t, &part, &want))
 		part.at = (struct range){ 0, 0 };
 	pthread_mutex_unlock(&t->lock);
 	if (range_empty(part.at))

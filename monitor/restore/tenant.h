@@ -21,6 +21,7 @@
 #include "restore/gate.h"
 #include "restore/image.h"
 #include "restore/owed.h"
+#include "restore/prefetch.h"
 #include "restore/source.h"
 #include "watch/event.h"
 
@@ -72,6 +73,8 @@ struct tenant {
 	pthread_mutex_t lock;
 	struct owed owed;
 	uint64_t cursor;		/* where filling goes on */
+	const struct prefetch_list *hot; /* but these first; NULL: nothing */
+	size_t hot_at;			/* how far that is done */
 	struct tenant_counts counts;
 };
 
@@ -160,8 +163,13 @@ void tenant_again(struct tenant *t, uint64_t addr);
 
 /* False: its address space has gone, and with it all that was owed. */
 bool tenant_probe(struct tenant *t);
-/* Is there something to be filled?  Any thread. */
+/* Is there something to be filled; will there be nothing, as it is?  Any thread. */
 bool tenant_has_work(struct tenant *t);
+bool tenant_rests(struct tenant *t);
+/* Is some of what is to come first still to come? */
+bool tenant_is_hot(struct tenant *t);
+/* Is there a message to be read? */
+bool tenant_has_news(const struct tenant *t);
 /* Is nothing owed?  Any thread. */
 bool tenant_done(struct tenant *t);
 /* Pages owed.  Any thread. */

@@ -133,24 +133,35 @@ static int open_fd(const char *path)
 	return steal_fd(&fd);
 }
 
-int reader_file_open(struct reader_file **ret, const char *path)
+int reader_file_take(struct reader_file **ret, int fd)
 {
 	struct reader_file *f = calloc(1, sizeof(*f));
 	int r;
 
 	if (!f)
 		return -ENOMEM;
-	f->fd = r = open_fd(path);
-	if (r >= 0) {
-		f->buf = malloc(BLOCK);
-		r = f->buf ? look_for_magic(f) : -ENOMEM;
-	}
+	f->fd = fd;
+	f->buf = malloc(BLOCK);
+	r = f->buf ? look_for_magic(f) : -ENOMEM;
 	if (r < 0) {
+		f->fd = -1;
 		reader_file_close(f);
 		return r;
 	}
 	*ret = f;
 	return 0;
+}
+
+int reader_file_open(struct reader_file **ret, const char *path)
+{
+	int fd = open_fd(path), r;
+
+	if (fd < 0)
+		return fd;
+	r = reader_file_take(ret, fd);
+	if (r < 0)
+		close(fd);
+	return r;
 }
 
 /* Bytes of the line at buf[at], its newline included; 0: it is not all here. */

@@ -17,6 +17,8 @@ struct reader_file;
 
 /* path "-" is standard input.  -errno of open(2), -EISDIR, -ENOMEM. */
 int reader_file_open(struct reader_file **ret, const char *path);
+/* As reader_file_open(), of a descriptor, which it takes over if it succeeds. */
+int reader_file_take(struct reader_file **ret, int fd);
 /*
  * 1 and the next line without its newline, good until the next call; 0 at the end;
  * -EMSGSIZE: a line longer than READER_LINE_MAX, the next call goes on behind it;

@@ -55,10 +55,10 @@ case_exits() {
 }
 
 # What nobody touches stays, and the pager with it.
-idle_at_first() { # OPTION...
+idle_at_first() {
 	checkpoint plain 64 || return
 	new_run
-	start_pager --cold leave -o "$D/t.ndjson" "$@" && start_restore idle && criu_content && all_right || return
+	start_pager --cold leave -o "$D/t.ndjson" && start_restore idle && criu_content && all_right || return
 	sleep 1.2
 	! ended "$PAGER_PID" || wrong "the pager ended: $(pager_said)" || return
 	holds 'map(select(.ev == "fault")) | length < 100'
@@ -82,6 +82,29 @@ case_cold_until_they_end() {
 	is_valid && last_is exit
 }
 
+# What was touched first comes first: hardly anybody has to wait for it then.
+case_prefetch() {
+	local first second
+	checkpoint plain 64 && cold random || return
+	first=$(number 'map(select(.ev == "fault")) | length')
+	mv "$D/t.ndjson" "$D/first.ndjson"
+	cold random --prefetch "$D/first.ndjson" || return
+	second=$(number 'map(select(.ev == "fault")) | length')
+	say "faults: $first, then $second"
+	[ "$first" -gt 4000 ] && [ $((second * 10)) -le "$first" ] || wrong "too many: $first, then $second"
+}
+case_prefetch_children() {
+	checkpoint children 32 && cold mix && mv "$D/t.ndjson" "$D/first.ndjson" || return
+	cold mix --prefetch "$D/first.ndjson"
+}
+case_prefetch_of_what_is_no_trace() {
+	checkpoint plain 64 || return
+	head -c 5000 /dev/urandom >"$D/bad"
+	timeout 10 "$PAGETAP" lazy-pages -D "$CHECKPOINT/images" -W "$D" --prefetch "$D/bad" >"$D/said" 2>&1
+	[ $? = 1 ] && grep -q '/bad: not a trace' "$D/said" && [ ! -e "$D/lazy-pages.socket" ] ||
+		wrong "it said: $(cat "$D/said")"
+}
+
 case_compressed_to_a_pipe() {
 	checkpoint plain 64 || return
 	mkfifo "$D/fifo.zst"
@@ -95,8 +118,7 @@ case_compressed_to_a_pipe() {
 case_nobody_reads() {
 	checkpoint plain 64 || return
 	mkfifo "$D/fifo"
-	sleep 1000 <"$D/fifo" &
-	started $!
+	exec 8<>"$D/fifo"
 	new_run
 	start_pager --cold leave -o "$D/fifo" && start_restore random && criu_content && all_right || return
 	kill -TERM "$PAGER_PID"
@@ -106,6 +128,7 @@ case_nobody_reads() {
 	end_of "$PAGER_PID" 20
 	[ "$STATUS" = 1 ] && grep -q '/fifo: Connection timed out after .* records' "$RUN/pager.log" ||
 		wrong "ended with $STATUS: $(pager_said)" || return
+	exec 8>&-
 	end_run
 }
 case_a_full_disk() {
