@@ -108,7 +108,7 @@ _pagetap() {
 			--pidfile --log-file --no-default-config --verbosity $common" "$cur"
 		;;
 	page-server)
-		_pagetap_words "-D --images-dir --address --port --max-clients --status-fd $tls
+		_pagetap_words "-D --images-dir --address --port --max-clients --status-fd $tls $web
 			--lazy-pages --no-default-config $common" "$cur"
 		;;
 	demo) _pagetap_words "-o --output -d --duration $common" "$cur" ;;

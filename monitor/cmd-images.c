@@ -11,7 +11,6 @@
 #include "restore/image-dir.h"
 #include "restore/image-process.h"
 #include "restore/source-files.h"
-#include "restore/source-http.h"
 #include "sandbox.h"
 #include "words.h"
 
@@ -83,7 +82,7 @@ int images_open(const struct images_args *a, struct images *ret)
 	return r == -EOPNOTSUPP ? EXIT_UNSUPPORTED : EXIT_RUNTIME;
 }
 
-static void on_told(void *arg, enum source_http_kind kind, const char *words)
+void images_told(void *arg, enum source_http_kind kind, const char *words)
 {
 	const struct images *images = arg;
 
@@ -103,7 +102,7 @@ static void on_told(void *arg, enum source_http_kind kind, const char *words)
 int images_source(struct images *images, struct source **ret)
 {
 	const struct source_http_options o = {
-		.cache = images->cache, .told = on_told, .arg = images,
+		.cache = images->cache, .told = images_told, .arg = images,
 	};
 	const struct image *image = &images->image;
 	size_t file;

@@ -20,11 +20,10 @@
 #include "caps.h"
 #include "cmd.h"
 #include "exit.h"
-#include "restore/image-dir.h"
-#include "restore/image-process.h"
+#include "images-args.h"
 #include "restore/page-server.h"
+#include "restore/shelf-http.h"
 #include "restore/shelf-image.h"
-#include "sandbox.h"
 #include "signals.h"
 #include "tls-args.h"
 #include "words.h"
@@ -37,7 +36,8 @@
 
 struct server_args {
 	struct cmd_voice voice;
-	const char *images, *address;
+	struct images_args images;
+	const char *address;
 	struct tls_args tls;
 	uint64_t port, clients, status_fd;
 	bool lazy_pages, no_config;
@@ -46,7 +46,9 @@ struct server_args {
 #define AT(member) .offset = offsetof(struct server_args, member)
 
 static const struct option_spec options[] = {
-	{ 'D', "images-dir", "DIR", "the checkpoint", OPTION_TEXT, AT(images) },
+	{ 'D', "images-dir", "DIR", "the checkpoint; also http:// or https://", OPTION_TEXT,
+	  AT(images.path) },
+	IMAGES_ARGS_OPTIONS(struct server_args, images),
 	{ .name = "address", .arg = "ADDR", .help = "listen there [" ADDRESS_PLAIN "]",
 	  .type = OPTION_TEXT, AT(address) },
 	{ .name = "port", .arg = "N", .help = "listen there; 0: any that is free",
@@ -78,35 +80,31 @@ static const struct option_page page = {
 	.examples = examples,
 };
 
-static int read_image(const struct server_args *a, struct image_dir **ret_dir, struct image *ret)
-{
-	struct image_problem why;
-	int r = image_folder_open(a->images, ret_dir);
+/* The pages, in files of this machine or at a web server. */
+struct pages {
+	struct shelf shelf;
+	struct shelf_image *files;
+	struct shelf_http *fetched;
+};
 
-	if (r < 0) {
-		log_error("%s: %s", a->images, strerror(-r));
-		return EXIT_RUNTIME;
-	}
-	r = image_read_apart(*ret_dir, sandbox_parser, ret, &why);
-	if (r < 0) {
-		log_error("%s: %s", a->images, why.text);
-		return r == -EOPNOTSUPP ? EXIT_UNSUPPORTED : EXIT_RUNTIME;
-	}
-	return EXIT_OK;
-}
-
-static int open_shelf(const struct server_args *a, struct image_dir *dir, const struct image *image,
-		      struct shelf_image **ret, struct shelf *ret_shelf)
+static int open_shelf(struct images *images, struct pages *ret)
 {
+	const struct source_http_options o = {
+		.cache = images->cache, .told = images_told, .arg = images,
+	};
+	const struct image *image = &images->image;
 	size_t file;
-	int r = shelf_image_open(dir, image, ret, ret_shelf, &file);
+	int r = images->site ?
+		shelf_http_open(images->dir, image, &o, &ret->fetched, &ret->shelf, &file) :
+		shelf_image_open(images->dir, image, &ret->files, &ret->shelf, &file);
 
 	if (!r)
 		return EXIT_OK;
 	if (file < image->nfiles)
-		log_error("%s: pages-%u.img: %s", a->images, image->files[file].id, strerror(-r));
+		log_error("%s: pages-%u.img: %s", images->path, image->files[file].id,
+			  strerror(-r));
 	else
-		log_error("%s: %s", a->images, strerror(-r));
+		log_error("%s: %s", images->path, strerror(-r));
 	return EXIT_RUNTIME;
 }
 
@@ -129,7 +127,7 @@ static int listen_at(const struct server_args *a, int *ret_fd)
 		return *ret_fd == -EACCES ? EXIT_NOT_PERMITTED : EXIT_RUNTIME;
 	}
 	link_name(*ret_fd, false, &name);
-	log_info("serving %s on %s", a->images, name.s);
+	log_info("serving %s on %s", a->images.path, name.s);
 	return EXIT_OK;
 }
 
@@ -243,13 +241,11 @@ static int run_server(const struct server_args *a, const struct shelf *shelf,
 
 int cmd_page_server(int argc, char **argv)
 {
-	struct server_args a = { .images = "." };
-	struct image_dir *dir = NULL;
-	struct shelf_image *files = NULL;
-	struct image image = IMAGE_NULL;
+	struct server_args a = { .images.path = "." };
+	struct images images = IMAGES_NULL;
+	struct pages pages = { .files = NULL };
 	_close_ int listener = -1;
 	struct tls_credentials *tls = NULL;
-	struct shelf shelf;
 	int operand, status;
 
 	if (!cmd_begin(&page, argc, argv, &a, &a.voice, &operand, &status))
@@ -258,20 +254,21 @@ int cmd_page_server(int argc, char **argv)
 		return cmd_usage(&page, "unexpected argument '%s'", argv[operand]);
 	if (a.status_fd && fcntl((int)a.status_fd, F_GETFD) < 0)
 		return cmd_usage(&page, "option --status-fd: %" PRIu64 " is not open", a.status_fd);
-	status = tls_args_load(&a.tls, &tls);
+	status = images_check(&a.images, &page);
 	if (status == EXIT_OK)
-		status = read_image(&a, &dir, &image);
+		status = tls_args_load(&a.tls, &tls);
+	if (status == EXIT_OK)
+		status = images_open(&a.images, &images);
 	raise_descriptors();
 	if (status == EXIT_OK)
-		status = open_shelf(&a, dir, &image, &files, &shelf);
+		status = open_shelf(&images, &pages);
 	if (status == EXIT_OK)
 		status = listen_at(&a, &listener);
 	if (status == EXIT_OK)
-		status = run_server(&a, &shelf, tls, listener);
+		status = run_server(&a, &pages.shelf, tls, listener);
 	tls_unload(tls);
-	shelf_image_free(files);
-	image_free(&image);
-	if (dir)
-		dir->ops->free(dir);
+	shelf_image_free(pages.files);
+	shelf_http_free(pages.fetched);
+	images_close(&images);
 	return status;
 }

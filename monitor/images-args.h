@@ -10,7 +10,7 @@
 #include "restore/http-cache.h"
 #include "restore/http-site.h"
 #include "restore/image.h"
-#include "restore/source.h"
+#include "restore/source-http.h"
 
 struct images_args {
 	const char *path;		/* of -D: a folder, or http:// and https:// */
@@ -47,6 +47,8 @@ int images_check(const struct images_args *a, const struct option_page *page);
 int images_open(const struct images_args *a, struct images *ret);
 /* Its pages, from where it is.  As images_open(). */
 int images_source(struct images *images, struct source **ret);
+/* What befalls its pages at a web server (source_http_told); arg is the struct images. */
+void images_told(void *arg, enum source_http_kind kind, const char *words);
 /* All pages are there: sum up. */
 void images_source_finish(const struct images *images, const struct source *source);
 /* After its source.  Of IMAGES_NULL, too. */

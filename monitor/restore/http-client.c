@@ -22,6 +22,8 @@
 #define BUFFER_BYTES 262144L
 /* Whatever a request asks for: longer it does not take. */
 #define WHOLE_SECONDS 600L
+/* So soon it is noticed that nobody wants it any more. */
+#define STOP_MS 100
 
 struct http_client {
 	const struct http_site *site;
@@ -307,7 +309,15 @@ int http_client_start(struct http_client *c, struct http_request *q)
 	return 0;
 }
 
-static void finish(struct http_client *c, CURL *easy, CURLcode code)
+/* It is forgotten. */
+static void drop(struct http_request *q)
+{
+	curl_multi_remove_handle(q->client->multi, q->easy);
+	unlink_request(q);
+	let_go(q);
+}
+
+static void finish(CURL *easy, CURLcode code)
 {
 	struct http_request *q;
 	curl_off_t seconds = 0;
@@ -316,9 +326,7 @@ static void finish(struct http_client *c, CURL *easy, CURLcode code)
 	q->err = judge_transfer(q, code);
 	if (!curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds) && seconds > 0)
 		q->retry_ns = (uint64_t)seconds * NSEC_PER_SEC;
-	curl_multi_remove_handle(c->multi, easy);
-	unlink_request(q);
-	let_go(q);
+	drop(q);
 	if (q->done)
 		q->done(q);
 }
@@ -342,7 +350,7 @@ void http_client_turn(struct http_client *c)
 	}
 	while ((m = curl_multi_info_read(c->multi, &left)))
 		if (m->msg == CURLMSG_DONE)
-			finish(c, m->easy_handle, m->data.result);
+			finish(m->easy_handle, m->data.result);
 }
 
 int http_client_perform(struct http_client *c, struct http_request *q)
@@ -355,11 +363,14 @@ int http_client_perform(struct http_client *c, struct http_request *q)
 	if (r)
 		return r;
 	/* Whose transfer is over has none any more. */
-	while (q->easy) {
-		poll(&p, 1, -1);
+	while (q->easy && !(q->stop && atomic_load(q->stop))) {
+		poll(&p, 1, q->stop ? STOP_MS : -1);
 		http_client_turn(c);
 	}
-	return q->err;
+	if (!q->easy)
+		return q->err;
+	drop(q);
+	return refuse(q, -ECANCELED, strerror(ECANCELED));
 }
 
 void http_client_free(struct http_client *c)
@@ -368,11 +379,8 @@ void http_client_free(struct http_client *c)
 
 	if (!c)
 		return;
-	while ((q = c->flying)) {
-		curl_multi_remove_handle(c->multi, q->easy);
-		unlink_request(q);
-		let_go(q);
-	}
+	while ((q = c->flying))
+		drop(q);
 	if (c->multi)
 		curl_multi_cleanup(c->multi);
 	if (c->timer >= 0)

@@ -11,6 +11,8 @@
 #ifndef RESTORE_HTTP_CLIENT_H
 #define RESTORE_HTTP_CLIENT_H
 
+#include <stdatomic.h>
+
 #include "restore/http-rules.h"
 #include "restore/http-site.h"
 
@@ -38,6 +40,8 @@ struct http_request {
 	/* It is over, and the caller's again.  May start others, also itself. */
 	void (*done)(struct http_request *q);
 	void *arg;
+	/* Of http_client_perform(): it is given up (-ECANCELED) when this is set; may be NULL. */
+	const _Atomic bool *stop;
 	/* Of what has come, from the first byte on. */
 	struct http_head got;
 	uint64_t taken;		/* bytes that were handed over */

@@ -20,6 +20,8 @@
 #define ANSWER_PAGES 16384u
 #define ANSWER_RUNS 32u
 #define SHAKE_SECONDS 10
+/* At a time, of what has to be fetched from elsewhere. */
+#define FETCH_BYTES (UINT64_C(1) << 20)
 
 static int gone(struct client *c, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -108,10 +110,12 @@ static void find_answer(const struct client *c, const struct wire_head *h, struc
 	}
 }
 
-static int copy_run(const struct shelf_run *run, uint8_t *to)
+static int copy_run(const struct client *c, const struct shelf_run *run, uint8_t *to)
 {
 	uint64_t n = run->npages * WIRE_PAGE, done = 0;
 
+	if (run->fd == SHELF_FETCHED)
+		return c->o->shelf.fetch(c->o->shelf.arg, run, 0, to, n);
 	if (run->fd < 0) {
 		memset(to, 0, n);
 		return 0;
@@ -134,13 +138,30 @@ static int give_copy(struct client *c, const struct answer *a, size_t head_size)
 	uint8_t *to = c->copy + head_size;
 
 	for (unsigned int i = 0; i < a->nruns; i++) {
-		int r = copy_run(&a->run[i], to);
+		int r = copy_run(c, &a->run[i], to);
 
 		if (r < 0)
 			return r;
 		to += a->run[i].npages * WIRE_PAGE;
 	}
 	return link_write_all(&c->link, c->copy, (size_t)(to - c->copy), false);
+}
+
+static int give_fetched(struct client *c, const struct shelf_run *run, bool more)
+{
+	uint64_t left = run->npages * WIRE_PAGE, done = 0;
+	int r = 0;
+
+	if (!c->fetched)
+		c->fetched = malloc(FETCH_BYTES);
+	if (!c->fetched)
+		return -ENOMEM;
+	for (size_t n; !r && left; left -= n, done += n) {
+		n = left < FETCH_BYTES ? left : FETCH_BYTES;
+		r = c->o->shelf.fetch(c->o->shelf.arg, run, done, c->fetched, n);
+		r = r ? r : link_write_all(&c->link, c->fetched, n, n < left || more);
+	}
+	return r;
 }
 
 static int give_files(struct client *c, const struct answer *a, size_t head_size)
@@ -152,6 +173,10 @@ static int give_files(struct client *c, const struct answer *a, size_t head_size
 		const struct shelf_run *run = &a->run[i];
 		uint64_t left = run->npages * WIRE_PAGE;
 
+		if (run->fd == SHELF_FETCHED) {
+			r = give_fetched(c, run, i + 1 < a->nruns);
+			continue;
+		}
 		if (run->fd >= 0) {
 			r = link_send_file(&c->link, run->fd, run->offset, left, i + 1 < a->nruns);
 			continue;
@@ -327,5 +352,6 @@ void client_serve(struct client *c)
 		r = serve_one(c, &h) < 0 ? -1 : 1;
 	}
 	free(c->copy);
-	c->copy = NULL;
+	free(c->fetched);
+	c->copy = c->fetched = NULL;
 }

@@ -18,6 +18,7 @@ struct client {
 	uint8_t buf[CLIENT_BUFFER];
 	size_t at, have;	/* what of buf has not been looked at */
 	uint8_t *copy;		/* room for small answers */
+	uint8_t *fetched;	/* room for what has to be fetched */
 	uint64_t requests, pages;
 	int err;		/* 0: it ended as it should */
 	char words[160];

@@ -245,6 +245,8 @@ void page_server_cut(struct page_server *s, page_server_told told, void *arg)
 	if (!s->paused)
 		epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->listener, NULL);
 	s->paused = true;
+	if (s->o.shelf.stop)
+		s->o.shelf.stop(s->o.shelf.arg);
 	LIST_FOREACH(sc, &s->clients, list)
 		shutdown(sc->c.link.fd, SHUT_RDWR);
 	while ((sc = LIST_FIRST(&s->clients)))

@@ -15,9 +15,13 @@
 #include "link.h"
 #include "wire.h"
 
+/* In the place of a descriptor: shelf.fetch() brings them. */
+#define SHELF_FETCHED (-2)
+
 /* Where pages lie: so many in a row. */
 struct shelf_run {
-	int fd;			/* of a pages file; -1: they are zeroes */
+	int fd;			/* of a pages file; -1: they are zeroes; SHELF_FETCHED */
+	uint32_t file;		/* of SHELF_FETCHED: the shelf's own number for it */
 	uint64_t offset;
 	uint64_t npages;
 };
@@ -29,6 +33,13 @@ struct shelf {
 	bool (*find)(void *arg, int32_t pid, uint64_t vaddr, struct shelf_run *ret);
 	/* Has this task a pagemap, in the image or (parent) in the one before it? */
 	bool (*task)(void *arg, int32_t pid, bool parent);
+	/*
+	 * Bytes of a run that is SHELF_FETCHED, from `skip` on: may take as long as it takes.
+	 * 0 or -errno.  NULL: no run is.
+	 */
+	int (*fetch)(void *arg, const struct shelf_run *run, uint64_t skip, void *to, size_t len);
+	/* Whoever fetches is to give up, now and ever after; may be NULL. */
+	void (*stop)(void *arg);
 	uint8_t identity[WIRE_IDENTITY_SIZE];
 };
 

@@ -81,6 +81,8 @@ int shelf_image_open(struct image_dir *dir, const struct image *image, struct sh
 	ret_shelf->arg = s;
 	ret_shelf->find = find_page;
 	ret_shelf->task = has_task;
+	ret_shelf->fetch = NULL;
+	ret_shelf->stop = NULL;
 	*ret = s;
 	return 0;
 }

@@ -6,8 +6,7 @@
 #include <stdatomic.h>
 #include <sys/queue.h>
 
-#include "restore/http-client.h"
-#include "restore/http-dir.h"
+#include "restore/http-files.h"
 #include "restore/source-http.h"
 
 /* Demands that are known at once: with little data, and with as much as one may have. */
@@ -46,21 +45,6 @@ struct http_slot {
 	uint64_t room;
 };
 TAILQ_HEAD(http_queue, http_slot);
-
-/* Something does not work: a file, or the whole server. */
-struct http_trouble {
-	uint64_t until;		/* nothing is asked for before that */
-	unsigned int fails;	/* in a row */
-	bool told;
-	char words[200];
-};
-
-struct http_file {
-	char name[HTTP_NAME_MAX];
-	struct http_version version;
-	struct http_cache_file *cache;
-	struct http_trouble trouble;
-};
 
 struct source_http;
 

@@ -9,22 +9,7 @@
 #include "base/range.h"
 #include "restore/source-http-parts.h"
 
-/* A server that was started again is noticed as soon as that. */
-#define REST_SERVER (3 * NSEC_PER_SEC)
-/* Who lets nobody in, or has another file, will hardly be otherwise in a moment. */
-#define REST_FILE (10 * NSEC_PER_SEC)
-/* What a server may demand. */
-#define REST_MOST (60 * NSEC_PER_SEC)
-/* What passes by itself is worth a word only when it does not. */
-#define PASSES 3
-
 /* ---- trouble ------------------------------------------------------------------ */
-
-/* Is it about this file, and others may do? */
-static bool is_of_file(int err)
-{
-	return err == -ENOENT || err == -ESTALE || err == -EPROTO || err == -EFBIG;
-}
 
 static void tell(const struct source_http *s, enum source_http_kind kind, const char *name,
 		 const char *words)
@@ -39,33 +24,18 @@ static void tell(const struct source_http *s, enum source_http_kind kind, const 
 static void have_trouble(struct source_http *s, const struct http_request *q,
 			 struct http_file *f)
 {
-	struct http_trouble *t = is_of_file(q->err) ? &f->trouble : &s->trouble;
-	uint64_t now = clock_now(), rest;
-	bool same = !strcmp(t->words, q->why.words);
+	bool of_file = http_err_is_of_file(q->err);
+	struct http_trouble *t = of_file ? &f->trouble : &s->trouble;
 
 	s->totals.failed++;
-	/* Those that were asked for at the same time fail at the same time. */
-	if (now >= t->until) {
-		t->fails++;
-		rest = http_backoff_ns(t->fails, t == &s->trouble ? REST_SERVER : REST_FILE);
-		if (q->retry_ns > rest)
-			rest = q->retry_ns < REST_MOST ? q->retry_ns : REST_MOST;
-		t->until = now + rest;
-	}
-	if ((t->told && same) || (http_err_passes(q->err) && t->fails < PASSES))
-		return;
-	t->told = true;
-	snprintf(t->words, sizeof(t->words), "%s", q->why.words);
-	tell(s, SOURCE_HTTP_LOST, t == &f->trouble ? f->name : NULL, t->words);
+	if (http_trouble_begin(t, q, clock_now()))
+		tell(s, SOURCE_HTTP_LOST, of_file ? f->name : NULL, t->words);
 }
 
 static void be_well(const struct source_http *s, struct http_trouble *t, const char *name)
 {
-	t->fails = 0;
-	if (t->told)
+	if (http_trouble_end(t))
 		tell(s, SOURCE_HTTP_BACK, name, "answers again");
-	t->told = false;
-	t->words[0] = '\0';
 }
 
 static bool rests(const struct source_http *s, const struct http_slot *slot, uint64_t now)

@@ -170,9 +170,7 @@ static void http_free(struct source *source)
 	http_client_free(s->bulk_client);
 	for (size_t i = 0; i < HTTP_SLOTS; i++)
 		free(s->slot[i].data);
-	for (size_t i = 0; i < s->nfiles; i++)
-		http_cache_file_free(s->files[i].cache);
-	free(s->files);
+	http_files_free(s->files, s->nfiles);
 	if (s->timer >= 0)
 		close(s->timer);
 	if (s->epoll >= 0)
@@ -214,33 +212,6 @@ static const struct source_ops ops = {
 	.free = http_free,
 };
 
-static int open_files(struct source_http *s, struct image_dir *dir, const struct image *image,
-		      size_t *ret_file)
-{
-	const char *url = http_site_url(http_dir_site(dir));
-
-	s->files = calloc(image->nfiles + 1, sizeof(*s->files));
-	if (!s->files)
-		return -ENOMEM;
-	for (size_t i = 0; i < image->nfiles; i++) {
-		struct http_file *f = &s->files[i];
-		int r = http_dir_pages(dir, &image->files[i], f->name, sizeof(f->name),
-				       &f->version);
-
-		*ret_file = i;
-		if (r)
-			return r;
-		if (s->o.cache && f->version.size)
-			r = http_cache_file_open(s->o.cache, url, f->name, &f->version, &f->cache);
-		if (r && s->o.told && !s->no_cache_told)
-			s->o.told(s->o.arg, SOURCE_HTTP_NO_CACHE, strerror(-r));
-		s->no_cache_told |= r;
-		s->nfiles++;
-	}
-	*ret_file = image->nfiles;
-	return 0;
-}
-
 static int watch(const struct source_http *s, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
@@ -267,7 +238,7 @@ int source_http_open(struct image_dir *dir, const struct image *image,
 		     const struct source_http_options *o, struct source **ret, size_t *ret_file)
 {
 	struct source_http *s;
-	int r;
+	int r, err;
 
 	*ret_file = image->nfiles;
 	if (source_files_lack(image))
@@ -282,8 +253,12 @@ int source_http_open(struct image_dir *dir, const struct image *image,
 	TAILQ_INIT(&s->urgent);
 	TAILQ_INIT(&s->bulk);
 	TAILQ_INIT(&s->ready);
-	r = open_files(s, dir, image, ret_file);
-	http_dir_rest(dir);
+	r = http_files_open(dir, image, o->cache, &s->files, ret_file, &err);
+	if (!r)
+		s->nfiles = image->nfiles;
+	if (err && o->told)
+		o->told(o->arg, SOURCE_HTTP_NO_CACHE, strerror(-err));
+	s->no_cache_told = err;
 	r = r ? r : open_clients(s, http_dir_site(dir));
 	if (r) {
 		http_free(&s->base);

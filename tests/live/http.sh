@@ -111,6 +111,19 @@ case_cache() {
 	stop_web
 }
 
+# A page server that has its pages from there, and whose server is gone for a moment.
+case_page_server_in_between() {
+	checkpoint children 16 && start_web && at_web || return
+	SOURCE_IMAGES=$IMAGES start_source --cache "$D/cache" && retold blank && stop_web || return
+	new_run
+	IMAGES=$IMAGES_TOLD start_pager --page-server --address 127.0.0.1 --port "$PORT" &&
+		start_restore mix || return
+	within 20 grep -q 'trying again' "$D/source.err" || wrong "not said: $(cat "$D/source.err")" || return
+	both_wait && resume_web && criu_content && all_right && pager_ends && end_run && ranges_only || return
+	stop_web && end_source || return
+	grep -q 'answers again' "$D/source.err" || wrong "not said: $(cat "$D/source.err")"
+}
+
 # refused STATUS WORDS OPTION...: before anybody can connect.
 refused() {
 	local status=$1 words=$2 got

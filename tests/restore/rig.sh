@@ -122,10 +122,11 @@ end_run() {
 }
 gone() { [ -z "$1" ] || [ ! -e "/proc/$1" ]; }
 
-# start_source [OPTION...]: a page server of ours for CHECKPOINT at PORT; SOURCE_PID.
+# start_source [OPTION...]: a page server of ours for CHECKPOINT (or SOURCE_IMAGES) at PORT;
+# SOURCE_PID.
 start_source() {
 	: >"$D/source.listens"
-	"$PAGETAP" page-server --images-dir "$CHECKPOINT/images" --address 127.0.0.1 --port "$PORT" \
+	"$PAGETAP" page-server --images-dir "${SOURCE_IMAGES:-$CHECKPOINT/images}" --address 127.0.0.1 --port "$PORT" \
 		--status-fd 9 "$@" 9>"$D/source.listens" </dev/null >"$D/source.out" 2>"$D/source.err" &
 	SOURCE_PID=$!
 	started "$SOURCE_PID"
