@@ -104,7 +104,7 @@ _pagetap() {
 	check) _pagetap_words "-p --pid -J --json $common" "$cur" ;;
 	lazy-pages)
 		_pagetap_words "-D --images-dir -W --work-dir --page-server --address --port $tls $web -o --output
-			--prefetch --cold --threads --status-fd -d --daemon
+			--mode --prefetch --cold --threads --status-fd -d --daemon
 			--pidfile --log-file --no-default-config --verbosity $common" "$cur"
 		;;
 	page-server)

@@ -17,6 +17,7 @@
 #include "restore/pager.h"
 #include "sandbox.h"
 #include "signals.h"
+#include "watch/watchable.h"
 #include "words.h"
 
 #define FILLERS_MIN 2
@@ -135,19 +136,30 @@ static int verdict(const struct lazy_options *o, const struct pager_result *r)
 	return r->end == PAGER_COMPLETE ? EXIT_OK : EXIT_RUNTIME;
 }
 
+static bool watches_writes(const struct lazy_options *o)
+{
+	return o->mode && !strcmp(o->mode, "write");
+}
+
 int lazy_check(const struct lazy_options *o, const struct option_page *page)
 {
 	if (o->remote.on && !o->remote.port)
 		return cmd_usage(page, "--page-server needs a --port");
 	if (!o->remote.on && (o->remote.address || o->remote.port || o->remote.tls.on))
 		return cmd_usage(page, "options of a page server, but no --page-server");
+	if (watches_writes(o) && !o->trace)
+		return cmd_usage(page, "--mode write needs an output: -o FILE");
 	return images_check(&o->images, page);
 }
 
 int lazy_open(const struct lazy_options *o, struct lazy *ret)
 {
 	struct handoff_problem why;
-	int status = images_open(&o->images, &ret->images);
+	uint64_t features;
+	int status = watches_writes(o) ? cmd_probe(WATCH_MODE_WRITE, &features) : EXIT_OK;
+
+	if (status == EXIT_OK)
+		status = images_open(&o->images, &ret->images);
 
 	if (status == EXIT_OK && o->prefetch)
 		status = read_prefetch(o, &ret->images.image, &ret->prefetch);
@@ -172,7 +184,7 @@ int lazy_serve(const struct lazy_options *o, struct lazy *l)
 		.image = &l->images.image, .source = l->source, .listener = l->listener,
 		.fillers = fillers(o), .figures = o->figures, .accompanied = o->accompanied,
 		.prefetch = o->prefetch ? &l->prefetch : NULL,
-		.leave = o->cold && !strcmp(o->cold, "leave"), .say = say,
+		.writes = watches_writes(o), .leave = o->cold && !strcmp(o->cold, "leave"), .say = say,
 	};
 	struct pager_result result;
 	int r, status;
@@ -181,7 +193,7 @@ int lazy_serve(const struct lazy_options *o, struct lazy *l)
 	l->listener = -1;
 	r = signals_take(&signals, &old);
 	setup.signals = signals;
-	status = lazy_trace_start(&l->trace, false, o->argv);
+	status = lazy_trace_start(&l->trace, setup.writes, o->argv);
 	setup.chronicle = l->trace.chronicle;
 	if (!r && status == EXIT_OK)
 		r = pager_run(&setup, &result);

@@ -24,6 +24,7 @@ struct lazy_options {
 	uint64_t threads;		/* that copy; 0: as many as seems right */
 	/* Memory that is shared with who wants to know how far it is; NULL: nobody does. */
 	struct figures *figures;
+	const char *mode;		/* "missing" (NULL: that) or "write" */
 	const char *cold;		/* "fill" (NULL: that) or "leave" */
 	const char *prefetch;		/* a trace that says what is filled first; NULL: none */
 	const char *trace;		/* the file of it; NULL: none */

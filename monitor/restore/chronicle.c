@@ -97,6 +97,22 @@ void chronicle_begin(struct chronicle *c, struct tenant *t)
 	chronicle_space_map(c, s, t->task);
 }
 
+void chronicle_arm(struct chronicle *c, struct tenant *t, struct range span, uint64_t ts0)
+{
+	struct chronicle_space *s = t->told;
+	struct record r;
+
+	if (!s || s->over ||
+	    spans_add(&s->covered, span.lo / IMAGE_PAGE, span.hi / IMAGE_PAGE))
+		return;
+	r = chronicle_record(c, s, RECORD_ARM);
+	r.ts0 = ts0 - c->base_ns;
+	r.addr = span.lo;
+	r.npages = range_len(span) / IMAGE_PAGE;
+	r.arm.mode = ARM_WP;
+	chronicle_push(c, &r);
+}
+
 static void begin_child(struct chronicle *c, struct chronicle_space *parent,
 			struct tenant *child)
 {

@@ -30,6 +30,8 @@ void chronicle_free(struct chronicle *c);
 
 /* This process begins to run: attach, its mappings, and what is armed. */
 void chronicle_begin(struct chronicle *c, struct tenant *t);
+/* First writes of these pages are told of from now on; that began at ts0. */
+void chronicle_arm(struct chronicle *c, struct tenant *t, struct range r, uint64_t ts0);
 /* Its layout has changed, as one reading of messages told, which began at ts0. */
 void chronicle_changes(struct chronicle *c, struct tenant *t, const struct tenant_news *news,
 		       uint64_t ts0);

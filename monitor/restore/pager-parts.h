@@ -71,6 +71,7 @@ struct pager {
 	unsigned int nwaiting;
 	struct tenant *turn;		/* whose pages are asked for next */
 	bool remote, dead;
+	bool told_to_end;
 	unsigned int tasks, children;
 	uint64_t read_at;		/* when messages were read last, for the trace */
 	uint64_t figures_at;		/* when the sums are due; UINT64_MAX: never */
@@ -95,6 +96,10 @@ void pager_wait_served(struct pager *p, const struct tenant *t, unsigned int nfa
 /* Connections: the listener is readable, a peer is. */
 void pager_accept(struct pager *p);
 void pager_hear(struct pager *p, struct handoff_peer *peer);
+/* Messages of t: followed, and its faults answered. */
+void pager_serve(struct pager *p, struct tenant *t);
+/* The processes run, and their first writes are to be told of. */
+void pager_watch_writes(struct pager *p);
 /* The processes run, the fillers may begin. */
 void pager_resume(struct pager *p);
 

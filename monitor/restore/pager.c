@@ -61,9 +61,10 @@ void pager_resume(struct pager *p)
 	p->resumed = true;
 	pthread_cond_broadcast(&p->work);
 	pthread_mutex_unlock(&p->lock);
+	pager_watch_writes(p);
 }
 
-static void serve(struct pager *p, struct tenant *t)
+void pager_serve(struct pager *p, struct tenant *t)
 {
 	uint64_t since = pager_figures_wanted(p) ? clock_now() : 0;
 	struct tenant_news news;
@@ -93,6 +94,12 @@ static void serve(struct pager *p, struct tenant *t)
 	}
 }
 
+/* Its first writes are still to be told of. */
+static bool stays(const struct pager *p, const struct tenant *t)
+{
+	return t->wp && !t->gone && !p->told_to_end;
+}
+
 /* Those to whom nothing is owed are on their own. */
 static void see_who_is_done(struct pager *p)
 {
@@ -106,7 +113,7 @@ static void see_who_is_done(struct pager *p)
 	for (struct tenant *t = p->tenants; t; t = t->next) {
 		if (t->uffd < 0)
 			continue;
-		if (!tenant_done(t)) {
+		if (!tenant_done(t) || stays(p, t)) {
 			all = false;
 			continue;
 		}
@@ -148,7 +155,12 @@ static void asked_to_end(struct pager *p)
 	}
 	for (struct tenant *t = p->tenants; t; t = t->next)
 		left += tenant_owes(t);
+	p->told_to_end = true;
 	fill_after_all(p);
+	if (!left) {
+		see_who_is_done(p);
+		return;
+	}
 	pager_say(p, PAGER_WARNING, "told to end: it will, when the last %llu pages have come; "
 		  "without them the processes would read zeroes", (unsigned long long)left);
 }
@@ -166,7 +178,7 @@ static void dispatch(struct pager *p, void *what)
 	else if (what >= (void *)p->peers && what < (void *)(p->peers + PEERS_MAX))
 		pager_hear(p, what);
 	else if (what != p)
-		serve(p, what);
+		pager_serve(p, what);
 	else if (read(p->setup->signals, bytes, sizeof(bytes)) > 0)
 		asked_to_end(p);
 }

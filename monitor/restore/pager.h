@@ -40,6 +40,7 @@ struct pager_setup {
 	struct figures *figures;	/* kept up to date; NULL: nobody wants them */
 	struct chronicle *chronicle;	/* the trace; NULL: none */
 	const struct prefetch *prefetch; /* what is filled first; NULL: nothing is */
+	bool writes;			/* first writes are in the trace, too */
 	bool leave;			/* what nobody touches stays where it is */
 	bool accompanied;		/* the end of the restore is told of by somebody else */
 	/* One line; called by the thread that runs the pager. */

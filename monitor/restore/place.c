@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "watch/uffd.h"
+#include "watch/watchable.h"
 
 #define PAGE UINT64_C(4096)
 
@@ -39,7 +40,7 @@ static enum place_end end_of(int r)
  * tried.  What was copied before an error comes with -EAGAIN, so the reason is asked for
  * where it stopped.
  */
-enum place_end place_copy(int uffd, struct range r, const void *src, uint64_t *ret_done)
+enum place_end place_copy(int uffd, struct range r, const void *src, bool wp, uint64_t *ret_done)
 {
 	const char *from = src;
 	uint64_t done = 0, some, most = range_len(r);
@@ -51,12 +52,17 @@ enum place_end place_copy(int uffd, struct range r, const void *src, uint64_t *r
 
 		if (range_len(part) > most)
 			part.hi = part.lo + most;
-		e = uffd_copy_some(uffd, part, from + done, false, &some);
+		e = uffd_copy_some(uffd, part, from + done, wp, &some);
 		done += some;
 		if (!e && part.hi == r.hi)
 			break;
 		if (!e)
 			most *= 2;
+		/* A mapping that is not registered for it: better than not at all. */
+		if (e == -EINVAL && wp) {
+			wp = false;
+			continue;
+		}
 		if (!e || some) {
 			again = false;
 			continue;
@@ -77,6 +83,21 @@ enum place_end place_zero(int uffd, struct range page)
 	if (e)
 		uffd_wake(uffd, page);
 	return end_of(e);
+}
+
+int place_watch_writes(int uffd, struct range r)
+{
+	return uffd_register(uffd, r, WATCH_MODE_MISSING | WATCH_MODE_WRITE);
+}
+
+int place_protect(int uffd, struct range r)
+{
+	return uffd_protect(uffd, r);
+}
+
+enum place_end place_unprotect(int uffd, struct range page)
+{
+	return end_of(uffd_unprotect(uffd, page));
 }
 
 enum place_end place_poison(int uffd, struct range page)

@@ -27,15 +27,22 @@ enum place_end {
 };
 
 /*
- * Copy src to r and wake who waits there.  *ret_done: bytes, whole pages, that were
+ * Copy src to r, write-protected with wp where that is registered, and wake who waits there.  *ret_done: bytes, whole pages, that were
  * copied before the end.  -ENOENT of the kernel is asked twice: a layout change that
  * began between its two looks shows as PLACE_BUSY then, if nobody reads the messages
  * of this userfaultfd meanwhile.
  */
-enum place_end place_copy(int uffd, struct range r, const void *src, uint64_t *ret_done);
+enum place_end place_copy(int uffd, struct range r, const void *src, bool wp,
+			  uint64_t *ret_done);
 /* A page of zeroes, where nothing else is; who waits is woken in any case but PLACE_GONE,
  * and asks again unless it is PLACE_ALL or PLACE_THERE. */
 enum place_end place_zero(int uffd, struct range page);
+/* Registered for missing pages: for first writes as well.  0 or -errno. */
+int place_watch_writes(int uffd, struct range r);
+/* Protect the pages that are there.  -EAGAIN: the layout changes; -ENOENT: not all of it. */
+int place_protect(int uffd, struct range r);
+/* Lift it from a page, and wake who waits to write to it. */
+enum place_end place_unprotect(int uffd, struct range page);
 /* SIGBUS for who touches the page.  PLACE_REFUSED: the kernel cannot, before 6.6. */
 enum place_end place_poison(int uffd, struct range page);
 /* Is there an address space?  Nothing in it is touched. */

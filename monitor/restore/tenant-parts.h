@@ -15,8 +15,11 @@ bool tenant_want(const struct tenant *t, struct owed_part *part, struct source_w
 /* Of the page that somebody waits for: what became of it. */
 struct tenant_aim {
 	uint64_t page;
+	bool plain;		/* who waits writes to it: it is not protected */
 	enum tenant_deed deed;
 };
+/* Somebody writes to a page that is protected. */
+enum tenant_deed tenant_unprotect(struct tenant *t, struct range page);
 /*
  * Copy a part that is in flight, as far as it goes, and write down what became of each
  * page; what could not be done is free again.  aim: may be NULL.

@@ -43,6 +43,7 @@ static void follow_fork(struct tenant *t, int uffd, struct tenant_news *news)
 		child->uffd = uffd;
 		child->forked = true;
 		child->leave = t->leave;
+		child->wp = t->wp;
 		pthread_mutex_lock(&t->lock);
 		child->hot = t->hot;
 		child->hot_at = t->hot_at;
@@ -151,10 +152,10 @@ static enum tenant_answer answer_zero(struct tenant *t, struct range page)
 }
 
 /* The page alone, first of all; it may be one that a filler is just about to copy. */
-static void answer_page(struct tenant *t, struct range page, const void *data)
+static void answer_page(struct tenant *t, struct range page, const void *data, bool wp)
 {
 	uint64_t done;
-	enum place_end end = place_copy(t->uffd, page, data, &done);
+	enum place_end end = place_copy(t->uffd, page, data, wp, &done);
 
 	if (end == PLACE_GONE) {
 		tenant_gone(t);
@@ -203,9 +204,10 @@ static bool block_around(const struct tenant *t, uint64_t addr, unsigned int npa
 }
 
 /* With its neighbours, by one call of the kernel.  False: it is in flight already. */
-static bool answer_block(struct tenant *t, struct source *s, struct range page, uint64_t id)
+static bool answer_block(struct tenant *t, struct source *s, struct range page, bool write,
+			 uint64_t id)
 {
-	struct tenant_aim aim = { .page = page.lo };
+	struct tenant_aim aim = { .page = page.lo, .plain = write };
 	struct source_want want;
 	struct owed_part part;
 	bool taken;
@@ -243,12 +245,16 @@ enum tenant_answer tenant_fault(struct tenant *t, struct source *s,
 	pthread_mutex_unlock(&t->lock);
 	t->fault_at = clock_now();
 	t->deed = TENANT_DID_NOTHING;
+	if (touch->wp) {
+		t->deed = tenant_unprotect(t, page);
+		return TENANT_ANSWERED;
+	}
 	if (!owed)
 		return answer_zero(t, page);
 	data = s->ops->at(s, &want);
 	if (data) {
-		if (!answer_block(t, s, page, id))
-			answer_page(t, page, data);
+		if (!answer_block(t, s, page, touch->write, id))
+			answer_page(t, page, data, t->wp && !touch->write);
 		return TENANT_ANSWERED;
 	}
 	if (whole.id & TENANT_URGENT)
@@ -272,7 +278,10 @@ enum tenant_answer tenant_fault(struct tenant *t, struct source *s,
 enum tenant_deed tenant_arrived(struct tenant *t, const struct source_want *want,
 				const void *data, const struct tenant_touch *touch)
 {
-	struct tenant_aim aim = { .page = touch ? page_of(touch->addr) : UINT64_MAX };
+	struct tenant_aim aim = {
+		.page = touch ? page_of(touch->addr) : UINT64_MAX,
+		.plain = touch && touch->write,
+	};
 	uint64_t image = want->vaddr;
 	struct owed_part part;
 	enum place_end end = PLACE_ALL;

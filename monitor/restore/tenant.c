@@ -226,17 +226,30 @@ static void note(struct tenant_aim *aim, struct range r, enum tenant_deed deed)
 		aim->deed = deed;
 }
 
+/* As much of the front as is to come in one way, and whether protected. */
+static struct range one_way(const struct tenant *t, struct range rest,
+			    const struct tenant_aim *aim, bool *ret_wp)
+{
+	*ret_wp = t->wp;
+	if (!t->wp || !aim || !aim->plain || !range_has(rest, aim->page))
+		return rest;
+	*ret_wp = aim->page != rest.lo;
+	rest.hi = *ret_wp ? aim->page : rest.lo + IMAGE_PAGE;
+	return rest;
+}
+
 enum place_end tenant_place(struct tenant *t, const struct owed_part *part, const void *data,
 			    struct tenant_aim *aim)
 {
-	struct range rest = part->at, page;
+	struct range rest = part->at, way, page;
 	enum place_end end = PLACE_ALL;
 	/* Before it is tried: it may run by the time that it has failed. */
-	bool early = t->early;
+	bool early = t->early, wp;
 	uint64_t done;
 
 	while (!range_empty(rest)) {
-		end = place_copy(t->uffd, rest, (const char *)data + (rest.lo - part->at.lo),
+		way = one_way(t, rest, aim, &wp);
+		end = place_copy(t->uffd, way, (const char *)data + (rest.lo - part->at.lo), wp,
 				 &done);
 		close_part(t, (struct range){ rest.lo, rest.lo + done }, OWED_ARRIVED);
 		note(aim, (struct range){ rest.lo, rest.lo + done }, TENANT_DID_COPY);
@@ -244,7 +257,7 @@ enum place_end tenant_place(struct tenant *t, const struct owed_part *part, cons
 		page = (struct range){ rest.lo, rest.lo + IMAGE_PAGE };
 		switch (end) {
 		case PLACE_ALL:
-			return end;
+			continue;
 		case PLACE_THERE:
 			close_part(t, page, OWED_THERE);
 			note(aim, page, TENANT_DID_REPEAT);

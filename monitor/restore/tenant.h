@@ -163,6 +163,13 @@ void tenant_again(struct tenant *t, uint64_t addr);
 
 /* False: its address space has gone, and with it all that was owed. */
 bool tenant_probe(struct tenant *t);
+/*
+ * First writes are told of as well: its mappings take protection, and what is copied from now
+ * on comes protected.  -errno: none takes it.
+ */
+int tenant_writes(struct tenant *t);
+/* Protect what is there of r.  -EAGAIN: messages have to be read first; -errno: not all. */
+int tenant_arm(struct tenant *t, struct range r);
 /* Is there something to be filled; will there be nothing, as it is?  Any thread. */
 bool tenant_has_work(struct tenant *t);
 bool tenant_rests(struct tenant *t);

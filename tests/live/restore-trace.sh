@@ -105,6 +105,29 @@ case_prefetch_of_what_is_no_trace() {
 		wrong "it said: $(cat "$D/said")"
 }
 
+# The first write of each page, once, wherever the page came from and went to.
+written_once() {
+	holds '[.[] | select(.ev == "fault" and .write) | .page] | length == (unique | length)'
+}
+case_first_writes() {
+	checkpoint plain 64 || return
+	new_run
+	start_pager --mode write -o "$D/t.ndjson" && start_restore stamp && criu_content && all_right || return
+	sleep 0.3
+	! ended "$PAGER_PID" || wrong "the pager ended: $(pager_said)" || return
+	next_word check
+	kill -TERM "$PAGER_PID"
+	pager_ends && next_word check && end_run && is_valid && last_is complete && written_once || return
+	# All 16384 of them, unless the process had begun before we could protect anything.
+	holds '[.[] | select(.ev == "fault" and .write)] | length >= 8000 and any(.kind == "wp" and .act == "unprotect")'
+}
+case_first_writes_of_what_stays() {
+	checkpoint single 32 && cold stamp --mode write && written_once &&
+		holds 'any(.ev == "fault" and .write and .kind == "missing" and .act == "copy") and
+			any(.ev == "fault" and .write and .kind == "wp")' || return
+	cold mix --mode write
+}
+
 case_compressed_to_a_pipe() {
 	checkpoint plain 64 || return
 	mkfifo "$D/fifo.zst"
@@ -143,7 +166,8 @@ case_a_full_disk() {
 
 case_remote() {
 	checkpoint children 32 && start_source && retold blank || return
-	IMAGES=$IMAGES_TOLD cold mix --page-server --address 127.0.0.1 --port "$PORT" && end_source || return
+	IMAGES=$IMAGES_TOLD cold mix --mode write --page-server --address 127.0.0.1 --port "$PORT" &&
+		end_source || return
 	holds 'map(select(.ev == "fault" and .src == "remote")) | length > 20 and all(.act == "copy")'
 }
 

@@ -160,7 +160,8 @@ static void test_apart(void)
 
 	CU_ASSERT_FATAL(n > 0);
 	snprintf(text + n, sizeof(text) - (size_t)n, "%s",
-		 FAULT("1", "0x7f0000014000", "34091302932") "{\"ev\":\"later\",\"seq\":2,\"ts\":5,\"pid\":0,\"mm\":0}\n"
+		 FAULT("1", "0x7f0000014000", "34091302932")
+		 "{\"ev\":\"later\",\"seq\":2,\"ts\":5,\"pid\":0,\"mm\":0}\n"
 		 FAULT("3", "0x7f0000014000", "34091302932") "{\"ev\":\"fau");
 	fd = file_of(text);
 	CU_ASSERT_EQUAL_FATAL(prefetch_read_apart(fd, &three, NULL, &p, &why), 0);
