@@ -68,6 +68,7 @@ static void follow_fork(struct tenant *t, int uffd, struct tenant_news *news)
  */
 static int follow(struct tenant *t, const struct event *ev)
 {
+	struct range changed = ev->kind == EVENT_REMAP ? ev->remap.from : ev->span;
 	int64_t r = 0;
 
 	pthread_mutex_lock(&t->lock);
@@ -86,6 +87,11 @@ static int follow(struct tenant *t, const struct event *ev)
 		break;
 	}
 	pthread_mutex_unlock(&t->lock);
+	/*
+	 * Who waits there for a page that was asked for would wait for ever: it comes to
+	 * another place, or not at all.
+	 */
+	place_wake(t->uffd, changed);
 	/*
 	 * What was removed stays registered, and zeroes are ours to give: unregistered, it
 	 * would be a mapping of its own, and an mremap of the whole would fail.

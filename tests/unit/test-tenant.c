@@ -345,6 +345,54 @@ static void test_far_away(void)
 	end();
 }
 
+static void *read_word(void *arg)
+{
+	return *(volatile uint64_t *)arg ? "a word" : NULL;
+}
+
+static void *drop_page(void *arg)
+{
+	return madvise(arg, PAGE, MADV_DONTNEED) ? "not dropped" : NULL;
+}
+
+/* Who waits for a page that is dropped before it comes gets zeroes, and waits no longer. */
+static void test_dropped_amidst(void)
+{
+	struct source_want one, none;
+	struct tenant_news news;
+	struct tenant_touch at;
+	void *words = "none";
+	pthread_t toucher, dropper;
+	bool over = false, dropped = false;
+
+	begin();
+	far_away = true;
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&toucher, NULL, read_word, memory + 5 * PAGE), 0);
+	at = next_fault(tenants[0]);
+	CU_ASSERT_EQUAL(tenant_fault(tenants[0], &source, &at, 11 | TENANT_URGENT, &one),
+			TENANT_ASK);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&dropper, NULL, drop_page, memory + 5 * PAGE), 0);
+	for (unsigned int i = 0; i < 2000 && !over; i++) {
+		CU_ASSERT_EQUAL_FATAL(tenant_read(tenants[0], &news), 0);
+		for (unsigned int k = 0; k < news.nfaults; k++)
+			CU_ASSERT_EQUAL(tenant_fault(tenants[0], &source, &news.faults[k],
+						     12 | TENANT_URGENT, &none), TENANT_ANSWERED);
+		dropped |= news.nchanges;
+		if (dropped)
+			tenant_arrived(tenants[0], &one, contents + 5 * WORDS, &at);
+		over = !pthread_tryjoin_np(toucher, &words);
+		usleep(1000);
+	}
+	CU_ASSERT(over);
+	far_away = false;
+	fill_all(tenants[0]);
+	pthread_join(dropper, NULL);
+	end();
+	if (!over)
+		pthread_join(toucher, NULL);
+	CU_ASSERT_PTR_NULL(words);
+}
+
 /* One run of what is owed, and more than one mapping. */
 static void test_split(void)
 {
@@ -431,6 +479,7 @@ static const struct suite_test tests[] = {
 	{ "a forked child", test_fork },
 	{ "pages that cannot be read", test_unreadable },
 	{ "pages that are far away", test_far_away },
+	{ "a page dropped while it is asked for", test_dropped_amidst },
 	{ "several mappings", test_split },
 	{ "before it runs", test_early },
 	{ "no copy comes late", test_late_copies },
