@@ -42,7 +42,8 @@ _pagetap_value() {
 
 	case $option in
 	-p | --pid) _pagetap_pids "$cur" ;;
-	-o | --output | --prefetch | --pidfile | --log-file | --tls-cacert | --tls-cacrl | --tls-cert | --tls-key)
+	-o | --output | --prefetch | --pidfile | --log-file | --tls-cacert | --tls-cacrl | --tls-cert | --tls-key | \
+		--criu)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
@@ -51,7 +52,7 @@ _pagetap_value() {
 	--mode) _pagetap_list 'write missing minor' "$cur" ;;
 	--cold) _pagetap_words 'fill leave' "$cur" ;;
 	--engine) _pagetap_words 'auto async sync both' "$cur" ;;
-	-D | --images-dir | -W | --work-dir)
+	-D | --images-dir | -W | --work-dir | --criu-dir)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		;;
@@ -71,7 +72,7 @@ _pagetap() {
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		_pagetap_words 'record map check validate demo lazy-pages page-server -h --help -V --version' "$cur"
+		_pagetap_words 'record map check validate demo restore lazy-pages page-server -h --help -V --version' "$cur"
 		return
 	fi
 	# readline splits --option=value into three words.
@@ -102,6 +103,10 @@ _pagetap() {
 			$common" "$cur"
 		;;
 	check) _pagetap_words "-p --pid -J --json $common" "$cur" ;;
+	restore)
+		_pagetap_words "-D --images-dir -W --work-dir --criu --criu-dir --page-server --address --port $tls $web
+			-o --output --mode --prefetch --cold --threads -J --json $common --" "$cur"
+		;;
 	lazy-pages)
 		_pagetap_words "-D --images-dir -W --work-dir --page-server --address --port $tls $web -o --output
 			--mode --prefetch --cold --threads --status-fd -d --daemon

@@ -207,7 +207,7 @@ out:
 
 int cmd_lazy_pages(int argc, char **argv)
 {
-	struct lazy_args a = { 0 };
+	struct lazy_args a = { .lazy.resumed = -1 };
 	int operand, status = EXIT_OK;
 
 	if (!cmd_begin(&page, argc, argv, &a, &a.voice, &operand, &status))

@@ -182,9 +182,10 @@ int lazy_serve(const struct lazy_options *o, struct lazy *l)
 	_close_ int signals = -1;
 	struct pager_setup setup = {
 		.image = &l->images.image, .source = l->source, .listener = l->listener,
-		.fillers = fillers(o), .figures = o->figures, .accompanied = o->accompanied,
+		.fillers = fillers(o), .figures = o->figures, .resumed = o->resumed,
 		.prefetch = o->prefetch ? &l->prefetch : NULL,
-		.writes = watches_writes(o), .leave = o->cold && !strcmp(o->cold, "leave"), .say = say,
+		.writes = watches_writes(o), .leave = o->cold && !strcmp(o->cold, "leave"),
+		.accompanied = o->accompanied, .say = say,
 	};
 	struct pager_result result;
 	int r, status;

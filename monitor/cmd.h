@@ -22,6 +22,7 @@ int cmd_validate(int argc, char **argv);
 int cmd_page_server(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_lazy_pages(int argc, char **argv);
+int cmd_restore(int argc, char **argv);
 /* The program that demo watches; not listed, takes no options. */
 int cmd_demo_target(int argc, char **argv);
 

@@ -29,6 +29,7 @@ struct lazy_options {
 	const char *prefetch;		/* a trace that says what is filled first; NULL: none */
 	const char *trace;		/* the file of it; NULL: none */
 	const char *const *argv;	/* how we were called, for the trace */
+	int resumed;			/* an eventfd, told when the processes run; -1 */
 	/* Somebody else sees how the restore ends, and says so, and the sums of it. */
 	bool accompanied;
 };

@@ -26,6 +26,7 @@ static const struct command commands[] = {
 	{ "check", cmd_check, "say what this machine, user and process allow" },
 	{ "validate", cmd_validate, "read a trace strictly and say what is wrong with it" },
 	{ "demo", cmd_demo, "watch a small program for three seconds" },
+	{ "restore", cmd_restore, "restore a checkpoint that runs before its memory is there" },
 	{ "lazy-pages", cmd_lazy_pages, "bring the pages of a checkpoint when they are wanted" },
 	{ "page-server", cmd_page_server, "give the pages of a checkpoint to lazy restores" },
 	{ "demo-target", cmd_demo_target, NULL },

@@ -100,6 +100,8 @@ void pager_hear(struct pager *p, struct handoff_peer *peer);
 void pager_serve(struct pager *p, struct tenant *t);
 /* The processes run, and their first writes are to be told of. */
 void pager_watch_writes(struct pager *p);
+/* No more of that; p->resumed_at afterwards says whether the processes run. */
+void pager_hang_up(struct pager *p);
 /* The processes run, the fillers may begin. */
 void pager_resume(struct pager *p);
 

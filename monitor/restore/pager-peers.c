@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -31,7 +32,8 @@ static struct handoff_peer *place_for(struct pager *p)
 	return other;
 }
 
-void pager_accept(struct pager *p)
+/* False: nobody is there. */
+static bool accept_one(struct pager *p)
 {
 	struct handoff_problem why;
 	struct handoff_peer new, *peer;
@@ -41,12 +43,18 @@ void pager_accept(struct pager *p)
 	if (r == -EPERM)
 		pager_say(p, PAGER_WARNING, "connection refused: %s", why.text);
 	if (r < 0)
-		return;
+		return r == -EPERM;
 	peer = place_for(p);
 	*peer = new;
 	ev = (struct epoll_event){ .events = EPOLLIN, .data.ptr = peer };
 	if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, peer->fd, &ev) < 0)
 		drop_peer(peer);
+	return true;
+}
+
+void pager_accept(struct pager *p)
+{
+	accept_one(p);
 }
 
 /* A refused first item is somebody else's; a refused later one is the end of the restore. */
@@ -158,11 +166,33 @@ void pager_hear(struct pager *p, struct handoff_peer *peer)
 			all_handed(p, peer);
 			return;
 		case HANDOFF_END:
-			if (peer == p->chosen)
+			/* Unless it is us who have hung up. */
+			if (peer == p->chosen && p->listener >= 0)
 				ended_early(p);
 			else
 				drop_peer(peer);
 			return;
 		}
+	}
+}
+
+/*
+ * Nobody can hand over anything any more; but what has been said already counts.  Behind
+ * shutdown(2) whoever sends gets EPIPE, while what he sent before can still be read: so
+ * either we read that the processes run, or CRIU cannot say it, and ends them.
+ */
+void pager_hang_up(struct pager *p)
+{
+	if (p->listener >= 0) {
+		shutdown(p->listener, SHUT_RDWR);
+		while (accept_one(p))
+			;
+		close_fd(&p->listener);
+	}
+	for (struct handoff_peer *q = p->peers; q < p->peers + PEERS_MAX; q++) {
+		if (q->fd < 0)
+			continue;
+		shutdown(q->fd, SHUT_RD);
+		pager_hear(p, q);
 	}
 }

@@ -42,6 +42,7 @@ struct pager_setup {
 	const struct prefetch *prefetch; /* what is filled first; NULL: nothing is */
 	bool writes;			/* first writes are in the trace, too */
 	bool leave;			/* what nobody touches stays where it is */
+	int resumed;			/* an eventfd, told when the processes run; -1 */
 	bool accompanied;		/* the end of the restore is told of by somebody else */
 	/* One line; called by the thread that runs the pager. */
 	void (*say)(void *arg, enum pager_tone tone, const char *words);

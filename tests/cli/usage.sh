@@ -25,7 +25,7 @@ usage() {
 	shift
 	says 2 "$text" "$@" || return
 	case $first in
-	record | map | check | validate | demo | lazy-pages | page-server) hint="Try 'pagetap $first --help'." ;;
+	record | map | check | validate | demo | restore | lazy-pages | page-server) hint="Try 'pagetap $first --help'." ;;
 	*) hint="Try 'pagetap --help'." ;;
 	esac
 	[ "$(sed 1d "$D/says.err")" = "$hint" ] || wrong "second line: $(sed 1d "$D/says.err")"
@@ -100,12 +100,37 @@ case_page_servers() {
 	says 1 "pagetap: $D/empty: inventory.img: there is no such file" $P -D "$D/empty"
 }
 
+# What a restore cannot begin with; nothing is made for it then.
+case_restore() {
+	local own=$D/own
+	mkdir "$D/empty" "$own"
+	usage "pagetap: unexpected argument 'x' (options of criu come after --)" restore x || return
+	usage "pagetap: criu cannot be given -D: give it before --" restore -- -d -D "$D" || return
+	usage "pagetap: criu cannot be given --lazy-pages: it is given anyway" restore -- --lazy-pages || return
+	usage "pagetap: criu cannot be given -jSo: its parent is pagetap; use -d" restore -- -jSo x || return
+	usage 'pagetap: -o - would mix with what is restored: give a file' restore -o - || return
+	usage 'pagetap: criu reads no address: give it a folder with --criu-dir' restore -D http://localhost/ ||
+		return
+	usage 'pagetap: --criu-dir is for -D with an address' restore --criu-dir "$D" || return
+	usage 'pagetap: --page-server needs a --port' restore -D "$D" --page-server || return
+	export XDG_RUNTIME_DIR=$own
+	says 1 "pagetap: $D/criu: no such program" restore --criu "$D/criu" || return
+	grep -q '^hint: --criu PROGRAM names' "$D/says.err" || wrong "$(cat "$D/says.err")" || return
+	: >"$D/criu"
+	says 1 "pagetap: $D/criu: it may not be executed" restore --criu "$D/criu" || return
+	says 1 'pagetap: criu-that-is-not-there: no such program' restore --criu criu-that-is-not-there || return
+	says 1 "pagetap: $D/none: No such file or directory" restore --criu /bin/true -D "$D/none" || return
+	says 1 "pagetap: $D/empty: inventory.img: there is no such file" restore --criu /bin/true -D "$D/empty" ||
+		return
+	[ -z "$(ls "$own")" ] || wrong "left behind: $(ls "$own")"
+}
+
 case_help() {
 	local c
 	"$PAGETAP" --help >"$D/help.out" 2>"$D/help.err" || wrong "status $?" || return
 	grep -q '^Usage: pagetap COMMAND' "$D/help.out" || wrong 'no usage line' || return
 	[ ! -s "$D/help.err" ] || wrong 'help on stderr' || return
-	for c in record map check validate demo lazy-pages page-server; do
+	for c in record map check validate demo restore lazy-pages page-server; do
 		"$PAGETAP" $c -h >"$D/$c.out" || wrong "$c -h: status $?" || return
 		"$PAGETAP" $c --help | cmp -s - "$D/$c.out" || wrong "$c: -h is not --help" || return
 		head -n 1 "$D/$c.out" | grep -q "^Usage: pagetap $c " || wrong "$c: usage line" || return

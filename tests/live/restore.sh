@@ -277,6 +277,27 @@ case_wrong_peers_are_sent_away() {
 		wrong "$(tail -n 1 "$D/peers.out")" || return
 	start_restore check && criu_content && all_right && pager_ends && end_run
 }
+# Told to end when criu has said that the processes run, and the pager has not read it yet: it
+# says so behind this script.
+case_told_to_end_as_they_run() {
+	ours_only 'ends' || return
+	checkpoint plain 64 || return
+	cat >"$D/before" <<-SH
+	#!/bin/sh
+	[ "\$CRTOOLS_SCRIPT_ACTION" = post-restore ] || exit 0
+	: >"$D/made"
+	for i in \$(seq 500); do [ ! -e "$D/stopped" ] || exit 0; sleep 0.02; done
+	SH
+	chmod 755 "$D/before"
+	new_run
+	start_pager && start_restore check --action-script "$D/before" || return
+	within 20 test -e "$D/made" && kill -STOP "$PAGER_PID" && within 10 stopped "$PAGER_PID" ||
+		wrong "the pager is not stopped: $(pager_said)" || return
+	: >"$D/stopped"
+	criu_content || return
+	kill -TERM "$PAGER_PID" && kill -CONT "$PAGER_PID"
+	all_right && pager_ends && grep -q 'told to end: it will' "$RUN/pager.log" && end_run
+}
 stopped() { grep -q '^State:.T' "/proc/$1/status"; }
 
 run_cases "$@"

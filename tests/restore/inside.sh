@@ -7,6 +7,7 @@
 #	inside.sh dump FOLDER SHAPE MIB [OPTION...]	FOLDER/images, FOLDER/seat/control
 #	inside.sh dump FOLDER redis KEYS [OPTION...]	and FOLDER/seat/socket, FOLDER/digest
 #	inside.sh restore FOLDER RUN [OPTION...]	RUN/seat/control, RUN/status
+#	inside.sh command FOLDER RUN COMMAND...		the same by this; its pid in there is RUN/command
 #
 # A restored process has the pid that it had, so each restore wants a namespace of its own;
 # high numbers, which nothing else in there has.  FOLDER/seat is where the processes found
@@ -80,6 +81,15 @@ others() {
 	return 1
 }
 
+# end_with STATUS RUN: tell it, and wait for the restored processes.
+end_with() {
+	echo "$1" >"$2/status.new"
+	mv "$2/status.new" "$2/status"
+	while others; do
+		sleep 0.1
+	done
+}
+
 restore() {
 	local run=$1
 	shift
@@ -87,11 +97,17 @@ restore() {
 	date +%s%N >"$run/begun"
 	"$CRIU" restore --no-default-config -D "$folder/images" -W "$run" -o restore.log -v4 -d "$@" \
 		</dev/null >"$run/restore.out" 2>&1
-	echo $? >"$run/status.new"
-	mv "$run/status.new" "$run/status"
-	while others; do
-		sleep 0.1
-	done
+	end_with $? "$run"
+}
+
+command() {
+	local run=$1
+	shift
+	mount --bind "$run/seat" "$folder/seat" || complain "mount: $run/seat"
+	"$@" <&0 &
+	echo $! >"$run/command"
+	wait $!
+	end_with $? "$run"
 }
 
 "$verb" "$@"

@@ -1,0 +1,195 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# restore-command: `pagetap restore`, which runs criu and the pager; every page must be right,
+# and whatever happens before the processes run leaves nothing behind.
+#
+# What its options are and refuse is in tests/cli/usage.sh, its line in tests/unit/test-restore-bar.c.
+# limit: 120
+. "$(dirname "$0")/lib.sh"
+export DAEMON=pagetap
+. "$SRC/tests/restore/rig.sh"
+needs_criu
+
+# start_command VERB [OPTION...] [-- CRIU-OPTION...]: of CHECKPOINT, in a namespace of its own.
+# AT_TERMINAL=1: at a terminal, whose keys come from descriptor 8.  before: shell commands.
+start_command() {
+	local verb=$1 ours=(restore -D "$CHECKPOINT/images" --criu "$CRIU")
+	shift
+	new_run
+	mkdir -m 700 "$RUN/own"
+	"$KNOWN" "$RUN/seat/control" tell "$verb"
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		ours+=("$1")
+		shift
+	done
+	ours+=(-- --no-default-config "${@:2}")
+	set -- "$PAGETAP" "${ours[@]}"
+	[ -z "${before:-}" ] || set -- sh -c "$before exec ${*@Q}"
+	if [ -n "${AT_TERMINAL:-}" ]; then
+		set -- env TERM=xterm SHELL=/bin/sh script -qefc "stty cols 90; exec ${*@Q}" /dev/null
+		mkfifo "$RUN/keys"
+		exec 8<>"$RUN/keys"
+	else
+		: >"$RUN/keys"
+	fi
+	(XDG_RUNTIME_DIR=$RUN/own inside command "$CHECKPOINT" "$RUN" "$@" 8>&-) \
+		<"$RUN/keys" >"$RUN/out" 2>"$RUN/err" &
+	RESTORE_PID=$!
+	started "$RESTORE_PID"
+}
+
+# command_ends STATUS: with this, and without a folder of its own.
+command_ends() {
+	within "$PATIENCE" test -e "$RUN/status" || wrong "it does not end: $(tail -n 5 "$RUN/err" "$RUN/out")" || return
+	[ "$(cat "$RUN/status")" = "$1" ] || wrong "status $(cat "$RUN/status"): $(cat "$RUN/err")" || return
+	[ -z "$(ls "$RUN/own")" ] || wrong "left behind: $(find "$RUN/own")"
+}
+so_far() { cat -v "$RUN/err" "$RUN/out" | tail -c 600; }
+has_said() { grep -qaE "$1" "$RUN/err" "$RUN/out"; }
+said() { has_said "$1" || wrong "no '$1': $(so_far)"; }
+says() { within 10 has_said "$1" || wrong "no '$1': $(so_far)"; }
+not_said() { ! has_said "$1" || wrong "'$1': $(so_far)"; }
+
+# the_command: its pid out here.
+the_command() {
+	local parent
+	parent=$(first_inside)
+	[ -z "${AT_TERMINAL:-}" ] || parent=$(pgrep -P "$parent" -x script)
+	pgrep -P "$parent" -x pagetap
+}
+first_inside() { pgrep -P "$RESTORE_PID"; }
+# No process is in the namespace but the first.
+nobody_inside() { ! pgrep -P "$(first_inside)" >"$D/inside.out"; }
+case_detached() {
+	checkpoint children 32 || return
+	start_command check -- -d
+	all_right && command_ends 0 || return
+	said '^pagetap: restored [0-9]+ processes, running after .* all pages were there .* later$' || return
+	said '^  [0-9,]+ pages \(.*iB\)   [0-9,]+ for faults   0 not wanted any more   .*/s$' || return
+	not_said 'waiting' && end_run
+}
+
+# criu waits for the processes, and we do: they are its children, and end as they do.
+case_attached() {
+	checkpoint plain 16 || return
+	start_command check
+	all_right && says '^pagetap: waiting for the restored processes' || return
+	[ ! -e "$RUN/status" ] || wrong 'it has not waited' || return
+	next_word exit
+	command_ends 0 && end_run
+}
+case_attached_and_let_alone() {
+	checkpoint plain 16 || return
+	start_command check
+	all_right && says '^pagetap: waiting' || return
+	kill -TERM "$(the_command)"
+	command_ends 0 && said 'the processes run on$' && next_word check && end_run
+}
+
+case_json() {
+	checkpoint plain 16 || return
+	start_command check --json -- -d
+	all_right && command_ends 0 || return
+	jq -e '.complete and .status == 0 and .tasks == 1 and .page_size == 4096 and .pages.left == 0 and
+		.pages.came == .pages.added and .pages.came >= 4096 and .resume_ns > 0 and .fill_ns > 0 and
+		.faults.p50_ns <= .faults.p99_ns and .faults.p99_ns <= .faults.slowest_ns' \
+		"$RUN/out" >"$D/jq.out" || wrong "not so: $(cat "$RUN/out")" || return
+	[ ! -s "$RUN/err" ] || wrong "said: $(cat "$RUN/err")" || return
+	end_run
+}
+
+# held_up: a restore whose processes run while no page comes, for the server stands still; until
+# goes_on.  criu waits in this script when all is made and nothing runs yet.
+held_up() {
+	checkpoint plain 64 && start_source || return
+	rm -f "$D/made" "$D/go"
+	cat >"$D/gate" <<-SH
+	#!/bin/sh
+	[ "\$CRTOOLS_SCRIPT_ACTION" = post-restore ] || exit 0
+	: >"$D/made"
+	for i in \$(seq 500); do [ ! -e "$D/go" ] || exit 0; sleep 0.02; done
+	SH
+	chmod 755 "$D/gate"
+	start_command check --page-server --port "$PORT" -v -- -d --action-script "$D/gate"
+	within 20 test -e "$D/made" || wrong "criu has not come so far: $(so_far)" || return
+	kill -STOP "$SOURCE_PID"
+	: >"$D/go"
+	says 'the processes run after'
+}
+goes_on() { kill -CONT "$SOURCE_PID"; }
+
+# The line is drawn, fits, and is erased.
+case_terminal() {
+	local AT_TERMINAL=1
+	held_up && says '^.*. % \[[#-]+\] .* of 64 MiB  .*/s  .* fault' || return
+	goes_on && all_right && command_ends 0 || return
+	[ "$(tr '\r' '\n' <"$RUN/out" | grep -a ' % \[' | sed 's/^.\[K//' | wc -L)" -le 89 ] ||
+		wrong "longer than the terminal is wide: $(so_far)" || return
+	said $'\033\\[Kpagetap: (page server|restored) ' && end_run && end_source
+}
+
+# A failure of criu: its words, and nothing stays but the log that they point to.
+case_criu_fails() {
+	checkpoint plain 16 || return
+	before='echo 4000 >/proc/sys/kernel/ns_last_pid; sleep 60 &' start_command check -- -d
+	within "$PATIENCE" test -e "$RUN/status" || wrong "it does not end: $(so_far)" || return
+	[ "$(cat "$RUN/status")" = 1 ] || wrong "status $(cat "$RUN/status")" || return
+	said '^pagetap: criu restore failed with status [0-9]+$' && said '^  .*Error .* 4001: File exists$' &&
+		said '^hint: a process has that number already' && not_said 'handed over' || return
+	[ "$(find "$RUN/own" -mindepth 2 -printf '%f ')" = 'restore.log ' ] || wrong "left: $(find "$RUN/own")" || return
+	end_run
+}
+
+# A criu that does not go on when all is made and nothing runs yet.
+slow_criu() {
+	cat >"$D/slow" <<-SH
+	#!/bin/sh
+	[ "\$CRTOOLS_SCRIPT_ACTION" != post-restore ] || { : >"$D/made"; exec sleep 20; }
+	SH
+	chmod 755 "$D/slow"
+	rm -f "$D/made"
+}
+case_ended_before_they_run() {
+	checkpoint children 32 && slow_criu || return
+	start_command check -- -d --action-script "$D/slow"
+	within 20 test -e "$D/made" || wrong "criu has not come so far: $(so_far)" || return
+	kill -INT "$(the_command)"
+	command_ends 1 && nobody_inside && said '^pagetap: ended before the processes ran; nothing of them is left$' &&
+		end_run
+}
+case_criu_killed_before_they_run() {
+	checkpoint children 32 && slow_criu || return
+	start_command check -- -d --action-script "$D/slow"
+	within 20 test -e "$D/made" || wrong "criu has not come so far: $(so_far)" || return
+	pgrep -P "$(the_command)" | while read -r p; do
+		[ "$(cat "/proc/$p/comm")" = pagetap ] || kill -KILL "$p"
+	done
+	within "$PATIENCE" test -e "$RUN/status" && said 'criu restore was ended by signal 9' && nobody_inside || return
+	[ "$(cat "$RUN/status")" = 1 ] || wrong "status $(cat "$RUN/status")" || return
+	end_run
+}
+
+# Ctrl-C when they run: what is missing comes first.
+case_ctrl_c_when_they_run() {
+	local AT_TERMINAL=1
+	held_up && printf '\003' >&8 && says 'told to end: it will, when the last [0-9]+ pages have come' || return
+	goes_on && all_right && command_ends 0 && said 'restored 1 process' && end_run && end_source
+}
+
+# A folder that is given stays, with the log; pages may come from a page server.
+case_work_dir_and_page_server() {
+	checkpoint plain 32 && start_source && mkdir "$D/work" || return
+	start_command check -W "$D/work" --page-server --port "$PORT" -- -d -v4
+	all_right && command_ends 0 || return
+	[ -s "$D/work/restore.log" ] || wrong 'no log' || return
+	[ ! -e "$D/work/lazy-pages.socket" ] || wrong 'the socket is still there' || return
+	end_run && end_source
+}
+
+# Killed itself, it takes nothing along: the pages come.
+case_killed() {
+	held_up && kill -KILL "$(the_command)" && goes_on && all_right && end_run && end_source
+}
+
+run_cases "$@"
