@@ -45,37 +45,36 @@ case_faults() {
 # All that can be done to a layout, each with a trace that is valid.
 case_layout() {
 	checkpoint single 32 || return
-	cold move && holds 'any(.ev == "remap") and any(.ev == "vma" and .op == "add")' || return
-	cold drop && holds 'any(.ev == "remove")' || return
 	cold unmap && holds 'any(.ev == "unmap") and any(.ev == "vma" and .op == "change")' || return
-	cold mix && holds 'any(.ev == "fork" and .followed and .child == null)'
+	cold mix && holds 'any(.ev == "fork" and .followed and .child == null) and
+		any(.ev == "remap") and any(.ev == "remove") and any(.ev == "vma" and .op == "add")'
 }
 case_exits() {
 	checkpoint children 32 && cold exit && holds 'any(.ev == "exit")' && last_is exit
 }
 
-# What nobody touches stays, and the pager with it.
+# idle_at_first SECONDS: what nobody touches stays, and the pager with it.
 idle_at_first() {
 	checkpoint plain 64 || return
 	new_run
 	start_pager --cold leave -o "$D/t.ndjson" && start_restore idle && criu_content && all_right || return
-	sleep 1.2
+	sleep "$1"
 	! ended "$PAGER_PID" || wrong "the pager ended: $(pager_said)" || return
 	holds 'map(select(.ev == "fault")) | length < 100'
 }
 case_cold_until_touched() {
-	idle_at_first && next_word check && end_run && pager_ends &&
+	idle_at_first 1.2 && next_word check && end_run && pager_ends &&
 		holds 'map(select(.ev == "fault")) | length > 4000'
 }
 case_cold_until_told() {
-	idle_at_first || return
+	idle_at_first 0.2 || return
 	kill -TERM "$PAGER_PID"
 	pager_ends && grep -q 'told to end: .* last 1[56][0-9]* pages' "$RUN/pager.log" ||
 		wrong "it said: $(pager_said)" || return
 	next_word check && end_run && is_valid && last_is complete
 }
 case_cold_until_they_end() {
-	idle_at_first || return
+	idle_at_first 0.2 || return
 	kill -KILL "$RESTORE_PID"
 	pager_ends && grep -q '1[56],[0-9]* of processes that ended' "$RUN/pager.log" ||
 		wrong "it said: $(pager_said)" || return
