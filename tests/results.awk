@@ -7,8 +7,8 @@
 #	awk -v suite=live/kill -f tests/results.awk LOG
 #
 # A test says `ok CASE (N s)`, `FAIL CASE (N s)`, `not ok CASE: WORDS` or
-# `SKIP id: CASE: WORDS`; a CUnit suite says nothing of its tests unless they fail, so
-# the suite as a whole stands as the case `*`.
+# `SKIP id: CASE: WORDS`; a CUnit suite `  Test: CASE ...passed` or `...FAILED`, with
+# what the test prints before that word.  The suite as a whole stands as the case `*`.
 
 function tell(name, result, words,    seconds) {
 	seconds = "-"
@@ -26,6 +26,16 @@ function cut_at_colon(line,    at) {
 	tail = at ? substr(line, at + 2) : ""
 }
 
+/^  Test: / {
+	sub(/^  Test: /, "")
+	at = index($0, " ...")
+	unit = substr($0, 1, at - 1)
+}
+unit != "" && /(passed|FAILED)$/ {
+	tell(unit, /FAILED$/ ? "failed" : "passed", "")
+	unit = ""
+	next
+}
 /^ok +/ {
 	sub(/^ok +/, "")
 	tell($0, "passed", "")

@@ -36,7 +36,8 @@ static inline int suite_run(const char *name, const struct suite_test *tests, si
 	suite = CU_add_suite(name, NULL, NULL);
 	for (size_t i = 0; suite && i < n; i++)
 		CU_add_test(suite, tests[i].name, tests[i].run);
-	CU_basic_set_mode(CU_BRM_NORMAL);
+	/* A line a test: tests/results.awk reads them. */
+	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	failed = CU_get_number_of_tests_failed();
 	printf("%u passed, %u failed\n", CU_get_number_of_tests_run() - failed, failed);
