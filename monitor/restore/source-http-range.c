@@ -123,22 +123,32 @@ static void end_range(struct http_request *q)
 		}
 }
 
+/* So that all connections have something to do: a server may be slow on each of them. */
+static uint64_t bulk_bytes(uint64_t waiting)
+{
+	uint64_t share = waiting / HTTP_BULK_RANGES;
+
+	return share < HTTP_URGENT_BYTES ? HTTP_URGENT_BYTES :
+	       share > HTTP_BULK_BYTES ? HTTP_BULK_BYTES : share;
+}
+
 /* The first that need not rest, and those that go with it, leave the queue. */
 static bool fill_range(struct source_http *s, struct http_range *r, struct http_queue *queue)
 {
 	struct http_span spans[HTTP_SLOTS];
 	struct http_slot *slots[HTTP_SLOTS], *slot;
 	uint32_t which[HTTP_SLOTS];
-	uint64_t now = clock_now();
+	uint64_t now = clock_now(), bytes = 0;
 	size_t n = 0;
 
 	TAILQ_FOREACH(slot, queue, queue)
 		if (!rests(s, slot, now)) {
+			bytes += slot->len - slot->have;
 			slots[n] = slot;
 			spans[n++] = (struct http_span){ slot->file, slot->from + slot->have,
 							 slot->len - slot->have };
 		}
-	r->nparts = http_join(spans, n, r->urgent ? HTTP_URGENT_BYTES : HTTP_BULK_BYTES, which,
+	r->nparts = http_join(spans, n, r->urgent ? HTTP_URGENT_BYTES : bulk_bytes(bytes), which,
 			      HTTP_SLOTS);
 	r->at = 0;
 	for (size_t i = 0; i < r->nparts; i++) {

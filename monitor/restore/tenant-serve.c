@@ -231,6 +231,19 @@ static bool answer_block(struct tenant *t, struct source *s, struct range page, 
 	return taken;
 }
 
+/*
+ * What is asked for once more, of a demand without haste that is under way: the page, which
+ * else comes soon.  Where such demands are large who reads on would overtake all of it page
+ * by page.
+ */
+static struct range overtaken(const struct source *s, struct range page,
+			      const struct owed_part *whole)
+{
+	uint64_t size = BLOCK_ASKED * IMAGE_PAGE, lo = align_down(page.lo, size);
+
+	return s->bulk_pages ? range_common((struct range){ lo, lo + size }, whole->at) : page;
+}
+
 enum tenant_answer tenant_fault(struct tenant *t, struct source *s,
 				const struct tenant_touch *touch, uint64_t id,
 				struct source_want *ret_want)
@@ -267,9 +280,10 @@ enum tenant_answer tenant_fault(struct tenant *t, struct source *s,
 		return TENANT_AWAITED;
 	pthread_mutex_lock(&t->lock);
 	*ret_want = want;
-	owed = whole.id ? owed_give_back(&t->owed, page) > 0 :
-			  block_around(t, page.lo, t->early ? 1 : t->leave ? BLOCK_HERE :
-				       BLOCK_ASKED, &part, ret_want);
+	owed = !whole.id || owed_give_back(&t->owed, overtaken(s, page, &whole)) > 0;
+	if (owed && (!whole.id || s->bulk_pages))
+		owed = block_around(t, page.lo, t->early ? 1 : t->leave ? BLOCK_HERE :
+				    BLOCK_ASKED, &part, ret_want);
 	owed = owed && !owed_take(&t->owed, part.at, id);
 	t->counts.faults += owed;
 	pthread_mutex_unlock(&t->lock);
