@@ -51,6 +51,7 @@ _pagetap_value() {
 	-m | --mapping) _pagetap_words 'heap stack anon shmem hugetlb file' "$cur" ;;
 	--mode) _pagetap_list 'write missing minor' "$cur" ;;
 	--cold) _pagetap_words 'fill leave' "$cur" ;;
+	--on-death) _pagetap_words 'restart kill' "$cur" ;;
 	--engine) _pagetap_words 'auto async sync both' "$cur" ;;
 	-D | --images-dir | -W | --work-dir | --criu-dir)
 		compopt -o filenames
@@ -109,7 +110,7 @@ _pagetap() {
 		;;
 	lazy-pages)
 		_pagetap_words "-D --images-dir -W --work-dir --page-server --address --port $tls $web -o --output
-			--mode --prefetch --cold --threads --status-fd -d --daemon
+			--mode --prefetch --cold --threads --on-death --status-fd -d --daemon
 			--pidfile --log-file --no-default-config --verbosity $common" "$cur"
 		;;
 	page-server)

@@ -135,6 +135,7 @@ complete -c pagetap -n $lazy_pages -l netrc -r -F -d 'user and password for a we
 complete -c pagetap -n $lazy_pages -l aws -d 'sign requests to a web server'
 complete -c pagetap -n $lazy_pages -l cache -x -a '(__fish_complete_directories)' -d 'keep its pages there'
 complete -c pagetap -n $lazy_pages -l threads -x -d 'copy in the background'
+complete -c pagetap -n $lazy_pages -l on-death -x -a 'restart kill' -d 'of the pager'
 complete -c pagetap -n $lazy_pages -l status-fd -x -d 'write a zero byte there once we listen'
 complete -c pagetap -n $lazy_pages -s d -l daemon -d 'go to the background once we listen'
 complete -c pagetap -n $lazy_pages -l pidfile -r -F -d 'write the number of the daemon there'

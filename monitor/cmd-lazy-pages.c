@@ -68,6 +68,8 @@ static const struct option_spec options[] = {
 	  .type = OPTION_WORD, .words = "missing\0write\0", AT(lazy.mode) },
 	{ .name = "threads", .arg = "N", .help = "that copy in the background",
 	  .type = OPTION_NUMBER, AT(lazy.threads), .min = 1, .max = 16 },
+	{ .name = "on-death", .arg = "WHAT", .help = "of the pager: restart, or kill the restored",
+	  .type = OPTION_WORD, AT(lazy.on_death), .words = "restart\0kill\0" },
 	{ .name = "status-fd", .arg = "FD", .help = "write a zero byte there once we listen",
 	  .type = OPTION_NUMBER, AT(status_fd), .max = 1 << 20 },
 	{ 'd', "daemon", NULL, "go to the background once we listen", OPTION_FLAG, AT(daemon) },

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "cmd.h"
 #include "exit.h"
 #include "restore/handoff.h"
+#include "restore/keeper.h"
 #include "restore/pager.h"
 #include "sandbox.h"
 #include "signals.h"
@@ -152,6 +154,15 @@ int lazy_check(const struct lazy_options *o, const struct option_page *page)
 	return images_check(&o->images, page);
 }
 
+static int note_open(struct keeper_fds *ret)
+{
+	int r = keeper_fds_note(ret);
+
+	if (r < 0)
+		log_error("/proc/self/fd: %s", strerror(-r));
+	return r < 0 ? EXIT_RUNTIME : EXIT_OK;
+}
+
 int lazy_open(const struct lazy_options *o, struct lazy *ret)
 {
 	struct handoff_problem why;
@@ -164,7 +175,11 @@ int lazy_open(const struct lazy_options *o, struct lazy *ret)
 	if (status == EXIT_OK && o->prefetch)
 		status = read_prefetch(o, &ret->images.image, &ret->prefetch);
 	if (status == EXIT_OK)
+		status = note_open(&ret->before);
+	if (status == EXIT_OK)
 		status = open_source(o, ret);
+	if (status == EXIT_OK)
+		status = note_open(&ret->after);
 	if (status == EXIT_OK)
 		status = lazy_trace_open(&ret->trace, o->trace);
 	if (status != EXIT_OK)
@@ -177,44 +192,103 @@ int lazy_open(const struct lazy_options *o, struct lazy *ret)
 	return ret->listener == -EPERM ? EXIT_NOT_PERMITTED : EXIT_RUNTIME;
 }
 
-int lazy_serve(const struct lazy_options *o, struct lazy *l)
+/* What the pager's process works with. */
+struct serving {
+	const struct lazy_options *o;
+	struct lazy *l;
+	struct roster *roster;
+	int asked;
+};
+
+static bool kills(const struct lazy_options *o)
 {
-	_close_ int signals = -1;
+	return o->on_death && !strcmp(o->on_death, "kill");
+}
+
+/* Connections are of the process that died; what is mapped is here as well. */
+static int reopen_source(const struct lazy_options *o, struct lazy *l)
+{
+	int r = EXIT_OK;
+
+	if (o->remote.on) {
+		r = remote_source_reopen(&o->remote, l->images.dir, &l->images.image, &l->remote);
+		l->source = l->remote.source;
+	} else if (l->images.site) {
+		r = images_source(&l->images, &l->source);
+	}
+	return r;
+}
+
+static int run_pager(void *arg, bool again)
+{
+	struct serving *s = arg;
+	struct lazy *l = s->l;
 	struct pager_setup setup = {
-		.image = &l->images.image, .source = l->source, .listener = l->listener,
-		.fillers = fillers(o), .figures = o->figures, .resumed = o->resumed,
-		.prefetch = o->prefetch ? &l->prefetch : NULL,
-		.writes = watches_writes(o), .leave = o->cold && !strcmp(o->cold, "leave"),
-		.accompanied = o->accompanied, .say = say,
+		.image = &l->images.image, .source = l->source, .roster = s->roster,
+		.signals = s->asked, .fillers = fillers(s->o), .figures = s->o->figures,
+		.pidfds = kills(s->o), .accompanied = s->o->accompanied,
+		.resumed = s->o->resumed, .writes = watches_writes(s->o),
+		.prefetch = s->o->prefetch ? &l->prefetch : NULL,
+		.leave = s->o->cold && !strcmp(s->o->cold, "leave"), .say = say,
 	};
 	struct pager_result result;
-	int r, status;
-	sigset_t old;
+	int r, status = EXIT_OK;
 
-	l->listener = -1;
-	r = signals_take(&signals, &old);
-	setup.signals = signals;
-	status = lazy_trace_start(&l->trace, setup.writes, o->argv);
-	setup.chronicle = l->trace.chronicle;
-	if (!r && status == EXIT_OK)
-		r = pager_run(&setup, &result);
-	else
-		close(setup.listener);
-	handoff_unlink(o->work);
+	if (!again)
+		status = lazy_trace_start(&l->trace, setup.writes, s->o->argv);
+	else if (s->o->trace)
+		log_warn("%s: the trace ends where the pager died", s->o->trace);
 	if (status != EXIT_OK)
 		return status;
+	setup.chronicle = l->trace.chronicle;
+	if (again && reopen_source(s->o, l) != EXIT_OK)
+		return -EAGAIN;
+	setup.source = l->source;
+	r = pager_run(&setup, &result);
+	if (r == -EAGAIN)
+		return r;
 	if (r < 0) {
 		log_error("cannot serve: %s", strerror(-r));
 		return EXIT_RUNTIME;
 	}
-	status = verdict(o, &result);
-	r = lazy_trace_finish(&l->trace, signals);
+	status = verdict(s->o, &result);
+	r = lazy_trace_finish(&l->trace, s->asked);
 	status = status == EXIT_OK ? r : status;
 	if (l->remote.source && status == EXIT_OK)
 		remote_source_finish(&l->remote);
 	else if (status == EXIT_OK)
 		images_source_finish(&l->images, l->source);
 	return status;
+}
+
+static int keep(struct serving *s, int *ret_status)
+{
+	_close_ int signals = -1, asked = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct keeper_setup setup = {
+		.roster = s->roster, .kill = kills(s->o), .pager = run_pager,
+		.before = &s->l->before, .after = &s->l->after, .say = say, .arg = s,
+	};
+	sigset_t old;
+	int r = asked < 0 ? -errno : signals_take(&signals, &old);
+
+	setup.signals = signals;
+	setup.asked = s->asked = asked;
+	return r ? r : keeper_run(&setup, ret_status);
+}
+
+int lazy_serve(const struct lazy_options *o, struct lazy *l)
+{
+	struct serving s = { .o = o, .l = l };
+	int status, r = roster_new(&l->images.image, l->listener, &s.roster);
+
+	l->listener = r ? l->listener : -1;
+	if (!r)
+		r = keep(&s, &status);
+	roster_free(s.roster);
+	handoff_unlink(o->work);
+	if (r < 0)
+		log_error("cannot serve: %s", strerror(-r));
+	return r < 0 ? EXIT_RUNTIME : status;
 }
 
 void lazy_leave(struct lazy *l)
@@ -235,4 +309,6 @@ void lazy_close(struct lazy *l)
 		l->source->ops->free(l->source);
 	l->source = NULL;
 	images_close(&l->images);
+	keeper_fds_free(&l->before);
+	keeper_fds_free(&l->after);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cmd.h"
 #include "exit.h"
@@ -11,6 +12,8 @@
 #include "restore/identity.h"
 #include "restore/source-net.h"
 #include "words.h"
+
+#define AGAIN_NS 500000000
 
 static void on_told(void *arg, enum source_net_kind kind, const char *words)
 {
@@ -30,8 +33,10 @@ static void on_told(void *arg, enum source_net_kind kind, const char *words)
 	}
 }
 
-int remote_source_open(const struct remote_args *a, struct image_dir *dir,
-		       const struct image *image, struct remote *ret)
+/* 0, or -errno with words; *ret_status is set where no server is to blame. */
+static int open_once(const struct remote_args *a, struct image_dir *dir,
+		     const struct image *image, bool proof, struct remote *ret,
+		     struct source_net_problem *ret_why, int *ret_status)
 {
 	uint8_t identity[WIRE_IDENTITY_SIZE];
 	struct source_net_options o = {
@@ -39,29 +44,63 @@ int remote_source_open(const struct remote_args *a, struct image_dir *dir,
 		.port = (uint16_t)a->port,
 		.layout = image->wide ? WIRE_WIDE : WIRE_NARROW,
 		.identity = identity,
+		.proof = proof,
+		.tls = ret->tls,
 		.tls_any_name = a->tls.any_name,
 		.told = on_told,
 		.arg = ret,
 	};
-	struct source_net_problem why;
-	int status = tls_args_load(&a->tls, &ret->tls);
 	int r;
 
-	if (status != EXIT_OK)
-		return status;
-	o.tls = ret->tls;
 	snprintf(ret->name, sizeof(ret->name), strchr(o.address, ':') ? "[%s]:%u" : "%s:%u",
 		 o.address, o.port);
 	r = identity_make(dir, image, identity);
 	if (r < 0) {
 		log_error("cannot read the checkpoint again: %s", strerror(-r));
-		return EXIT_RUNTIME;
+		*ret_status = EXIT_RUNTIME;
+		return r;
 	}
-	r = source_net_open(&o, &ret->source, &why);
-	if (!r)
+	return source_net_open(&o, &ret->source, ret_why);
+}
+
+int remote_source_open(const struct remote_args *a, struct image_dir *dir,
+		       const struct image *image, struct remote *ret)
+{
+	struct source_net_problem why;
+	int status = tls_args_load(&a->tls, &ret->tls);
+
+	if (status != EXIT_OK)
+		return status;
+	if (!open_once(a, dir, image, false, ret, &why, &status))
 		return EXIT_OK;
-	log_error("page server %s: %s", ret->name, why.words);
+	if (status == EXIT_OK)
+		log_error("page server %s: %s", ret->name, why.words);
 	return EXIT_RUNTIME;
+}
+
+int remote_source_reopen(const struct remote_args *a, struct image_dir *dir,
+			 const struct image *image, struct remote *ret)
+{
+	struct tls_credentials *tls = ret->tls;
+	struct source_net_problem why;
+	int status = EXIT_OK;
+	bool said = false;
+
+	/* The connections that it had are the dead one's. */
+	*ret = REMOTE_NULL;
+	ret->tls = tls;
+	while (open_once(a, dir, image, true, ret, &why, &status)) {
+		if (status != EXIT_OK)
+			return status;
+		if (!said)
+			log_warn("page server %s: %s; trying again, and who needs a page waits",
+				 ret->name, why.words);
+		said = true;
+		nanosleep(&(struct timespec){ .tv_nsec = AGAIN_NS }, NULL);
+	}
+	if (said)
+		log_info("page server %s: connected", ret->name);
+	return EXIT_OK;
 }
 
 void remote_source_finish(struct remote *r)

@@ -15,6 +15,7 @@
 #include "lazy-trace.h"
 #include "remote-args.h"
 #include "restore/figures.h"
+#include "restore/keeper.h"
 #include "restore/prefetch.h"
 
 struct lazy_options {
@@ -22,6 +23,7 @@ struct lazy_options {
 	const char *work;		/* where the socket is */
 	struct remote_args remote;
 	uint64_t threads;		/* that copy; 0: as many as seems right */
+	const char *on_death;		/* of the pager: "kill" what was restored, else go on */
 	/* Memory that is shared with who wants to know how far it is; NULL: nobody does. */
 	struct figures *figures;
 	const char *mode;		/* "missing" (NULL: that) or "write" */
@@ -41,6 +43,7 @@ struct lazy {
 	struct lazy_trace trace;
 	struct prefetch prefetch;
 	int listener;			/* -1: not yet, or not any more */
+	struct keeper_fds before, after;	/* what was open around opening the source */
 };
 
 #define LAZY_NULL ((struct lazy){ .listener = -1 })
@@ -51,7 +54,9 @@ int lazy_check(const struct lazy_options *o, const struct option_page *page);
 int lazy_open(const struct lazy_options *o, struct lazy *ret);
 /*
  * The exit status, after the result has been said.  Takes the signals of this thread and of
- * those that it makes; the file of the socket is gone afterwards.
+ * those that it makes; the file of the socket is gone afterwards.  The pager runs in a
+ * process of its own, which may die (keeper.h), and this may return in another process
+ * than it was called in, if that one has died.
  */
 int lazy_serve(const struct lazy_options *o, struct lazy *l);
 /* A child goes on with it: a page server is not told goodbye from here, no trace ended. */

@@ -43,6 +43,12 @@ struct remote {
  */
 int remote_source_open(const struct remote_args *a, struct image_dir *dir,
 		       const struct image *image, struct remote *ret);
+/*
+ * In a process that was cloned from the one that connected, when another such has died: anew,
+ * until there is a server, which has to prove that it has the same pages.
+ */
+int remote_source_reopen(const struct remote_args *a, struct image_dir *dir,
+			 const struct image *image, struct remote *ret);
 /* All pages are there: tell the server, and sum up. */
 void remote_source_finish(struct remote *r);
 /* Of REMOTE_NULL, too. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -100,29 +101,61 @@ void handoff_unlink(const char *path)
 		remove_socket(folder);
 }
 
-int handoff_accept(int listener, struct handoff_peer *ret, struct handoff_problem *ret_why)
+/* Who is at the other end; anybody but root and ourselves is refused. */
+static int check_peer(int fd, struct handoff_peer *ret, struct handoff_problem *why)
 {
-	_close_ int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct ucred who;
 	socklen_t len = sizeof(who);
 
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
+		return problem(why, -EPERM, "a connection of nobody");
+	if (who.uid && who.uid != geteuid())
+		return problem(why, -EPERM, "process %d of uid %u may not hand over memory",
+			       who.pid, who.uid);
+	*ret = (struct handoff_peer){ .fd = fd, .pid = who.pid };
+	return 0;
+}
+
+int handoff_accept(int listener, struct handoff_peer *ret, struct handoff_problem *ret_why)
+{
+	_close_ int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int r;
+
 	if (fd < 0)
 		return -EAGAIN;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
-		return problem(ret_why, -EPERM, "a connection of nobody");
-	if (who.uid && who.uid != geteuid())
-		return problem(ret_why, -EPERM, "process %d of uid %u may not hand over memory",
-			       who.pid, who.uid);
-	*ret = (struct handoff_peer){ .fd = steal_fd(&fd), .pid = who.pid };
+	r = check_peer(fd, ret, ret_why);
+	if (r < 0)
+		return r;
+	steal_fd(&fd);
 	return 0;
+}
+
+bool handoff_adopt(int listener, int fd, struct handoff_peer *ret)
+{
+	struct sockaddr_un ours = { 0 }, its = { 0 };
+	socklen_t ours_len = sizeof(ours), its_len = sizeof(its), len = sizeof(int);
+	struct handoff_problem why;
+	int listens = 1;
+
+	if (getsockname(fd, (struct sockaddr *)&its, &its_len) < 0 ||
+	    getsockname(listener, (struct sockaddr *)&ours, &ours_len) < 0 ||
+	    its_len != ours_len || memcmp(&its, &ours, its_len) ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || listens)
+		return false;
+	return !check_peer(fd, ret, &why);
 }
 
 void handoff_close(struct handoff_peer *p)
 {
-	close_fd(&p->fd);
+	int fd = p->fd;
+
+	/* In this order: the number may be somebody else's afterwards. */
+	p->fd = -1;
+	atomic_signal_fence(memory_order_seq_cst);
+	close_fd(&fd);
 }
 
-static bool is_userfaultfd(int fd)
+bool handoff_is_userfaultfd(int fd)
 {
 	char link[32], target[64];
 	ssize_t n;
@@ -135,87 +168,131 @@ static bool is_userfaultfd(int fd)
 	return !strcmp(target, "anon_inode:[userfaultfd]");
 }
 
-/* What came with a message; room for one descriptor more than there should be. */
-union rights {
-	char buf[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(2 * sizeof(int))];
-	struct cmsghdr align;
+/* The kernel sets other flags than this one in any case, also by none at all. */
+#define UNTOUCHED (-1)
+
+/* What an earlier reading gave, here or in a process that is dead. */
+static void settle(struct handoff_peer *p)
+{
+	if (p->want && p->msg.msg_flags != UNTOUCHED)
+		p->have = p->want;
+	atomic_signal_fence(memory_order_seq_cst);
+	p->want = 0;
+}
+
+/* n bytes, which are here or not.  As of recvmsg(2). */
+static ssize_t take(struct handoff_peer *p, void *to, size_t n)
+{
+	ssize_t r;
+
+	p->iov = (struct iovec){ .iov_base = to, .iov_len = n };
+	p->rights.align = (struct cmsghdr){ 0 };
+	p->msg = (struct msghdr){
+		.msg_iov = &p->iov, .msg_iovlen = 1,
+		.msg_control = p->rights.buf, .msg_controllen = sizeof(p->rights.buf),
+		.msg_flags = UNTOUCHED,
+	};
+	atomic_signal_fence(memory_order_seq_cst);
+	p->want = p->have + (uint32_t)n;
+	atomic_signal_fence(memory_order_seq_cst);
+	r = recvmsg(p->fd, &p->msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (r <= 0)
+		p->want = 0;
+	settle(p);
+	return r;
+}
+
+/* What came with the byte: exactly one descriptor, and who sent it. */
+struct cargo {
+	int fds[2];
+	size_t n;
+	pid_t pid;
 };
 
-/* Exactly one descriptor; any other number is closed again.  And who sent it. */
-static int take_one(struct msghdr *msg, pid_t *ret_pid, struct handoff_problem *why)
+static void unpack(struct msghdr *msg, struct cargo *ret)
 {
 	struct ucred who;
 	struct cmsghdr *c;
-	int fds[2], fd = -1;
-	size_t n = 0, k;
+	size_t k;
 
+	*ret = (struct cargo){ .n = 0 };
 	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS) {
 			memcpy(&who, CMSG_DATA(c), sizeof(who));
-			*ret_pid = who.pid;
+			ret->pid = who.pid;
 		}
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		k = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		k = k > 2 ? 2 : k;
-		memcpy(fds, CMSG_DATA(c), k * sizeof(int));
-		for (size_t i = 0; i < k; i++) {
-			if (n++)
-				close(fds[i]);
-			else
-				fd = fds[i];
-		}
+		memcpy(ret->fds, CMSG_DATA(c), k * sizeof(int));
+		ret->n = k;
 	}
-	if (n == 1 && !(msg->msg_flags & MSG_CTRUNC))
-		return fd;
-	close_fd(&fd);
-	return problem(why, -EPROTO, n || msg->msg_flags & MSG_CTRUNC ?
-		       "more than one descriptor for a process" : "no descriptor for a process");
+}
+
+static int check_cargo(const struct handoff_peer *p, const struct cargo *c,
+		       struct handoff_problem *why)
+{
+	if (c->n > 1 || p->msg.msg_flags & MSG_CTRUNC)
+		return problem(why, -EPROTO, "more than one descriptor for a process");
+	if (!c->n)
+		return problem(why, -EPROTO, "no descriptor for a process");
+	if (!handoff_is_userfaultfd(c->fds[0]))
+		return problem(why, -EPROTO, "the descriptor of a process is no userfaultfd");
+	/* Else poll(2) of it is only POLLERR. */
+	if (fcntl(c->fds[0], F_SETFL, O_NONBLOCK) < 0)
+		return problem(why, -EPROTO, "%s", strerror(errno));
+	return 0;
 }
 
 /* The byte that carries the descriptor. */
-static int read_uffd(struct handoff_peer *p, pid_t *ret_pid, struct handoff_problem *why)
+static int read_uffd(struct handoff_peer *p, struct handoff_item *ret,
+		     struct handoff_problem *why)
 {
-	union rights rights;
-	char byte;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = rights.buf, .msg_controllen = sizeof(rights.buf),
-	};
-	_close_ int fd = -1;
-	ssize_t n = recvmsg(p->fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	bool fresh = p->have == sizeof(p->word);
+	struct cargo c;
+	ssize_t n;
+	int r;
 
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? -EAGAIN :
-		       problem(why, -EPROTO, "%s", strerror(errno));
-	if (!n)
-		return problem(why, -EPROTO, "it ended in the middle of a process");
-	fd = take_one(&msg, ret_pid, why);
-	if (fd < 0)
-		return fd;
-	if (!is_userfaultfd(fd))
-		return problem(why, -EPROTO, "the descriptor of a process is no userfaultfd");
-	/* Else poll(2) of it is only POLLERR. */
-	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-		return problem(why, -EPROTO, "%s", strerror(errno));
-	return steal_fd(&fd);
+	if (fresh) {
+		n = take(p, &p->byte, 1);
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR ? -EAGAIN :
+			       problem(why, -EPROTO, "%s", strerror(errno));
+		if (!n)
+			return problem(why, -EPROTO, "it ended in the middle of a process");
+	}
+	unpack(&p->msg, &c);
+	r = check_cargo(p, &c, why);
+	/* What a dead process may have closed already are other ones now. */
+	for (size_t i = 0; r < 0 && fresh && i < c.n; i++)
+		close(c.fds[i]);
+	if (r < 0)
+		return r;
+	ret->uffd = c.fds[0];
+	ret->host_pid = c.pid;
+	return 0;
 }
 
-/* The word before it: 1 if it is whole, 0 if the connection ended between two items. */
+/*
+ * The word before it: 1 if it is whole, 0 if the connection ended between two items.  How
+ * much is there is asked first, so that the reading gives just that.
+ */
 static int read_word(struct handoff_peer *p, struct handoff_problem *why)
 {
+	uint8_t ahead[sizeof(p->word)];
 	ssize_t n;
 
-	if (p->have == sizeof(p->word))
+	if (p->have >= sizeof(p->word))
 		return 1;
-	n = recv(p->fd, p->word + p->have, sizeof(p->word) - p->have, MSG_DONTWAIT);
+	n = recv(p->fd, ahead, sizeof(p->word) - p->have, MSG_PEEK | MSG_DONTWAIT);
+	if (n > 0)
+		n = take(p, p->word + p->have, (size_t)n);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? -EAGAIN :
 		       problem(why, -EPROTO, "%s", strerror(errno));
 	if (!n)
 		return p->have ? problem(why, -EPROTO, "it ended in the middle of a word") : 0;
-	p->have += (unsigned int)n;
 	return p->have == sizeof(p->word) ? 1 : -EAGAIN;
 }
 
@@ -224,8 +301,10 @@ int handoff_read(struct handoff_peer *p, struct handoff_item *ret,
 {
 	uint32_t word;
 	int32_t pid;
-	int r = read_word(p, ret_why);
+	int r;
 
+	settle(p);
+	r = read_word(p, ret_why);
 	if (r < 0)
 		return r;
 	*ret = (struct handoff_item){ .kind = HANDOFF_END, .uffd = -1 };
@@ -235,19 +314,21 @@ int handoff_read(struct handoff_peer *p, struct handoff_item *ret,
 	memcpy(&pid, p->word, sizeof(pid));
 	if (word == RESUME_WORD) {
 		ret->kind = HANDOFF_RESUME;
-	} else if (pid < 0 && pid != INT32_MIN) {
+		return 0;
+	}
+	if (pid < 0 && pid != INT32_MIN) {
 		ret->kind = HANDOFF_ZOMBIE;
 		ret->pid = -pid;
-	} else if (pid > 0) {
-		r = read_uffd(p, &ret->host_pid, ret_why);
-		if (r < 0)
-			return r;
-		ret->kind = HANDOFF_TASK;
-		ret->pid = pid;
-		ret->uffd = r;
-	} else {
-		return problem(ret_why, -EPROTO, "a process of number %d", pid);
+		return 0;
 	}
+	if (pid <= 0)
+		return problem(ret_why, -EPROTO, "a process of number %d", pid);
+	ret->kind = HANDOFF_TASK;
+	ret->pid = pid;
+	return read_uffd(p, ret, ret_why);
+}
+
+void handoff_done(struct handoff_peer *p)
+{
 	p->have = 0;
-	return 0;
 }

@@ -29,8 +29,9 @@ static struct asked *place_of(struct pager *p, uint64_t id)
 }
 
 /* 0 if it is under way; else its pages are free again, or lost. */
-static int send(struct pager *p, struct asked *a, struct tenant *t, const struct source_want *want,
-		const struct tenant_touch *touch, uint64_t since)
+static int send_want(struct pager *p, struct asked *a, struct tenant *t,
+		     const struct source_want *want, const struct tenant_touch *touch,
+		     uint64_t since)
 {
 	int r = p->setup->source->ops->ask(p->setup->source, want);
 
@@ -88,7 +89,7 @@ void pager_fault(struct pager *p, struct tenant *t, const struct tenant_touch *t
 		tenant_refused(t, &want, TENANT_PARK);
 		return;
 	}
-	if (send(p, a, t, &want, touch, since) < 0)
+	if (send_want(p, a, t, &want, touch, since) < 0)
 		wait_for_room(p, t, touch, since);
 }
 
@@ -153,9 +154,9 @@ static bool ask_next(struct pager *p, uint32_t npages)
 		return false;
 	do {
 		p->turn = t->next ? t->next : p->tenants;
-		if (!t->gone && t->uffd >= 0 &&
+		if (!t->gone && !t->deaf && t->uffd >= 0 &&
 		    tenant_next_want(t, npages, new_id(p, a), &want))
-			return !send(p, a, t, &want, NULL, 0);
+			return !send_want(p, a, t, &want, NULL, 0);
 		t = p->turn;
 	} while (t != first);
 	return false;

@@ -11,7 +11,7 @@
 #include "restore/pager.h"
 #include "watch/pace.h"
 
-#define PEERS_MAX 8
+#define PEERS_MAX ROSTER_PEERS
 #define FILLERS_MAX 16
 /* The event thread's own flight while it copies; fillers have those after it. */
 #define FLIGHT_EVENT 1u
@@ -44,10 +44,9 @@ struct pager {
 	const struct pager_setup *setup;
 	int epoll, done;		/* done: an eventfd, somebody is owed nothing more */
 	/* Who hands over; of one of them (chosen) it is for real. */
-	struct handoff_peer peers[PEERS_MAX];
-	struct handoff_peer *chosen;
-	int listener;
-	size_t handed;			/* processes, zombies included */
+	struct roster_shared *shared;
+	struct handoff_peer *peers, *chosen;
+	int32_t again;			/* a dead pager may have taken this item; 0: no */
 	uint64_t resumed_at;
 	bool over;
 	enum pager_end end;
@@ -74,6 +73,7 @@ struct pager {
 	bool told_to_end;
 	unsigned int tasks, children;
 	uint64_t read_at;		/* when messages were read last, for the trace */
+	uint64_t lost_before, poisoned_before;	/* pages, of pagers that died */
 	uint64_t figures_at;		/* when the sums are due; UINT64_MAX: never */
 	/* Where and how the event thread waits; CPUs it may run on. */
 	struct pace pace;
@@ -84,6 +84,9 @@ struct epoll_event;
 
 __attribute__((format(printf, 3, 4)))
 void pager_say(struct pager *p, enum pager_tone tone, const char *fmt, ...);
+/* What a reading of t gave, at `since` (0: that is not wanted); r: its result. */
+void pager_news(struct pager *p, struct tenant *t, struct tenant_news *news, int r,
+		uint64_t since);
 /* A process is ours from now on.  -errno: it is not. */
 int pager_admit(struct pager *p, struct tenant *t);
 
@@ -95,6 +98,7 @@ void pager_wait_served(struct pager *p, const struct tenant *t, unsigned int nfa
 
 /* Connections: the listener is readable, a peer is. */
 void pager_accept(struct pager *p);
+void pager_stop_listening(struct pager *p);
 void pager_hear(struct pager *p, struct handoff_peer *peer);
 /* Messages of t: followed, and its faults answered. */
 void pager_serve(struct pager *p, struct tenant *t);
@@ -105,6 +109,9 @@ void pager_hang_up(struct pager *p);
 /* The processes run, the fillers may begin. */
 void pager_resume(struct pager *p);
 
+/* A dead pager has been here: go on where it was. */
+int pager_inherit(struct pager *p);
+int pager_watch_peer(struct pager *p, struct handoff_peer *peer);
 int pager_fillers_start(struct pager *p);
 void pager_fillers_stop(struct pager *p);
 /*

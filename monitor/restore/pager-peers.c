@@ -9,7 +9,14 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "compat/sys.h"
 #include "restore/pager-parts.h"
+
+static void choose(struct pager *p, struct handoff_peer *peer)
+{
+	p->chosen = peer;
+	p->shared->chosen = peer ? (int)(peer - p->peers) : -1;
+}
 
 static void drop_peer(struct handoff_peer *peer)
 {
@@ -32,13 +39,19 @@ static struct handoff_peer *place_for(struct pager *p)
 	return other;
 }
 
+int pager_watch_peer(struct pager *p, struct handoff_peer *peer)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = peer };
+
+	return epoll_ctl(p->epoll, EPOLL_CTL_ADD, peer->fd, &ev) < 0 ? -errno : 0;
+}
+
 /* False: nobody is there. */
 static bool accept_one(struct pager *p)
 {
 	struct handoff_problem why;
 	struct handoff_peer new, *peer;
-	struct epoll_event ev;
-	int r = handoff_accept(p->listener, &new, &why);
+	int r = handoff_accept(p->shared->listener, &new, &why);
 
 	if (r == -EPERM)
 		pager_say(p, PAGER_WARNING, "connection refused: %s", why.text);
@@ -46,10 +59,18 @@ static bool accept_one(struct pager *p)
 		return r == -EPERM;
 	peer = place_for(p);
 	*peer = new;
-	ev = (struct epoll_event){ .events = EPOLLIN, .data.ptr = peer };
-	if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, peer->fd, &ev) < 0)
+	if (pager_watch_peer(p, peer) < 0)
 		drop_peer(peer);
 	return true;
+}
+
+void pager_stop_listening(struct pager *p)
+{
+	int listener = p->shared->listener;
+
+	/* In this order: the number may be another one's afterwards. */
+	p->shared->listener = -1;
+	close_fd(&listener);
 }
 
 void pager_accept(struct pager *p)
@@ -79,47 +100,60 @@ static void ended_early(struct pager *p)
 	p->end = PAGER_NO_RESTORE;
 }
 
-static bool is_there(const struct pager *p, int32_t pid)
+/* It is in the roster before it is in our list. */
+static int enter(struct pager *p, const struct image_task *task, struct handoff_item *item)
 {
-	for (const struct tenant *t = p->tenants; t; t = t->next)
-		if (t->pid == pid && !t->forked)
-			return true;
-	return false;
+	int pidfd = p->setup->pidfds ? sys_pidfd_open(item->host_pid, 0) : -1;
+	struct roster_slot *slot;
+	struct tenant *t;
+	int r = tenant_new(item->pid, task, -1, &t);
+
+	if (r < 0)
+		return r;
+	slot = roster_enter(p->setup->roster, item->pid, item->host_pid, item->uffd,
+			    pidfd < 0 ? -1 : pidfd);
+	if (!slot) {
+		close_fd(&pidfd);
+		tenant_free(t);
+		return -ENOMEM;
+	}
+	t->uffd = steal_fd(&item->uffd);
+	t->host_pid = item->host_pid;
+	t->leave = p->setup->leave;
+	if (p->setup->prefetch)
+		t->hot = prefetch_of(p->setup->prefetch, p->setup->image, item->pid);
+	tenant_enroll(t, p->setup->roster, slot);
+	p->tasks++;
+	return pager_admit(p, t);
 }
 
 static void take_task(struct pager *p, struct handoff_peer *peer, struct handoff_item *item)
 {
-	_close_ int uffd = item->uffd;
 	const struct image_task *task = image_task(p->setup->image, item->pid);
+	const struct roster_slot *there = roster_find(p->setup->roster, item->pid);
 	struct handoff_problem why;
-	struct tenant *t;
-	int r;
+	int r = 0;
 
-	if (!task || is_there(p, item->pid)) {
+	if (there && p->again == item->pid && peer == p->chosen && there->uffd == item->uffd)
+		return;
+	if (!task || there) {
 		snprintf(why.text, sizeof(why.text), "process %d %s", item->pid, task ?
 			 "comes twice" : "is not of this checkpoint");
+		close_fd(&item->uffd);
 		refuse(p, peer, why.text);
 		return;
 	}
-	p->chosen = peer;
-	if (item->kind == HANDOFF_TASK) {
-		r = tenant_new(item->pid, task, uffd, &t);
-		if (r < 0) {
-			refuse(p, peer, "out of memory");
-			return;
-		}
-		steal_fd(&uffd);
-		t->host_pid = item->host_pid;
-		t->leave = p->setup->leave;
-		if (p->setup->prefetch)
-			t->hot = prefetch_of(p->setup->prefetch, p->setup->image, item->pid);
-		if (pager_admit(p, t) < 0) {
-			refuse(p, peer, "its userfaultfd cannot be polled");
-			return;
-		}
-		p->tasks++;
+	choose(p, peer);
+	if (item->kind == HANDOFF_TASK)
+		r = enter(p, task, item);
+	else if (!roster_enter(p->setup->roster, item->pid, 0, -1, -1))
+		r = -ENOMEM;
+	if (r < 0) {
+		close_fd(&item->uffd);
+		refuse(p, peer, r == -ENOMEM ? "out of memory" :
+		       "its userfaultfd cannot be polled");
+		return;
 	}
-	p->handed++;
 	pager_say(p, PAGER_DETAIL, "process %d (%d here) handed over, %llu pages owed", item->pid,
 		  item->host_pid, (unsigned long long)task->lazy_pages);
 }
@@ -127,15 +161,15 @@ static void take_task(struct pager *p, struct handoff_peer *peer, struct handoff
 /* The listener's time is over, too. */
 static void all_handed(struct pager *p, struct handoff_peer *peer)
 {
-	if (peer != p->chosen || p->handed != p->setup->image->ntasks) {
+	if (peer != p->chosen || roster_handed(p->setup->roster) != p->setup->image->ntasks) {
 		refuse(p, peer, "its processes run, but not all of them were handed over");
 		return;
 	}
-	close_fd(&p->listener);
+	pager_resume(p);
+	pager_stop_listening(p);
 	for (struct handoff_peer *q = p->peers; q < p->peers + PEERS_MAX; q++)
 		drop_peer(q);
-	p->chosen = NULL;
-	pager_resume(p);
+	choose(p, NULL);
 }
 
 void pager_hear(struct pager *p, struct handoff_peer *peer)
@@ -161,13 +195,15 @@ void pager_hear(struct pager *p, struct handoff_peer *peer)
 				return;
 			}
 			take_task(p, peer, &item);
+			p->again = 0;
+			handoff_done(peer);
 			break;
 		case HANDOFF_RESUME:
 			all_handed(p, peer);
 			return;
 		case HANDOFF_END:
 			/* Unless it is us who have hung up. */
-			if (peer == p->chosen && p->listener >= 0)
+			if (peer == p->chosen && p->shared->listener >= 0)
 				ended_early(p);
 			else
 				drop_peer(peer);
@@ -183,11 +219,11 @@ void pager_hear(struct pager *p, struct handoff_peer *peer)
  */
 void pager_hang_up(struct pager *p)
 {
-	if (p->listener >= 0) {
-		shutdown(p->listener, SHUT_RDWR);
+	if (p->shared->listener >= 0) {
+		shutdown(p->shared->listener, SHUT_RDWR);
 		while (accept_one(p))
 			;
-		close_fd(&p->listener);
+		pager_stop_listening(p);
 	}
 	for (struct handoff_peer *q = p->peers; q < p->peers + PEERS_MAX; q++) {
 		if (q->fd < 0)

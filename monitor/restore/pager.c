@@ -38,7 +38,7 @@ static int watch(struct pager *p, int fd, void *what)
 
 int pager_admit(struct pager *p, struct tenant *t)
 {
-	int r = watch(p, t->uffd, t);
+	int r = t->deaf ? 0 : watch(p, t->uffd, t);
 
 	/* In the list in any case: what it is owed belongs into the sums. */
 	pthread_mutex_lock(&p->lock);
@@ -54,6 +54,7 @@ void pager_resume(struct pager *p)
 	const uint64_t one = 1;
 
 	p->resumed_at = clock_now();
+	p->shared->resumed_at = p->resumed_at;
 	pager_figures(p);
 	/* Who does not look at it misses nothing that the figures do not say. */
 	if (p->setup->resumed >= 0 && write(p->setup->resumed, &one, sizeof(one)) < 0)
@@ -69,6 +70,28 @@ void pager_resume(struct pager *p)
 	pager_watch_writes(p);
 }
 
+void pager_news(struct pager *p, struct tenant *t, struct tenant_news *news, int r, uint64_t since)
+{
+	for (unsigned int i = 0; i < news->nchildren; i++) {
+		p->children++;
+		if (pager_admit(p, news->children[i]) < 0)
+			news->orphans++;
+	}
+	for (unsigned int i = 0; i < news->nfaults; i++)
+		pager_fault(p, t, &news->faults[i], since);
+	pager_wait_served(p, t, news->nfaults);
+	if (news->nfaults && t->hot && !p->remote)
+		pager_run_ahead(p, t);
+	if (news->orphans)
+		pager_say(p, PAGER_ERROR, "a child of process %d cannot be served, and waits: "
+			  "out of memory or descriptors", t->pid);
+	if (r < 0) {
+		pager_say(p, PAGER_ERROR, "process %d is not served any more, and waits: %s",
+			  t->pid, r == -ENOMEM ? "out of memory" : "no message can be read");
+		epoll_ctl(p->epoll, EPOLL_CTL_DEL, t->uffd, NULL);
+	}
+}
+
 void pager_serve(struct pager *p, struct tenant *t)
 {
 	uint64_t since = pager_figures_wanted(p) ? clock_now() : 0;
@@ -79,24 +102,7 @@ void pager_serve(struct pager *p, struct tenant *t)
 		return;
 	r = tenant_read(t, &news);
 	pager_tell_news(p, t, &news, since);
-	for (unsigned int i = 0; i < news.nchildren; i++) {
-		p->children++;
-		if (pager_admit(p, news.children[i]) < 0)
-			news.orphans++;
-	}
-	for (unsigned int i = 0; i < news.nfaults; i++)
-		pager_fault(p, t, &news.faults[i], since);
-	pager_wait_served(p, t, news.nfaults);
-	if (news.nfaults && t->hot && !p->remote)
-		pager_run_ahead(p, t);
-	if (news.orphans)
-		pager_say(p, PAGER_ERROR, "a child of process %d cannot be served, and waits: "
-			  "out of memory or descriptors", t->pid);
-	if (r < 0) {
-		pager_say(p, PAGER_ERROR, "process %d is not served any more, and waits: %s",
-			  t->pid, r == -ENOMEM ? "out of memory" : "no message can be read");
-		epoll_ctl(p->epoll, EPOLL_CTL_DEL, t->uffd, NULL);
-	}
+	pager_news(p, t, &news, r, since);
 }
 
 /* Its first writes are still to be told of. */
@@ -176,7 +182,7 @@ static void dispatch(struct pager *p, void *what)
 {
 	char bytes[256];
 
-	if (what == &p->listener)
+	if (what == &p->shared->listener)
 		pager_accept(p);
 	else if (what == &p->done)
 		see_who_is_done(p);
@@ -204,7 +210,7 @@ static void loop(struct pager *p)
 			void *what = evs[i].data.ptr;
 
 			dispatch(p, what);
-			faults |= what != &p->done && what != &p->listener;
+			faults |= what != &p->done && what != &p->shared->listener;
 		}
 		pager_ask_more(p);
 		if (p->resumed_at && (p->remote || faults))
@@ -241,9 +247,8 @@ static int set_up(struct pager *p)
 	pager_wait_begin(p);
 	choose_bulk(p);
 	p->remote = fd >= 0;
-	p->listener = p->setup->listener;
-	for (size_t i = 0; i < PEERS_MAX; i++)
-		p->peers[i].fd = -1;
+	p->shared = roster_shared(p->setup->roster);
+	p->peers = p->shared->peers;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -254,12 +259,14 @@ static int set_up(struct pager *p)
 	if (p->epoll < 0 || p->done < 0)
 		return -errno;
 	r = watch(p, p->done, &p->done);
-	if (!r)
-		r = watch(p, p->listener, &p->listener);
+	if (!r && p->shared->listener >= 0)
+		r = watch(p, p->shared->listener, &p->shared->listener);
 	if (!r && p->setup->signals >= 0)
 		r = watch(p, p->setup->signals, p);
 	if (!r && p->remote)
 		r = watch(p, fd, &p->asked);
+	if (!r)
+		r = pager_inherit(p);
 	return r ? r : pager_fillers_start(p);
 }
 
@@ -283,6 +290,9 @@ static void add_up(struct pager *p, struct pager_result *ret)
 		ret->counts.unreadable += t->counts.unreadable;
 		ret->counts.parked += t->counts.parked;
 	}
+	/* And those of pagers that died. */
+	sum->ended[OWED_LOST] += p->lost_before;
+	sum->ended[OWED_POISONED] += p->poisoned_before;
 	lost = sum->ended[OWED_LOST] + sum->ended[OWED_POISONED] + sum->free + sum->flight;
 	ret->end = p->end == PAGER_NO_RESTORE ? p->end : lost ? PAGER_INCOMPLETE : PAGER_COMPLETE;
 	if (p->resumed_at)
@@ -299,14 +309,19 @@ int pager_run(const struct pager_setup *setup, struct pager_result *ret)
 		loop(&p);
 	pager_fillers_stop(&p);
 	pager_wait_end(&p);
-	for (size_t i = 0; i < PEERS_MAX; i++)
-		handoff_close(&p.peers[i]);
-	close_fd(&p.listener);
-	close_fd(&p.done);
-	close_fd(&p.epoll);
+	/* Not even begun: what a dead one has left stays as it is, for the next one. */
+	if (r < 0 && roster_serves(setup->roster))
+		return -EAGAIN;
 	pager_figures_end(&p);
 	add_up(&p, ret);
 	pager_tell_end(&p, ret);
+	/* Nothing is owed to anybody, or all that was handed over is given up. */
+	p.shared->end = !r && ret->end == PAGER_COMPLETE ? ROSTER_COMPLETE : ROSTER_FAILED;
+	for (size_t i = 0; i < PEERS_MAX; i++)
+		handoff_close(&p.peers[i]);
+	pager_stop_listening(&p);
+	close_fd(&p.done);
+	close_fd(&p.epoll);
 	while ((t = p.tenants)) {
 		p.tenants = t->next;
 		tenant_free(t);

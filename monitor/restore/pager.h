@@ -7,13 +7,9 @@
  * asked for by the event thread, several at once, and put in place as they come.
  *
  * It never gives up a process that runs: closing a userfaultfd with pages missing would
- * give zeroes for them.  For the same reason a process beside it might hold copies of the
- * userfaultfds, to start another pager if this one dies: what that needs is the image, the
- * descriptors with the pids they came with, and for each which pages have come.  The last is
- * asked of the kernel (owed.h): until the processes have run nothing can have been dropped,
- * moved or unmapped, and from then on the messages say so; those that the dead one had read
- * and not yet followed are what has to be written down beside the descriptors before
- * the gate is opened again (tenant_read()).
+ * give zeroes for them.  For the same reason it runs in a process of its own, beside one
+ * that has the same descriptors (keeper.h): what another pager needs to go on, if this one
+ * dies, is in the roster, and pager_run() begins wherever that says that it was.
  */
 #ifndef RESTORE_PAGER_H
 #define RESTORE_PAGER_H
@@ -24,6 +20,7 @@
 #include "restore/figures.h"
 #include "restore/image.h"
 #include "restore/owed.h"
+#include "restore/roster.h"
 #include "restore/source.h"
 #include "restore/tenant.h"
 
@@ -34,7 +31,8 @@ enum pager_tone { PAGER_DETAIL, PAGER_NOTE, PAGER_WARNING, PAGER_ERROR };
 struct pager_setup {
 	const struct image *image;
 	struct source *source;
-	int listener;			/* of handoff_listen() */
+	struct roster *roster;
+	bool pidfds;			/* of those who are handed over are wanted */
 	int signals;			/* readable: somebody wants us to end; -1 */
 	unsigned int fillers;		/* at least 1 */
 	struct figures *figures;	/* kept up to date; NULL: nobody wants them */
@@ -63,7 +61,10 @@ struct pager_result {
 	uint64_t took_ns;		/* from the word that they run to the end */
 };
 
-/* 0, or -errno: it could not be started.  Returns when all is over. */
+/*
+ * 0, or -errno: it could not be started; -EAGAIN if processes wait for one that can.
+ * Returns when all is over.
+ */
 int pager_run(const struct pager_setup *setup, struct pager_result *ret);
 
 #endif

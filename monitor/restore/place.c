@@ -8,6 +8,11 @@
 #include "watch/uffd.h"
 #include "watch/watchable.h"
 
+/* No mapping lies lower, or can be larger; no one is smaller. */
+#define WAKE_FROM UINT64_C(65536)
+#define WAKE_MOST (UINT64_C(1) << 56)
+#define WAKE_LEAST UINT64_C(4096)
+
 #define PAGE UINT64_C(4096)
 
 static enum place_end end_of(int r)
@@ -117,4 +122,17 @@ bool place_alive(int uffd)
 void place_wake(int uffd, struct range r)
 {
 	uffd_wake(uffd, r);
+}
+
+/*
+ * The kernel refuses a range that is not all of it below the end of that address space
+ * (and above vm.mmap_min_addr), which nothing tells: so in steps that get smaller.
+ */
+void place_wake_all(int uffd)
+{
+	uint64_t lo = WAKE_FROM;
+
+	for (uint64_t len = WAKE_MOST; len >= WAKE_LEAST; len /= 2)
+		if (!uffd_wake(uffd, (struct range){ lo, lo + len }))
+			lo += len;
 }

@@ -49,5 +49,7 @@ enum place_end place_poison(int uffd, struct range page);
 bool place_alive(int uffd);
 /* Who waits there runs, and faults again if there is no page. */
 void place_wake(int uffd, struct range r);
+/* Wherever. */
+void place_wake_all(int uffd);
 
 #endif

@@ -101,7 +101,7 @@ static void lane_connected(struct net_lane *l)
 {
 	match_init(&l->match, l->net->o.layout);
 	/* The very first one may be to a server of CRIU's, which would not understand. */
-	if (l->net->opening && !l->index) {
+	if (l->net->opening && !l->index && !l->net->o.proof) {
 		l->state = LANE_UP;
 		l->deadline = 0;
 		watch_lane(l, EPOLLIN);

@@ -35,6 +35,7 @@ struct source_net_options {
 	uint16_t port;
 	enum wire_layout layout;	/* of the CRIU that wrote the image: image.wide */
 	const uint8_t *identity;	/* WIRE_IDENTITY_SIZE bytes of ours; NULL: not known */
+	bool proof;			/* it has to say so, else it gets no further */
 	const struct tls_credentials *tls;	/* NULL: plain */
 	bool tls_any_name;		/* the certificate need not be of `address` */
 	uint64_t connect_ns;		/* a connection has to be there by then; 0: 10 s */

@@ -10,6 +10,11 @@
 struct tenant *tenant_blank(int32_t pid, const struct image_task *task);
 /* The address space has gone, and all that is owed to it. */
 void tenant_gone(struct tenant *t);
+/*
+ * What has come, or will not: owed_close(), and written down.  Under the lock; after the
+ * page is in place.
+ */
+int64_t tenant_close(struct tenant *t, struct range r, enum owed_end why);
 /* What the source is asked for part of what is owed; cuts the part at the piece's end. */
 bool tenant_want(const struct tenant *t, struct owed_part *part, struct source_want *ret);
 /* Of the page that somebody waits for: what became of it. */

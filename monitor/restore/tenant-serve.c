@@ -33,33 +33,70 @@ static struct range page_at(uint64_t addr)
  * The child's memory is the parent's of this moment: the kernel lets nobody copy to the
  * parent from before it was duplicated until this message has been read.
  */
+static int make_child(struct tenant *t, int uffd, struct tenant **ret)
+{
+	struct tenant *child = tenant_blank(t->pid, t->task);
+	struct roster_slot *slot;
+	int r;
+
+	if (!child)
+		return -ENOMEM;
+	child->forked = true;
+	child->leave = t->leave;
+	child->wp = t->wp;
+	pthread_mutex_lock(&t->lock);
+	child->hot = t->hot;
+	child->hot_at = t->hot_at;
+	r = owed_clone(&child->owed, &t->owed);
+	pthread_mutex_unlock(&t->lock);
+	if (!r && t->slot) {
+		slot = roster_birth(t->roster, t->slot, uffd, &child->owed);
+		r = slot ? 0 : -ENOMEM;
+		tenant_enroll(child, t->roster, slot);
+	}
+	if (r < 0) {
+		tenant_free(child);
+		return r;
+	}
+	child->uffd = uffd;
+	*ret = child;
+	return 0;
+}
+
 static void follow_fork(struct tenant *t, int uffd, struct tenant_news *news)
 {
 	struct tenant_change *told = &news->changes[news->nchanges++];
-	struct tenant *child = tenant_blank(t->pid, t->task);
-	int r = child ? 0 : -ENOMEM;
 
-	if (!r) {
-		child->uffd = uffd;
-		child->forked = true;
-		child->leave = t->leave;
-		child->wp = t->wp;
-		pthread_mutex_lock(&t->lock);
-		child->hot = t->hot;
-		child->hot_at = t->hot_at;
-		r = owed_clone(&child->owed, &t->owed);
-		pthread_mutex_unlock(&t->lock);
-	}
 	told->ev = (struct event){ .kind = EVENT_FORK, .fork.fd = -1 };
-	if (!r) {
-		told->child = news->children[news->nchildren++] = child;
+	if (!make_child(t, uffd, &told->child)) {
+		news->children[news->nchildren++] = told->child;
 		return;
 	}
 	/* The descriptor stays open for good: closed, it would give the child zeroes. */
-	if (child)
-		child->uffd = -1;
-	tenant_free(child);
 	news->orphans++;
+}
+
+static bool entry_of(const struct event *ev, struct journal_entry *ret)
+{
+	switch (ev->kind) {
+	case EVENT_UNMAP:
+	case EVENT_REMOVE:
+		*ret = (struct journal_entry){
+			.kind = ev->kind == EVENT_UNMAP ? JOURNAL_UNMAP : JOURNAL_REMOVE,
+			.lo = ev->span.lo, .hi = ev->span.hi,
+		};
+		return true;
+	case EVENT_REMAP:
+		*ret = (struct journal_entry){
+			.kind = JOURNAL_REMAP, .lo = ev->remap.from.lo,
+			.hi = ev->remap.from.hi, .at = ev->remap.to,
+		};
+		return true;
+	case EVENT_FAULT:
+	case EVENT_FORK:
+		break;
+	}
+	return false;
 }
 
 /*
@@ -68,6 +105,7 @@ static void follow_fork(struct tenant *t, int uffd, struct tenant_news *news)
  */
 static int follow(struct tenant *t, const struct event *ev)
 {
+	struct journal_entry entry;
 	struct range changed = ev->kind == EVENT_REMAP ? ev->remap.from : ev->span;
 	int64_t r = 0;
 
@@ -87,6 +125,8 @@ static int follow(struct tenant *t, const struct event *ev)
 		break;
 	}
 	pthread_mutex_unlock(&t->lock);
+	if (r >= 0 && t->slot && entry_of(ev, &entry))
+		r = roster_follow(t->roster, t->slot, &entry);
 	/*
 	 * Who waits there for a page that was asked for would wait for ever: it comes to
 	 * another place, or not at all.
@@ -99,18 +139,15 @@ static int follow(struct tenant *t, const struct event *ev)
 	return r < 0 ? (int)r : 0;
 }
 
-int tenant_read(struct tenant *t, struct tenant_news *ret)
+/* born: a dead pager may have seen to children of this batch. */
+static int follow_all(struct tenant *t, const struct uffd_msg *msgs, unsigned int n, bool born,
+		      struct tenant_news *ret)
 {
-	struct uffd_msg msgs[TENANT_BATCH];
 	struct tenant_touch *touch;
 	struct event ev;
-	int64_t n;
 	int r = 0;
 
-	memset(ret, 0, sizeof(*ret));
-	gate_close(&t->gate);
-	n = uffd_read(t->uffd, msgs, TENANT_BATCH);
-	for (int64_t i = 0; i < n / (int64_t)sizeof(*msgs); i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		if (event_decode(&msgs[i], sizeof(*msgs), &ev) < 0) {
 			r = -EBADMSG;
 		} else if (ev.kind == EVENT_FAULT) {
@@ -119,14 +156,63 @@ int tenant_read(struct tenant *t, struct tenant_news *ret)
 			touch->write = ev.fault.write;
 			touch->wp = ev.fault.wp;
 		} else if (ev.kind == EVENT_FORK) {
-			follow_fork(t, ev.fork.fd, ret);
+			if (!born || !roster_born(t->roster, ev.fork.fd))
+				follow_fork(t, ev.fork.fd, ret);
 		} else if (!r) {
 			ret->changes[ret->nchanges++].ev = ev;
 			r = follow(t, &ev);
 		}
 	}
+	return r;
+}
+
+/* What is written down is whole again, or the process is deaf. */
+static void batch_ends(struct tenant *t, unsigned int n, int r)
+{
+	if (r < 0) {
+		t->deaf = true;
+		if (t->slot)
+			roster_deafen(t->slot);
+	}
+	if (!t->slot)
+		return;
+	roster_read_end(t->roster, t->slot, n);
+	if (!roster_long(t->slot, t->owed.nruns))
+		return;
+	pthread_mutex_lock(&t->lock);
+	roster_shorten(t->roster, t->slot, &t->owed);
+	pthread_mutex_unlock(&t->lock);
+}
+
+int tenant_read(struct tenant *t, struct tenant_news *ret)
+{
+	struct uffd_msg own[TENANT_BATCH], *msgs = own;
+	unsigned int n;
+	int64_t bytes;
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	gate_close(&t->gate);
+	if (t->slot)
+		msgs = roster_read_begin(t->roster, t->slot);
+	bytes = uffd_read(t->uffd, msgs, TENANT_BATCH);
+	n = bytes > 0 ? (unsigned int)((size_t)bytes / sizeof(*msgs)) : 0;
+	r = follow_all(t, msgs, n, false, ret);
+	batch_ends(t, n, r);
 	gate_open(&t->gate);
-	return n < 0 && n != -EAGAIN ? (int)n : r;
+	return bytes < 0 && bytes != -EAGAIN ? (int)bytes : r;
+}
+
+int tenant_reread(struct tenant *t, unsigned int n, struct tenant_news *ret)
+{
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	gate_close(&t->gate);
+	r = follow_all(t, roster_shared(t->roster)->messages, n, true, ret);
+	batch_ends(t, n, r);
+	gate_open(&t->gate);
+	return r;
 }
 
 static void count(struct tenant *t, uint64_t *counter)
@@ -178,7 +264,7 @@ static void answer_page(struct tenant *t, struct range page, const void *data, b
 		return;
 	t->deed = end == PLACE_ALL ? TENANT_DID_COPY : TENANT_DID_REPEAT;
 	pthread_mutex_lock(&t->lock);
-	owed_close(&t->owed, page, end == PLACE_ALL ? OWED_ARRIVED : OWED_THERE);
+	tenant_close(t, page, end == PLACE_ALL ? OWED_ARRIVED : OWED_THERE);
 	t->counts.faults += end == PLACE_ALL;
 	t->counts.repeated += end == PLACE_THERE;
 	pthread_mutex_unlock(&t->lock);
@@ -355,4 +441,9 @@ bool tenant_probe(struct tenant *t)
 void tenant_again(struct tenant *t, uint64_t addr)
 {
 	place_wake(t->uffd, page_at(addr));
+}
+
+void tenant_wake(struct tenant *t)
+{
+	place_wake_all(t->uffd);
 }

@@ -37,13 +37,8 @@ int tenant_new(int32_t pid, const struct image_task *task, int uffd, struct tena
 	if (!t)
 		return -ENOMEM;
 	r = owed_init(&t->owed, IMAGE_PAGE);
-	for (size_t i = 0; !r && i < task->npieces; i++) {
-		const struct image_piece *p = &task->pieces[i];
-
-		if (p->lazy)
-			r = owed_add(&t->owed, (struct range){ p->vaddr, p->vaddr + p->npages *
-							       IMAGE_PAGE }, p->vaddr);
-	}
+	if (!r)
+		r = journal_owe_task(&t->owed, task);
 	if (r < 0) {
 		tenant_free(t);
 		return r;
@@ -54,12 +49,52 @@ int tenant_new(int32_t pid, const struct image_task *task, int uffd, struct tena
 	return 0;
 }
 
+int tenant_inherit(struct roster *r, struct roster_slot *s, const struct image_task *task,
+		   struct tenant **ret)
+{
+	struct tenant *t = tenant_blank(s->pid, task);
+	int e = t ? roster_owed(r, s, &t->owed) : -ENOMEM;
+
+	/* Nobody can tell what it is owed: it waits, which is better than a wrong page. */
+	if (e == -EBADMSG) {
+		roster_deafen(s);
+		e = owed_init(&t->owed, IMAGE_PAGE);
+	}
+	if (e < 0) {
+		tenant_free(t);
+		return e;
+	}
+	t->uffd = s->uffd;
+	t->host_pid = s->host_pid;
+	t->forked = s->forked;
+	t->deaf = s->state == ROSTER_DEAF;
+	tenant_enroll(t, r, s);
+	*ret = t;
+	return 0;
+}
+
+void tenant_enroll(struct tenant *t, struct roster *r, struct roster_slot *s)
+{
+	t->roster = r;
+	t->slot = s;
+}
+
+static void close_uffd(struct tenant *t)
+{
+	if (t->slot && t->uffd >= 0) {
+		roster_leave(t->roster, t->slot);
+		t->slot = NULL;
+		t->uffd = -1;
+	}
+	close_fd(&t->uffd);
+}
+
 void tenant_free(struct tenant *t)
 {
 	if (!t)
 		return;
 	owed_done(&t->owed);
-	close_fd(&t->uffd);
+	close_uffd(t);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
@@ -67,7 +102,7 @@ void tenant_free(struct tenant *t)
 void tenant_end(struct tenant *t)
 {
 	gate_close(&t->gate);
-	close_fd(&t->uffd);
+	close_uffd(t);
 }
 
 void tenant_gone(struct tenant *t)
@@ -109,7 +144,7 @@ bool tenant_has_work(struct tenant *t)
 {
 	bool work;
 
-	if (t->gone)
+	if (t->gone || t->deaf)
 		return false;
 	pthread_mutex_lock(&t->lock);
 	work = t->owed.totals.free > 0 && (!t->leave || is_hot(t));
@@ -146,7 +181,7 @@ bool tenant_done(struct tenant *t)
 	bool done;
 
 	pthread_mutex_lock(&t->lock);
-	done = owed_none(&t->owed);
+	done = owed_none(&t->owed) && (!t->deaf || t->gone);
 	pthread_mutex_unlock(&t->lock);
 	return done;
 }
@@ -159,6 +194,23 @@ uint64_t tenant_owes(struct tenant *t)
 	n = t->owed.totals.free + t->owed.totals.flight;
 	pthread_mutex_unlock(&t->lock);
 	return n;
+}
+
+int64_t tenant_close(struct tenant *t, struct range r, enum owed_end why)
+{
+	struct owed_part part;
+
+	for (uint64_t at = r.lo; t->slot && owed_run(&t->owed, at, &part) && part.at.lo < r.hi;
+	     at = part.at.hi) {
+		struct range here = range_common(part.at, r);
+
+		roster_settle(t->roster, t->slot, part.image + (here.lo - part.at.lo),
+			      range_len(here) / IMAGE_PAGE);
+	}
+	if (t->roster && (why == OWED_LOST || why == OWED_POISONED))
+		atomic_fetch_add(why == OWED_LOST ? &roster_shared(t->roster)->lost :
+				 &roster_shared(t->roster)->poisoned, range_len(r) / IMAGE_PAGE);
+	return owed_close(&t->owed, r, why);
 }
 
 bool tenant_want(const struct tenant *t, struct owed_part *part, struct source_want *ret)
@@ -191,9 +243,9 @@ void tenant_unreadable(struct tenant *t, struct range page)
 	pthread_mutex_lock(&t->lock);
 	t->counts.unreadable++;
 	if (end == PLACE_ALL)
-		owed_close(&t->owed, page, OWED_POISONED);
+		tenant_close(t, page, OWED_POISONED);
 	else if (end == PLACE_THERE)
-		owed_close(&t->owed, page, OWED_THERE);
+		tenant_close(t, page, OWED_THERE);
 	else if (end == PLACE_REFUSED)
 		t->counts.parked++;
 	else
@@ -207,7 +259,7 @@ static void close_part(struct tenant *t, struct range r, enum owed_end why)
 		return;
 	pthread_mutex_lock(&t->lock);
 	/* At a lack of memory it stays owed, and the kernel will say that it is there. */
-	if (owed_close(&t->owed, r, why) < 0)
+	if (tenant_close(t, r, why) < 0)
 		owed_give_back(&t->owed, r);
 	pthread_mutex_unlock(&t->lock);
 }
@@ -352,7 +404,7 @@ enum tenant_fill tenant_fill(struct tenant *t, struct source *s, uint64_t most, 
 	struct owed_part part;
 	const void *data;
 
-	if (t->gone)
+	if (t->gone || t->deaf)
 		return TENANT_GONE;
 	fetch(t, s, most);
 	if (!gate_enter(&t->gate))

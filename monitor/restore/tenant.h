@@ -6,8 +6,8 @@
  * and answers faults; it alone calls what is not marked otherwise.  Fillers copy in the
  * background, by tenant_fill() only.
  *
- * Nothing here is known that the kernel does not know as well: a process that took over
- * the userfaultfds could go on from the image alone (owed.h says how).
+ * With a roster all that another pager needs is written down there, before anything that is
+ * done can make it necessary (roster.h); without one it dies with the process.
  */
 #ifndef RESTORE_TENANT_H
 #define RESTORE_TENANT_H
@@ -22,6 +22,7 @@
 #include "restore/image.h"
 #include "restore/owed.h"
 #include "restore/prefetch.h"
+#include "restore/roster.h"
 #include "restore/source.h"
 #include "watch/event.h"
 
@@ -60,7 +61,11 @@ struct tenant {
 	const struct image_task *task;
 	struct tenant *next;		/* the pager's list */
 	struct gate gate;
+	struct roster *roster;		/* NULL: nobody takes over */
+	struct roster_slot *slot;
 	_Atomic bool gone;		/* the address space */
+	/* A message of it was lost: nothing is copied, and nothing ever closed while it lives. */
+	_Atomic bool deaf;
 	/* It does not run yet: its mappings are registered one by one, each in its place. */
 	_Atomic bool early;
 	/* What nobody touches stays where it is: nothing is filled. */
@@ -83,6 +88,11 @@ struct tenant {
  * -ENOMEM.
  */
 int tenant_new(int32_t pid, const struct image_task *task, int uffd, struct tenant **ret);
+/* The same for a slot of the roster, as a dead pager has left it.  Never early. */
+int tenant_inherit(struct roster *r, struct roster_slot *s, const struct image_task *task,
+		   struct tenant **ret);
+/* From now on it is written down in this slot.  Before anything is read or copied. */
+void tenant_enroll(struct tenant *t, struct roster *r, struct roster_slot *s);
 /* Closes the userfaultfd: the kernel unregisters all, and wakes who waits. */
 void tenant_free(struct tenant *t);
 /* Close it as soon as nobody copies; the figures stay. */
@@ -111,6 +121,8 @@ struct tenant_news {
  * all of it.  0 (also if there was nothing), or -errno: messages cannot be read.
  */
 int tenant_read(struct tenant *t, struct tenant_news *ret);
+/* The same for n messages that a dead pager has read, and perhaps followed in part. */
+int tenant_reread(struct tenant *t, unsigned int n, struct tenant_news *ret);
 
 /* What is to be done about a fault. */
 enum tenant_answer {
@@ -160,6 +172,8 @@ enum tenant_refusal {
 void tenant_refused(struct tenant *t, const struct source_want *want, enum tenant_refusal how);
 /* Who waits for this page faults again. */
 void tenant_again(struct tenant *t, uint64_t addr);
+/* Whoever waits for any page does. */
+void tenant_wake(struct tenant *t);
 
 /* False: its address space has gone, and with it all that was owed. */
 bool tenant_probe(struct tenant *t);

@@ -74,9 +74,8 @@ half_way() {
 	new_run
 	PAGER_FAULT=stop:$((pages / 2)) start_pager "$@" || return
 	start_restore check
-	within "$PATIENCE" stopped "$PAGER_PID" || wrong "the pager is not stopped: $(pager_said)"
+	within "$PATIENCE" pager_stopped || wrong "the pager is not stopped: $(pager_said)"
 }
-stopped() { grep -q '^State:.T' "/proc/$1/status"; }
 it_says() { grep -q "$1" "$RUN/pager.log"; }
 both_wait() {
 	! ended "$PAGER_PID" || wrong "the pager gave up: $(pager_said)" || return
@@ -85,7 +84,7 @@ both_wait() {
 # The server ends, comes back with another file, and at last with the right one.
 case_stopped_and_replaced_amidst() {
 	local pages
-	half_way && stop_web && kill -CONT "$PAGER_PID" || return
+	half_way && stop_web && kill -CONT "$(pager_itself)" || return
 	within 10 it_says 'trying again' || wrong "not said: $(pager_said)" || return
 	both_wait || return
 	pages=$(find "$CHECKPOINT/images" -name 'pages-*.img' -size +1000k)
@@ -101,7 +100,7 @@ case_stopped_and_replaced_amidst() {
 
 # What came once comes from the folder, and what was left half done is finished.
 case_cache() {
-	half_way --cache "$D/cache" && kill -KILL "$PAGER_PID" "$RESTORE_PID" || return
+	half_way --cache "$D/cache" && kill_daemon "$PAGER_PID" && kill -KILL "$RESTORE_PID" || return
 	[ "$(stat -c %a "$D/cache")" = 700 ] || wrong "mode $(stat -c %a "$D/cache")" || return
 	restored check --cache "$D/cache" || return
 	: >"$W/web/access.log"

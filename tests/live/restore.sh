@@ -172,7 +172,7 @@ stopped_at() {
 	new_run
 	IMAGES=$IMAGES_TOLD PAGER_FAULT=stop:$((pages * $1 / 100)) start_pager "${at_server[@]}" || return
 	start_restore check
-	within "$PATIENCE" stopped "$PAGER_PID" || wrong "the pager is not stopped: $(pager_said)"
+	within "$PATIENCE" pager_stopped || wrong "the pager is not stopped: $(pager_said)"
 }
 # The process waits for its pages, and the pager for the server.
 both_wait() {
@@ -187,7 +187,7 @@ server_killed() {
 			stopped_at "$at" || return
 			kill -KILL "$SOURCE_PID"
 			end_of "$SOURCE_PID" 10
-			kill -CONT "$PAGER_PID"
+			kill -CONT "$(pager_itself)"
 			"$1" && both_wait && start_source && criu_content && all_right && pager_ends &&
 				end_run && end_source || wrong "at $at %" || return
 		done
@@ -208,7 +208,7 @@ case_remote_server_of_another_checkpoint() {
 	server_killed another
 }
 case_remote_server_stopped() {
-	stopped_at 50 && kill -STOP "$SOURCE_PID" && kill -CONT "$PAGER_PID" && sleep 1 && both_wait || return
+	stopped_at 50 && kill -STOP "$SOURCE_PID" && kill -CONT "$(pager_itself)" && sleep 1 && both_wait || return
 	kill -CONT "$SOURCE_PID"
 	criu_content && all_right && pager_ends && end_run && end_source
 }
@@ -219,7 +219,7 @@ case_remote_server_and_restored_killed() {
 	stopped_at 50 && criu_content || return
 	kill -KILL "$SOURCE_PID"
 	end_of "$SOURCE_PID" 10
-	kill -CONT "$PAGER_PID"
+	kill -CONT "$(pager_itself)"
 	sleep 0.3
 	both_wait || return
 	kill -KILL "$RESTORE_PID"
@@ -247,12 +247,12 @@ case_stopped_amidst() {
 	checkpoint plain 64 || return
 	new_run
 	PAGER_FAULT=stop:8000 start_pager && start_restore check && criu_content || return
-	within 10 stopped "$PAGER_PID" || wrong 'the pager is not stopped' || return
+	within 10 pager_stopped || wrong 'the pager is not stopped' || return
 	sleep 0.5
 	[ "$("$KNOWN" "$RUN/seat/control" wait 0 | wc -l)" = 1 ] || wrong 'no slot' || return
 	! "$KNOWN" "$RUN/seat/control" wait 0 >"$D/early.out" 2>&1 ||
 		wrong "done, with half of the pages: $(cat "$D/early.out")" || return
-	kill -CONT "$PAGER_PID"
+	kill -CONT "$(pager_itself)"
 	all_right && pager_ends && end_run
 }
 # One process is killed while it is owed pages: the others get theirs.
@@ -261,9 +261,9 @@ case_one_of_61_is_killed() {
 	checkpoint crowd 1 || return
 	new_run
 	PAGER_FAULT=stop:4000 start_pager && start_restore check && criu_content || return
-	within 10 stopped "$PAGER_PID" || wrong 'the pager is not stopped' || return
+	within 10 pager_stopped || wrong 'the pager is not stopped' || return
 	victim=$(pgrep -f "^$KNOWN $CHECKPOINT/" | tail -n 1)
-	kill -KILL "$victim" && kill -CONT "$PAGER_PID"
+	kill -KILL "$victim" && kill -CONT "$(pager_itself)"
 	"$KNOWN" "$RUN/seat/control" wait "$PATIENCE" 60 >"$RUN/slots" || wrong "$(cat "$RUN/slots")" || return
 	pager_ends && end_run
 }
@@ -291,13 +291,11 @@ case_told_to_end_as_they_run() {
 	chmod 755 "$D/before"
 	new_run
 	start_pager && start_restore check --action-script "$D/before" || return
-	within 20 test -e "$D/made" && kill -STOP "$PAGER_PID" && within 10 stopped "$PAGER_PID" ||
+	within 20 test -e "$D/made" && kill -STOP "$(pager_itself)" && within 10 pager_stopped ||
 		wrong "the pager is not stopped: $(pager_said)" || return
 	: >"$D/stopped"
 	criu_content || return
-	kill -TERM "$PAGER_PID" && kill -CONT "$PAGER_PID"
+	kill -TERM "$PAGER_PID" && kill -CONT "$(pager_itself)"
 	all_right && pager_ends && grep -q 'told to end: it will' "$RUN/pager.log" && end_run
 }
-stopped() { grep -q '^State:.T' "/proc/$1/status"; }
-
 run_cases "$@"

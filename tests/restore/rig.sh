@@ -76,6 +76,37 @@ start_pager() {
 	within 10 test -s "$RUN/listens" || wrong "no pager: $(pager_said)"
 }
 
+# pager_itself: the process that brings the pages; ours is not the one that was started.
+pager_itself() {
+	local p children=
+	{ read -r children <"/proc/$PAGER_PID/task/$PAGER_PID/children"; } 2>/dev/null
+	for p in $children; do
+		[ "$(cat "/proc/$p/comm" 2>/dev/null)" != pagetap-pager ] || { echo "$p"; return; }
+	done
+	echo "$PAGER_PID"
+}
+
+# kill_daemon PID: all of its processes; one that is left would begin others.
+kill_daemon() {
+	local p children= ours=
+	{ read -r children <"/proc/$1/task/$1/children"; } 2>/dev/null
+	for p in $children; do
+		case $(cat "/proc/$p/comm" 2>/dev/null) in pagetap-*) ours+=" $p" ;; esac
+	done
+	# shellcheck disable=SC2086
+	kill -KILL "$1" $ours 2>/dev/null
+}
+eval "started_$(declare -f cleanup)"
+cleanup() {
+	local p
+	for p in "${PIDS[@]}"; do
+		ours "$p" && kill_daemon "$p"
+	done
+	started_cleanup
+}
+
+pager_stopped() { grep -q '^State:.T' "/proc/$(pager_itself)/status"; }
+
 pager_said() { tail -qn 5 "$RUN/pager.err" "$RUN/pager.log" 2>/dev/null; }
 
 # start_restore VERB [OPTION...]: VERB is the first thing that the restored processes do.

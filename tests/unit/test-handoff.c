@@ -130,7 +130,7 @@ static void end(int client, struct handoff_peer *p)
 
 static void test_all_of_it(void)
 {
-	struct handoff_item item;
+	struct handoff_item item, again;
 	struct handoff_peer p;
 	int client, uffd = uffd_open_own();
 	int32_t pid = 4242;
@@ -155,12 +155,21 @@ static void test_all_of_it(void)
 	/* Without O_NONBLOCK it could not be polled. */
 	CU_ASSERT(fcntl(item.uffd, F_GETFL) & O_NONBLOCK);
 	CU_ASSERT(fcntl(item.uffd, F_GETFD) & FD_CLOEXEC);
+	/* Until it has been seen to it is the same one. */
+	again = item;
+	CU_ASSERT_EQUAL_FATAL(handoff_read(&p, &again, &why), 0);
+	CU_ASSERT_EQUAL(again.kind, HANDOFF_TASK);
+	CU_ASSERT_EQUAL(again.uffd, item.uffd);
+	CU_ASSERT_EQUAL(again.host_pid, getpid());
+	handoff_done(&p);
 	close(item.uffd);
 	CU_ASSERT_EQUAL_FATAL(handoff_read(&p, &item, &why), 0);
 	CU_ASSERT_EQUAL(item.kind, HANDOFF_ZOMBIE);
 	CU_ASSERT_EQUAL(item.pid, 4243);
+	handoff_done(&p);
 	CU_ASSERT_EQUAL_FATAL(handoff_read(&p, &item, &why), 0);
 	CU_ASSERT_EQUAL(item.kind, HANDOFF_RESUME);
+	handoff_done(&p);
 	CU_ASSERT_EQUAL_FATAL(handoff_read(&p, &item, &why), 0);
 	CU_ASSERT_EQUAL(item.kind, HANDOFF_END);
 	close(uffd);
