@@ -98,6 +98,15 @@ case_stopped_and_replaced_amidst() {
 	end_run && stop_web
 }
 
+# Another one takes over, with connections of its own.
+case_pager_killed_amidst() {
+	checkpoint plain 16 && start_web && at_web https || return
+	new_run
+	PAGER_FAULT=die:2000 start_pager --cacert "$W/web/ca.pem" && start_restore check || return
+	criu_content && all_right && pager_ends && it_says 'started again' || wrong "not killed: $(pager_said)" || return
+	end_run && ranges_only && stop_web
+}
+
 # What came once comes from the folder, and what was left half done is finished.
 case_cache() {
 	half_way --cache "$D/cache" && kill_daemon "$PAGER_PID" && kill -KILL "$RESTORE_PID" || return
