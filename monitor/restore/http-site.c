@@ -31,7 +31,7 @@ enum who {
 
 struct http_site {
 	char *url;
-	bool tls, loopback;
+	bool tls, loopback, named;	/* named: the netrc file */
 	enum who who;
 	char *cacert, *token, *token_file, *netrc;
 	char *key, *secret, *session, *sigv4;
@@ -80,7 +80,8 @@ const char *http_site_url(const struct http_site *site)
 
 bool http_site_is_bare(const struct http_site *site)
 {
-	return !site->tls && !site->loopback && (site->who != WHO_NETRC || site->netrc);
+	/* Whether ~/.netrc has any for this host, only libcurl knows. */
+	return !site->tls && !site->loopback && (site->who != WHO_NETRC || site->named);
 }
 
 /* A header of more than one line would be two. */
@@ -161,6 +162,7 @@ static int take_netrc(struct http_site *s, const struct http_options *o, struct 
 	if (o->netrc) {
 		if (access(o->netrc, R_OK))
 			return refuse(why, -errno, o->netrc, strerror(errno));
+		s->named = true;
 		return copy_text(o->netrc, &s->netrc);
 	}
 	if (!home || asprintf(&s->netrc, "%s/.netrc", home) < 0)

@@ -94,6 +94,8 @@ case_page_servers() {
 	usage 'pagetap: option --status-fd: 77 is not open' $P --status-fd 77 || return
 	usage 'pagetap: --page-server needs a --port' lazy-pages -D "$D" --page-server || return
 	usage 'pagetap: options of a page server, but no --page-server' lazy-pages -D "$D" --port 3 || return
+	usage 'pagetap: options of a web server, but -D is not the address of one' lazy-pages -D "$D" --aws || return
+	usage 'pagetap: options of a web server, but -D is not the address of one' page-server -D "$D" --cache "$D" || return
 	says 2 'pagetap: certificates are given, but not --tls' $P --tls-cacert x || return
 	says 1 "pagetap: TLS: $D/none: No such file or directory" $P --tls --tls-cacert "$D/none" || return
 	says 1 "pagetap: $D/none: No such file or directory" $P -D "$D/none" || return

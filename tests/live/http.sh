@@ -30,13 +30,18 @@ case_https_with_a_token() {
 	grep -q '^206 GET.*HTTP/2.0$' "$W/web/access.log" || wrong 'not by HTTP/2' || return
 	stop_web
 }
+# Behind a redirection, too, to a host that the token is not for.
 case_parents_behind_a_slow_server() {
 	checkpoint children 16 && retold parents 3 || return
 	rm -rf "$W/checkpoints/told"
 	cp -a "$D/told" "$W/checkpoints/told"
-	start_web 'limit_rate 3m;' || return
-	IMAGES=$SITE/told/images/ restored check && ranges_only || return
-	grep -q 'parent/pages' "$W/web/access.log" || wrong 'nothing came from a parent' || return
+	# shellcheck disable=SC2016
+	start_web 'limit_rate 3m; if ($host = 127.0.0.1) { return 302 http://localhost:$server_port$request_uri; }' \
+		'if ($http_authorization) { return 418; }' || return
+	echo open.sesame >"$D/token"
+	IMAGES=$SITE/told/images/ restored check --http-token "$D/token" && ranges_only || return
+	grep -q '^302 GET' "$W/web/access.log" || wrong 'no redirection' || return
+	grep -q '^206 GET.*parent/pages' "$W/web/access.log" || wrong 'nothing came from a parent' || return
 	stop_web
 }
 
