@@ -37,10 +37,12 @@ static int send_want(struct pager *p, struct asked *a, struct tenant *t,
 
 	if (!r) {
 		*a = (struct asked){ .tenant = t, .since = since, .want = *want };
+		a->touched = touch;
 		if (touch)
 			a->touch = *touch;
 		p->nasked++;
-		p->nbulk += !want->urgent;
+		p->nbulk += !touch;
+		p->bulk_in_flight += touch ? 0 : want->npages;
 		return 0;
 	}
 	tenant_refused(t, want, r == -EINVAL ? TENANT_LOST : TENANT_PARK);
@@ -107,7 +109,8 @@ static void on_answer(void *arg, const struct source_got *got)
 	old = *a;
 	a->tenant = NULL;
 	p->nasked--;
-	p->nbulk -= !old.want.urgent;
+	p->nbulk -= !old.touched;
+	p->bulk_in_flight -= old.touched ? 0 : old.want.npages;
 	if (got->err) {
 		tenant_refused(old.tenant, &old.want, got->err == -EIO ? TENANT_LOST : TENANT_PARK);
 		if (got->err == -EIO)
@@ -115,7 +118,7 @@ static void on_answer(void *arg, const struct source_got *got)
 		return;
 	}
 	deed = tenant_arrived(old.tenant, &old.want, got->data,
-			      old.want.urgent ? &old.touch : NULL);
+			      old.touched ? &old.touch : NULL);
 	pager_tell_came(p, &old, deed);
 	pager_figures_answered(p, old.since);
 	p->setup->source->ops->release(p->setup->source, got->id);
@@ -149,14 +152,19 @@ static bool ask_next(struct pager *p, uint32_t npages)
 	struct tenant *first = p->turn ? p->turn : p->tenants, *t = first;
 	struct asked *a = free_place(p);
 	struct source_want want;
+	bool hot;
 
 	if (!a || !t)
 		return false;
 	do {
 		p->turn = t->next ? t->next : p->tenants;
+		/* What is wanted first is as urgent as what somebody waits for: he is next. */
+		hot = tenant_is_hot(t);
 		if (!t->gone && !t->deaf && t->uffd >= 0 &&
-		    tenant_next_want(t, npages, new_id(p, a), &want))
+		    tenant_next_want(t, npages, new_id(p, a) | (hot ? TENANT_URGENT : 0), &want)) {
+			want.urgent = hot;
 			return !send_want(p, a, t, &want, NULL, 0);
+		}
 		t = p->turn;
 	} while (t != first);
 	return false;
@@ -176,6 +184,8 @@ void pager_ask_more(struct pager *p)
 		most = (most + 2) / 3;
 		npages /= 2;
 	}
-	while (p->resumed && p->nbulk < most && ask_next(p, npages))
+	/* So many pages: what is scattered, to come first, goes in more and smaller demands. */
+	while (p->resumed && p->bulk_in_flight < most * npages && p->nbulk < SMALL_MAX &&
+	       ask_next(p, npages))
 		;
 }

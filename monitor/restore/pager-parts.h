@@ -22,6 +22,7 @@
 #define BULK_MAX 6u
 #define ASKED_MAX 64u
 #define BULK_PAGES 32u
+#define SMALL_MAX 32u		/* demands that nobody waits for, however small */
 /* What a source that likes more of them leaves for those that somebody waits for. */
 #define URGENT_MIN 32u
 #define WAITING_MAX 256u
@@ -29,7 +30,8 @@
 struct asked {
 	struct tenant *tenant;		/* NULL: free */
 	uint64_t since;			/* when the fault was read; 0: nobody asks */
-	struct tenant_touch touch;	/* of an urgent one: for whom */
+	bool touched;			/* somebody waits: */
+	struct tenant_touch touch;
 	struct source_want want;
 };
 
@@ -62,7 +64,7 @@ struct pager {
 	int niceness;			/* this process had */
 	/* Demands. */
 	struct asked asked[ASKED_MAX];
-	unsigned int nasked, nbulk;
+	unsigned int nasked, nbulk, bulk_in_flight;	/* the last in pages */
 	unsigned int bulk_max;
 	uint32_t bulk_pages;
 	uint64_t serial;

@@ -56,7 +56,7 @@ void pager_tell_came(struct pager *p, const struct asked *a, enum tenant_deed de
 	struct chronicle *c = p->setup->chronicle;
 
 	if (c)
-		chronicle_came(c, a->tenant, a->want.urgent ? &a->touch : NULL, deed);
+		chronicle_came(c, a->tenant, a->touched ? &a->touch : NULL, deed);
 }
 
 void pager_tell_gone(struct pager *p, const struct tenant *t)

@@ -27,10 +27,10 @@ enum place_end {
 };
 
 /*
- * Copy src to r, write-protected with wp where that is registered, and wake who waits there.  *ret_done: bytes, whole pages, that were
- * copied before the end.  -ENOENT of the kernel is asked twice: a layout change that
- * began between its two looks shows as PLACE_BUSY then, if nobody reads the messages
- * of this userfaultfd meanwhile.
+ * Copy src to r, write-protected with wp where that is registered, and wake who waits
+ * there.  *ret_done: bytes, whole pages, that were copied before the end.  -ENOENT of the
+ * kernel is asked twice: a layout change that began between its two looks shows as PLACE_BUSY
+ * then, if nobody reads the messages of this userfaultfd meanwhile.
  */
 enum place_end place_copy(int uffd, struct range r, const void *src, bool wp,
 			  uint64_t *ret_done);
