@@ -151,7 +151,10 @@ static int perform(struct http_dir *d, struct http_request *q)
 	}
 }
 
-/* Some servers know no HEAD, and some do not say that they know ranges: one byte tells both. */
+/*
+ * Some servers know no HEAD, and some do not say there that they know ranges, or how long it
+ * is: one byte tells all.
+ */
 static int ask_version(struct http_dir *d, const char *name, const struct http_version *version,
 		       struct http_version *ret)
 {
@@ -159,7 +162,7 @@ static int ask_version(struct http_dir *d, const char *name, const struct http_v
 	int r = perform(d, &q);
 
 	if ((r == -EPROTO && (q.got.status == 405 || q.got.status == 501)) || r == -EAGAIN ||
-	    (!r && !q.got.accepts_ranges && q.got.length)) {
+	    (!r && (!q.got.has_length || (!q.got.accepts_ranges && q.got.length)))) {
 		q.asked = (struct http_asked){ .ranged = true, .len = 1, .version = version };
 		r = perform(d, &q);
 	}
