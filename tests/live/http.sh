@@ -21,14 +21,19 @@ case_children_by_netrc() {
 	echo 'machine 127.0.0.1 login joe password sesame' >"$D/netrc"
 	at_web && restored mix --netrc "$D/netrc" && ranges_only && stop_web
 }
-case_https_with_a_token() {
+# The pager is killed, and another one takes over, with connections of its own.
+case_https_with_a_token_and_two_pagers() {
 	checkpoint plain 32 || return
 	# shellcheck disable=SC2016
-	start_web 'if ($http_authorization != "Bearer open.sesame") { return 401; }' || return
+	start_web 'if ($http_authorization != "Bearer open.sesame") { return 401; }' && at_web https || return
 	echo open.sesame >"$D/token"
-	at_web https && restored check --cacert "$W/web/ca.pem" --http-token "$D/token" && ranges_only || return
+	new_run
+	PAGER_FAULT=die:2000 start_pager --cacert "$W/web/ca.pem" --http-token "$D/token" &&
+		start_restore check && criu_content && all_right && pager_ends || return
+	it_says 'started again' || wrong "not killed: $(pager_said)" || return
 	grep -q '^206 GET.*HTTP/2.0$' "$W/web/access.log" || wrong 'not by HTTP/2' || return
-	stop_web
+	! grep -rq open.sesame "$RUN"/*.log || wrong 'the token was said' || return
+	end_run && ranges_only && stop_web
 }
 # Behind a redirection, too, to a host that the token is not for.
 case_parents_behind_a_slow_server() {
@@ -101,15 +106,6 @@ case_stopped_and_replaced_amidst() {
 	cp -p "$D/right" "$pages"
 	criu_content && all_right && pager_ends && it_says 'answers again' || wrong "not said: $(pager_said)" || return
 	end_run && stop_web
-}
-
-# Another one takes over, with connections of its own.
-case_pager_killed_amidst() {
-	checkpoint plain 16 && start_web && at_web https || return
-	new_run
-	PAGER_FAULT=die:2000 start_pager --cacert "$W/web/ca.pem" && start_restore check || return
-	criu_content && all_right && pager_ends && it_says 'started again' || wrong "not killed: $(pager_said)" || return
-	end_run && ranges_only && stop_web
 }
 
 # What came once comes from the folder, and what was left half done is finished.
