@@ -138,6 +138,14 @@ static int verdict(const struct lazy_options *o, const struct pager_result *r)
 	return r->end == PAGER_COMPLETE ? EXIT_OK : EXIT_RUNTIME;
 }
 
+/* The pager has begun. */
+static void confine(void *arg)
+{
+	const struct lazy_options *o = arg;
+
+	sandbox_pager(o->trace, http_url_is(o->images.path));
+}
+
 static bool watches_writes(const struct lazy_options *o)
 {
 	return o->mode && !strcmp(o->mode, "write");
@@ -230,6 +238,7 @@ static int run_pager(void *arg, bool again)
 		.resumed = s->o->resumed, .writes = watches_writes(s->o),
 		.prefetch = s->o->prefetch ? &l->prefetch : NULL,
 		.leave = s->o->cold && !strcmp(s->o->cold, "leave"), .say = say,
+		.confine = confine, .arg = (void *)(uintptr_t)s->o,
 	};
 	struct pager_result result;
 	int r, status = EXIT_OK;

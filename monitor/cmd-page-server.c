@@ -17,13 +17,13 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "caps.h"
 #include "cmd.h"
 #include "exit.h"
 #include "images-args.h"
 #include "restore/page-server.h"
 #include "restore/shelf-http.h"
 #include "restore/shelf-image.h"
+#include "sandbox.h"
 #include "signals.h"
 #include "tls-args.h"
 #include "words.h"
@@ -221,10 +221,10 @@ static int run_server(const struct server_args *a, const struct shelf *shelf,
 	int r, status = EXIT_OK;
 	sigset_t old;
 
-	/* All is open.  Nothing else is wanted. */
-	caps_keep(0);
 	r = signals_take(&signals, &old);
 	r = r ? r : page_server_new(&o, listener, &s);
+	/* All is open.  Nothing else is wanted. */
+	sandbox_server(http_url_is(a->images.path));
 	if (!r) {
 		status = tell_listening(a);
 		r = status == EXIT_OK ? serve(s, signals) : 0;

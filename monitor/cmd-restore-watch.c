@@ -137,6 +137,17 @@ static bool undo(struct restore *r)
 	return true;
 }
 
+/*
+ * Is nothing more to come from it?  When it is killed another process takes its place, which
+ * is not our child (restore/keeper.h): then all is over when nobody can say anything any more.
+ */
+static bool pager_is_over(const struct restore *r)
+{
+	const struct crew_member *m = &r->crew.pager;
+
+	return m->ended && (WIFEXITED(m->status) || r->crew.words < 0);
+}
+
 /* True: all is over, with this status. */
 static bool heed_signal(struct restore *r, int *ret_status)
 {
@@ -155,7 +166,7 @@ static bool heed_signal(struct restore *r, int *ret_status)
 		return true;
 	}
 	/* It says that it ends with the last page. */
-	if (!r->crew.pager.ended) {
+	if (!pager_is_over(r)) {
 		crew_signal(&r->crew.pager, SIGTERM);
 		return false;
 	}
@@ -168,12 +179,16 @@ static bool heed_signal(struct restore *r, int *ret_status)
 
 static int pager_status(struct restore *r)
 {
+	const struct figures *f = r->figures;
 	int s = r->crew.pager.status;
 
 	if (WIFEXITED(s))
 		return WEXITSTATUS(s);
-	log_error("the process that brings the pages was ended by signal %d", WTERMSIG(s));
-	return EXIT_RUNTIME;
+	log_warn("the process that brings the pages was ended by signal %d, and another one "
+		 "took its place", WTERMSIG(s));
+	return figures_get(&f->ended_at) && !figures_get(&f->left) &&
+	       !figures_get(&f->unreadable) && !figures_get(&f->placeless) ? EXIT_OK :
+	       EXIT_RUNTIME;
 }
 
 /* One of the two has ended before the processes ran. */
@@ -190,7 +205,8 @@ static int failed_early(struct restore *r)
 	if (r->resumed_at || !undo(r))
 		return -EAGAIN;
 	if (r->crew.pager.ended && WIFSIGNALED(r->crew.pager.status))
-		pager_status(r);
+		log_error("the process that brings the pages was ended by signal %d",
+			  WTERMSIG(r->crew.pager.status));
 	if (!by_pager || r->crew.criu.status)
 		restore_criu_failed(r, r->crew.criu.status);
 	return EXIT_RUNTIME;
@@ -220,9 +236,9 @@ static bool judge(struct restore *r, int *ret_status)
 		*ret_status = failed_early(r);
 		return *ret_status != -EAGAIN;
 	}
-	if (!c->pager.ended)
-		return false;
 	hear_pager(r);
+	if (!pager_is_over(r))
+		return false;
 	*ret_status = pager_status(r);
 	if (!r->told_at) {
 		r->told_at = clock_now();

@@ -22,9 +22,12 @@
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,6 +71,7 @@ struct rule {
 
 /* Instructions of a filter: these have some 300; the kernel takes 4096 (BPF_MAXINSNS). */
 #define CODE_MAX 1024
+#define RULES_MAX 96
 
 #define FORBIDDEN_OPEN (O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY))
 #define THREAD (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
@@ -113,6 +117,40 @@ static const struct rule events[] = {
 	WHERE(prctl, EQUAL(0, PR_SET_NAME)), WHERE(prctl, EQUAL(0, PR_SET_PTRACER)),
 	/* Of our own limits: no core file. */
 	WHERE(prlimit64, EQUAL(0, 0)), ANY(getrlimit), ANY(setrlimit),
+};
+
+/* Of both ends of a page server, TLS or not: threads, and sockets that are there. */
+static const struct rule network[] = {
+	ANY(epoll_wait), ANY(epoll_pwait), ANY(epoll_pwait2), ANY(epoll_ctl),
+	ANY(epoll_create1), ANY(eventfd2), ANY(timerfd_create), ANY(timerfd_settime),
+	ANY(pread64), ANY(preadv), ANY(recvmsg), ANY(recvfrom), ANY(sendmsg),
+	ANY(accept4), ANY(getsockopt), ANY(setsockopt), ANY(getpeername), ANY(getsockname),
+	ANY(shutdown), ANY(sendfile),
+	REQUEST(TCGETS), REQUEST(TIOCGWINSZ), REQUEST(FIONREAD),
+	WHERE(clone, BITS(0, THREAD | NEW_NAMESPACE, THREAD)),
+	ANY(set_robust_list), ANY(rseq), ANY(sched_getaffinity), ANY(uname), ANY(sysinfo),
+	WHERE(prctl, EQUAL(0, PR_SET_NAME)), WHERE(prctl, EQUAL(0, PR_SET_TIMERSLACK)),
+	WHERE(prlimit64, EQUAL(0, 0)), ANY(getrlimit), ANY(getrusage),
+	ANY(getuid), ANY(geteuid),
+};
+
+static const struct rule pager[] = {
+	REQUESTS(USERFAULTFD_IOC),
+	/* Files of what is restored, in /proc; memory that outlives a pager. */
+	WHERE(openat, BITS(2, FORBIDDEN_OPEN, O_RDONLY)),
+	WHERE(open, BITS(1, FORBIDDEN_OPEN, O_RDONLY)),
+	ANY(readlink), ANY(readlinkat), ANY(getdents64), ANY(memfd_create), ANY(mincore),
+	ANY(pidfd_open), ANY(fallocate),
+	/* Connections that were lost are made anew, to an address that is known. */
+	{ .nr = SCMP_SYS(socket), .nargs = 2,
+	  .arg = { EQUAL(0, AF_INET), BITS(1, 0xf, SOCK_STREAM) } },
+	{ .nr = SCMP_SYS(socket), .nargs = 2,
+	  .arg = { EQUAL(0, AF_INET6), BITS(1, 0xf, SOCK_STREAM) } },
+	ANY(connect),
+	/* The kernel asks CAP_SYS_NICE for more than we have. */
+	WHERE(sched_setaffinity, EQUAL(0, 0)), WHERE(setpriority, EQUAL(0, PRIO_PROCESS)),
+	WHERE(getpriority, EQUAL(0, PRIO_PROCESS)),
+	WHERE(fcntl, EQUAL(1, F_SETFL)),
 };
 
 /* Memory, and to end.  Its socket is added when it is known. */
@@ -187,6 +225,7 @@ struct program {
 	int error;			/* what it was not made for; 0 */
 };
 
+static struct program for_pager = { .error = -ENODATA }, for_server = { .error = -ENODATA };
 static struct program for_events = { .error = -ENODATA }, for_writer = { .error = -ENODATA },
 		      for_parser = { .error = -ENODATA };
 
@@ -277,4 +316,27 @@ int sandbox_filter_make_parser(int fd)
 int sandbox_filter_parser(void)
 {
 	return load(&for_parser);
+}
+
+/* rules: of its own; with those of the network. */
+static int set_network(struct program *p, const struct rule *rules, size_t n)
+{
+	struct rule all[RULES_MAX];
+
+	memcpy(all, network, sizeof(network));
+	if (n)
+		memcpy(all + sizeof(network) / sizeof(network[0]), rules, n * sizeof(*rules));
+	make(all, sizeof(network) / sizeof(network[0]) + n, p);
+	return load(p);
+}
+
+int sandbox_filter_pager(void)
+{
+	_Static_assert(sizeof(network) + sizeof(pager) <= RULES_MAX * sizeof(struct rule), "room");
+	return set_network(&for_pager, pager, sizeof(pager) / sizeof(pager[0]));
+}
+
+int sandbox_filter_server(void)
+{
+	return set_network(&for_server, NULL, 0);
 }

@@ -79,6 +79,27 @@ void sandbox_parser(void)
 	sandbox_filter_parser();
 }
 
+void sandbox_pager(bool looks, bool network)
+{
+	/* Whoever is restored may be root's, with capabilities: ptrace_may_access(). */
+	const unsigned int keep = looks ? 1u << CAPS_SYS_PTRACE : 0;
+
+	sandbox_begin();
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	caps_keep(keep);
+	if (!network)
+		sandbox_filter_pager();
+}
+
+void sandbox_server(bool network)
+{
+	sandbox_begin();
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	caps_keep(0);
+	if (!network)
+		sandbox_filter_server();
+}
+
 void sandbox_prepare(void)
 {
 	sandbox_filter_make();

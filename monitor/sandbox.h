@@ -63,6 +63,18 @@ void sandbox_enter(pid_t target, bool command, struct sandbox_report *ret);
  */
 void sandbox_parser(void);
 
+/*
+ * For a pager, by which processes are restored: every file is open, and its socket listens.
+ * No capability, but with `looks`, for a trace that tells what the processes are, the one to
+ * look them up in /proc; nothing is opened to be written, and connections are of
+ * TCP.  network: the source is a library's with threads and names of its own, which
+ * has no filter.  Of the calling thread and those it makes; allocates.
+ */
+void sandbox_pager(bool looks, bool network);
+
+/* For a page server that listens: no capability, and no file, nor connection of its own. */
+void sandbox_server(bool network);
+
 /* sandbox-filter.c: seccomp(2).  0 or -errno. */
 
 /* Can a filter be set here at all?  Sets none. */
@@ -72,6 +84,9 @@ void sandbox_filter_make(void);
 /* Set one on the calling thread; allocates nothing. */
 int sandbox_filter_events(void);
 int sandbox_filter_writer(void);
+/* Make it and set it on the calling thread. */
+int sandbox_filter_pager(void);
+int sandbox_filter_server(void);
 /* For a parser whose socket is this descriptor.  Made, then set: in two steps, as the one
  * takes descriptors and memory that are to be had no more before the other. */
 int sandbox_filter_make_parser(int fd);

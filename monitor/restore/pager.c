@@ -267,6 +267,8 @@ static int set_up(struct pager *p)
 		r = watch(p, fd, &p->asked);
 	if (!r)
 		r = pager_inherit(p);
+	if (!r && p->setup->confine)
+		p->setup->confine(p->setup->arg);
 	return r ? r : pager_fillers_start(p);
 }
 

@@ -42,6 +42,8 @@ struct pager_setup {
 	bool leave;			/* what nobody touches stays where it is */
 	int resumed;			/* an eventfd, told when the processes run; -1 */
 	bool accompanied;		/* the end of the restore is told of by somebody else */
+	/* Once all is open, before there are threads: what it needs no more; NULL: nothing. */
+	void (*confine)(void *arg);
 	/* One line; called by the thread that runs the pager. */
 	void (*say)(void *arg, enum pager_tone tone, const char *words);
 	void *arg;

@@ -187,6 +187,39 @@ case_work_dir_and_page_server() {
 	end_run && end_source
 }
 
+# Every task of who brings the pages: no capability, none to be had, and a filter; but for the
+# keepers, which would begin another one.
+confined() {
+	local t n=0
+	for t in /proc/"$1"/task/*; do
+		n=$((n + 1))
+		[ "$(awk '/^(CapPrm|CapEff|CapInh|CapAmb|NoNewPrivs|Seccomp):/ { printf "%s ", $2 }' "$t/status")" = \
+			'0000000000000000 0000000000000000 0000000000000000 0000000000000000 1 2 ' ] ||
+			wrong "task $t: $(grep -E '^(Cap|NoNew|Seccomp)' "$t/status" | tr '\n' ' ')" || return
+	done
+}
+descendants() {
+	local p
+	for p in $(pgrep -P "$1"); do
+		echo "$p"
+		descendants "$p"
+	done
+}
+case_privileges() {
+	local p pagers=0
+	held_up || return
+	for p in $(descendants "$(the_command)"); do
+		[ "$(awk '/^Seccomp:/ { print $2 }' "/proc/$p/status")" = 2 ] || continue
+		pagers=$((pagers + 1))
+		confined "$p" || return
+	done
+	[ "$pagers" = 1 ] || wrong "$pagers processes are confined" || return
+	for p in $(awk '/^(CapPrm|NoNewPrivs|Seccomp):/ { printf "%s ", $2 }' "/proc/$SOURCE_PID/status"); do
+		case $p in 0000000000000000 | 1 | 2) ;; *) wrong "the server: $p"; return ;; esac
+	done
+	goes_on && all_right && command_ends 0 && end_run && end_source
+}
+
 # Killed itself, it takes nothing along: the pages come.
 case_killed() {
 	held_up && kill -KILL "$(the_command)" && goes_on && all_right && end_run && end_source
