@@ -160,7 +160,7 @@ bool keeper_kill(const struct keeper_setup *k, unsigned int *ret_left)
 	for (size_t i = 0; i < f.n; i++)
 		sys_pidfd_send_signal(f.m[i].pidfd, SIGKILL);
 	until = clock_now() + GONE_NS;
-	/* Only then may a userfaultfd be closed: an address space that is left would read zeroes. */
+	/* Only then may a userfaultfd be closed: what is left would read zeroes. */
 	while ((*ret_left = count_alive(s)) && clock_now() < until)
 		nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
 	for (size_t i = 0; i < f.n; i++)

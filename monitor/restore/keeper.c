@@ -29,7 +29,6 @@ struct keeper {
 	const struct keeper_setup *setup;
 	struct roster_shared *s;
 	struct keeper_fds at_start;
-	uint64_t progress;		/* when the last one died */
 	uint64_t pause;			/* before the next one begins */
 	bool again;
 	bool kill;			/* still to be tried */
@@ -160,18 +159,15 @@ static void describe(const struct roster_process *p, char *buf, size_t size)
 		snprintf(buf, size, "the pager was killed by signal %d", si.si_status);
 }
 
-/* How long until the next one: none after one that got on. */
+/* How long until the next one: not at all after one that got on. */
 static void pause_after(struct keeper *k)
 {
-	uint64_t now = k->s->progress;
-
-	if (now != k->progress || !k->pause)
-		k->pause = k->pause && now == k->progress ? PAUSE_FIRST : 1;
+	if (atomic_exchange(&k->s->progress, false))
+		k->pause = 0;
 	else
-		k->pause = k->pause < PAUSE_FIRST ? PAUSE_FIRST : 2 * k->pause;
+		k->pause = k->pause ? 2 * k->pause : PAUSE_FIRST;
 	if (k->pause > PAUSE_MOST)
 		k->pause = PAUSE_MOST;
-	k->progress = now;
 }
 
 /* True: all is over, with this exit status. */
@@ -224,7 +220,7 @@ static bool replace(struct keeper *k)
 	if (k->s->next.pidfd < 0 && start_second(k))
 		return true;
 	if (k->s->pager.pidfd < 0) {
-		if (k->pause > 1)
+		if (k->pause)
 			nanosleep(&wait, NULL);
 		if (start_pager(k) < 0)
 			pause_after(k);

@@ -84,7 +84,8 @@ struct roster_shared {
 	_Atomic uint32_t end;			/* enum roster_end */
 	_Atomic int status;			/* of ROSTER_STATUS */
 	_Atomic bool told;			/* somebody wants us to end */
-	_Atomic uint64_t deaths, progress;	/* of pagers; pages that came, about */
+	_Atomic uint64_t deaths;		/* of pagers */
+	_Atomic bool progress;			/* pages have come since the last one */
 	_Atomic uint64_t lost, poisoned;	/* pages, of all pagers */
 	/* The memory. */
 	_Atomic uint64_t top;			/* bytes of the arena that were ever used */
