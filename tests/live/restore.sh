@@ -263,9 +263,12 @@ case_one_of_61_is_killed() {
 	# Else so many may have come before all were handed over.
 	PAGER_FAULT=stop:4000 start_pager --cold leave && start_restore check && criu_content || return
 	within 10 pager_stopped || wrong 'the pager is not stopped' || return
-	victim=$(pgrep -f "^$KNOWN $CHECKPOINT/" | tail -n 1)
-	kill -KILL "$victim" && kill -CONT "$(pager_itself)" && kill -TERM "$PAGER_PID"
-	"$KNOWN" "$RUN/seat/control" wait "$PATIENCE" 60 >"$RUN/slots" || wrong "$(cat "$RUN/slots")" || return
+	# Its name may be one of the pages that are missing.
+	victim=$(sed -n 's/.*process [0-9]* (\([0-9]*\) here) handed over.*/\1/p' "$RUN/pager.log" | tail -n 1)
+	kill -KILL "$victim" || wrong "process '$victim' is not there" || return
+	kill -CONT "$(pager_itself)" && kill -TERM "$PAGER_PID" || wrong 'no pager' || return
+	"$KNOWN" "$RUN/seat/control" wait "$PATIENCE" 60 >"$RUN/slots" ||
+		wrong "$(cat "$RUN/slots"; pager_said)" || return
 	pager_ends && end_run
 }
 # Whoever else talks to the pager is sent away, and the restore is as if he had not been.
