@@ -34,7 +34,7 @@ case_faults() {
 	checkpoint plain 64 && cold random && last_is complete || return
 	holds 'map(select(.ev == "attach")) | length == 1 and .[0].comm == "known" and
 		.[0].image_pid > 4000 and (.[0].exe | endswith("/known"))' || return
-	# The walk reads; the kernel may be the first to write to a page (rseq), or the process.
+	# The walk reads; a page of the stack may be written first, if the stack happens to cross it.
 	holds 'map(select(.ev == "fault")) | length > 4000 and (map(select(.write)) | length) < 20' || return
 	jq -sc '(map(select(.ev == "vma") | {(.id | tostring): .}) | add) as $vma | .[] |
 		select(.ev == "fault") | select((.kind == "missing" and .tid == 0 and .lat_ns > 0 and
