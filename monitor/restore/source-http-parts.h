@@ -28,7 +28,8 @@ enum http_slot_state {
 	HTTP_FREE,
 	HTTP_WAITING,	/* in a queue */
 	HTTP_FLYING,	/* part of a range */
-	HTTP_READY,	/* came from the cache, and nobody was told yet */
+	HTTP_RIDING,	/* urgent, and about to come with a range that was asked for before */
+	HTTP_READY,	/* it is here, and nobody was told yet */
 	HTTP_GIVEN,	/* its answer has been handed over, its data is in use */
 };
 
@@ -43,6 +44,8 @@ struct http_slot {
 	uint64_t from, len, have;	/* bytes of the file; whole pages have come */
 	uint8_t *data;
 	uint64_t room;
+	const struct http_range *ride;		/* of RIDING: with which, and in whose data */
+	const struct http_slot *host;
 };
 TAILQ_HEAD(http_queue, http_slot);
 
@@ -55,6 +58,7 @@ struct http_range {
 	bool used, urgent;
 	struct http_slot *part[HTTP_SLOTS];
 	size_t nparts, at;		/* at: the one that is being filled */
+	uint64_t moved_at;		/* when bytes of it came last */
 };
 
 struct source_http {
@@ -79,6 +83,11 @@ struct source_http {
 
 /* Ask for what waits, as far as it may be asked for. */
 void http_pump(struct source_http *s);
+/*
+ * What is wanted now is among what another range has brought, or brings next: then it is not
+ * asked for again.  True: it is RIDING or READY.
+ */
+bool http_ride(struct source_http *s, struct http_slot *slot);
 /* When something that waits may be asked for again; 0: nothing has to wait for a time. */
 uint64_t http_resume_at(const struct source_http *s);
 

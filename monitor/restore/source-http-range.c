@@ -9,6 +9,13 @@
 #include "base/range.h"
 #include "restore/source-http-parts.h"
 
+/*
+ * Who wants what comes next on a connection that brings something has it as soon as if it were
+ * asked for alone.
+ */
+#define RIDE_BYTES UINT64_C(65536)
+#define RIDE_NS (50 * NSEC_PER_MSEC)
+
 /* ---- trouble ------------------------------------------------------------------ */
 
 static void tell(const struct source_http *s, enum source_http_kind kind, const char *name,
@@ -61,12 +68,75 @@ uint64_t http_resume_at(const struct source_http *s)
 	return at;
 }
 
+/* ---- riders ------------------------------------------------------------------- */
+
+static void get_ready(struct source_http *s, struct http_slot *slot)
+{
+	memcpy(slot->data, slot->host->data + (slot->from - slot->host->from), slot->len);
+	slot->have = slot->len;
+	slot->state = HTTP_READY;
+	TAILQ_INSERT_TAIL(&s->ready, slot, queue);
+}
+
+/* The part of this range that holds all of it; NULL: none does. */
+static const struct http_slot *find_host(const struct http_range *r, const struct http_slot *slot)
+{
+	for (size_t i = 0; i < r->nparts; i++)
+		if (slot->file == r->part[i]->file && slot->from >= r->part[i]->from &&
+		    slot->from + slot->len <= r->part[i]->from + r->part[i]->len)
+			return r->part[i];
+	return NULL;
+}
+
+bool http_ride(struct source_http *s, struct http_slot *slot)
+{
+	uint64_t now = clock_now(), end = slot->from + slot->len, at;
+
+	for (size_t i = 0; i < HTTP_RANGES; i++) {
+		const struct http_range *r = &s->range[i];
+
+		/* One that has come to a halt is no help. */
+		if (!r->used || now - r->moved_at > RIDE_NS)
+			continue;
+		at = r->q.asked.from + r->q.taken;
+		slot->host = find_host(r, slot);
+		if (!slot->host || end > at + RIDE_BYTES)
+			continue;
+		slot->ride = r;
+		slot->state = HTTP_RIDING;
+		if (end <= at)
+			get_ready(s, slot);
+		return true;
+	}
+	return false;
+}
+
+/* Its bytes before `at` have come. */
+static void serve_riders(struct source_http *s, const struct http_range *r, uint64_t at)
+{
+	for (size_t i = 0; i < HTTP_SLOTS; i++)
+		if (s->slot[i].state == HTTP_RIDING && s->slot[i].ride == r &&
+		    s->slot[i].from + s->slot[i].len <= at)
+			get_ready(s, &s->slot[i]);
+}
+
+/* It is over: they are asked for by themselves. */
+static void leave_riders(struct source_http *s, const struct http_range *r)
+{
+	for (size_t i = 0; i < HTTP_SLOTS; i++)
+		if (s->slot[i].state == HTTP_RIDING && s->slot[i].ride == r) {
+			s->slot[i].state = HTTP_WAITING;
+			TAILQ_INSERT_HEAD(&s->urgent, &s->slot[i], queue);
+		}
+}
+
 /* ---- ranges ------------------------------------------------------------------- */
 
 static int take(struct http_request *q, const void *bytes, size_t n)
 {
 	struct http_range *r = q->arg;
 	const uint8_t *from = bytes;
+	uint64_t at = q->asked.from + q->taken + n;
 
 	while (n) {
 		struct http_slot *slot = r->part[r->at];
@@ -79,6 +149,8 @@ static int take(struct http_request *q, const void *bytes, size_t n)
 		if (slot->have == slot->len)
 			r->at++;
 	}
+	r->moved_at = clock_now();
+	serve_riders(r->source, r, at);
 	return 0;
 }
 
@@ -106,6 +178,7 @@ static void end_range(struct http_request *q)
 	struct http_file *f = &s->files[r->part[0]->file];
 
 	r->used = false;
+	leave_riders(s, r);
 	if (q->err) {
 		have_trouble(s, q, f);
 	} else {
@@ -166,6 +239,7 @@ static void start_range(struct source_http *s, struct http_range *r)
 	uint64_t from = first->from + first->have;
 
 	r->used = true;
+	r->moved_at = 0;
 	r->source = s;
 	r->q = (struct http_request){
 		.name = f->name, .take = take, .done = end_range, .arg = r,

@@ -90,7 +90,7 @@ static int http_ask(struct source *source, const struct source_want *want)
 		s->totals.cached += want->npages;
 		slot->state = HTTP_READY;
 		TAILQ_INSERT_TAIL(&s->ready, slot, queue);
-	} else {
+	} else if (!slot->urgent || !http_ride(s, slot)) {
 		slot->state = HTTP_WAITING;
 		TAILQ_INSERT_TAIL(slot->urgent ? &s->urgent : &s->bulk, slot, queue);
 	}
@@ -129,10 +129,19 @@ static void http_release(struct source *source, uint64_t id)
 		}
 }
 
+static void give_ready(struct source_http *s)
+{
+	struct http_slot *slot;
+
+	while ((slot = TAILQ_FIRST(&s->ready))) {
+		TAILQ_REMOVE(&s->ready, slot, queue);
+		http_slot_done(s, slot);
+	}
+}
+
 static int http_answers(struct source *source, source_answer answer, void *arg)
 {
 	struct source_http *s = http_of(source);
-	struct http_slot *slot;
 	uint64_t expired;
 
 	s->busy = true;
@@ -141,11 +150,9 @@ static int http_answers(struct source *source, source_answer answer, void *arg)
 	if (read(s->timer, &expired, sizeof(expired)) < 0)
 		expired = 0;
 	http_client_turn(s->urgent_client);
-	while ((slot = TAILQ_FIRST(&s->ready))) {
-		TAILQ_REMOVE(&s->ready, slot, queue);
-		http_slot_done(s, slot);
-	}
+	give_ready(s);
 	http_client_turn(s->bulk_client);
+	give_ready(s);
 	s->busy = s->later = false;
 	http_pump(s);
 	set_timer(s);
