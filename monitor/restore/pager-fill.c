@@ -24,6 +24,9 @@
 #define EARLY 1
 /* What is to come first, and that a fault has caught up with: so many copies. */
 #define AHEAD 64
+/* Faults that are so near are one after the other; then so many copies come first. */
+#define CLOSE_NS (200 * NSEC_PER_USEC)
+#define BEHIND 16
 /* Copies for one process before the next one has its turn. */
 #define TURN 16
 
@@ -181,6 +184,17 @@ static void *fill(void *arg)
 	while ((t = wait_for_work(&f, t)))
 		fill_turn(&f, t);
 	return NULL;
+}
+
+void pager_catch_up(struct pager *p, struct tenant *t, const struct tenant_touch *touch)
+{
+	if (clock_now() - t->fault_at > CLOSE_NS || !tenant_is_hot(t) ||
+	    !tenant_hold(t, touch->addr, FLIGHT_EVENT))
+		return;
+	for (unsigned int i = 0; i < BEHIND && tenant_is_hot(t); i++)
+		if (tenant_fill(t, p->setup->source, COPY_BYTES_HOT, FLIGHT_EVENT) != TENANT_FILLED)
+			break;
+	tenant_let_go(t, touch->addr, FLIGHT_EVENT);
 }
 
 void pager_run_ahead(struct pager *p, struct tenant *t)

@@ -121,6 +121,11 @@ void pager_fillers_stop(struct pager *p);
  * that until somebody waits again.
  */
 void pager_run_ahead(struct pager *p, struct tenant *t);
+/*
+ * The same before the fault is answered, if one follows the other: who waits is quicker than we
+ * are, and would wait for the next page, and the next one, and longer in all.
+ */
+void pager_catch_up(struct pager *p, struct tenant *t, const struct tenant_touch *touch);
 
 /* A fault of t, read at `since` (0: that is not wanted); the demanded page only. */
 void pager_fault(struct pager *p, struct tenant *t, const struct tenant_touch *touch,

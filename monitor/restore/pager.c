@@ -77,6 +77,8 @@ void pager_news(struct pager *p, struct tenant *t, struct tenant_news *news, int
 		if (pager_admit(p, news->children[i]) < 0)
 			news->orphans++;
 	}
+	if (news->nfaults == 1 && t->hot && !p->remote)
+		pager_catch_up(p, t, &news->faults[0]);
 	for (unsigned int i = 0; i < news->nfaults; i++)
 		pager_fault(p, t, &news->faults[i], since);
 	pager_wait_served(p, t, news->nfaults);

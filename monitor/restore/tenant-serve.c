@@ -431,6 +431,26 @@ void tenant_refused(struct tenant *t, const struct source_want *want, enum tenan
 	}
 }
 
+bool tenant_hold(struct tenant *t, uint64_t addr, uint64_t id)
+{
+	bool held;
+
+	pthread_mutex_lock(&t->lock);
+	held = !owed_take(&t->owed, page_at(addr), id);
+	pthread_mutex_unlock(&t->lock);
+	return held;
+}
+
+void tenant_let_go(struct tenant *t, uint64_t addr, uint64_t id)
+{
+	struct owed_part part;
+
+	pthread_mutex_lock(&t->lock);
+	if (owed_find(&t->owed, page_of(addr), &part) && part.id == id)
+		owed_give_back(&t->owed, page_at(addr));
+	pthread_mutex_unlock(&t->lock);
+}
+
 bool tenant_probe(struct tenant *t)
 {
 	if (t->gone || !place_alive(t->uffd))

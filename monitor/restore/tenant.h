@@ -189,6 +189,12 @@ bool tenant_has_work(struct tenant *t);
 bool tenant_rests(struct tenant *t);
 /* Is some of what is to come first still to come? */
 bool tenant_is_hot(struct tenant *t);
+/*
+ * The page of addr is left alone by all who fill until it is let go.  False: it is not free.
+ * The event thread's.
+ */
+bool tenant_hold(struct tenant *t, uint64_t addr, uint64_t id);
+void tenant_let_go(struct tenant *t, uint64_t addr, uint64_t id);
 /* Is there a message to be read? */
 bool tenant_has_news(const struct tenant *t);
 /* Is nothing owed?  Any thread. */
