@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@
 /* For what was killed to be gone: memory of many GiB takes its time. */
 #define GONE_NS (20 * NSEC_PER_SEC)
 #define NAP_NS (2 * NSEC_PER_MSEC)
+/* For criu to notice that it has failed, and to undo what it has done. */
+#define GRACE_MS 3000
 
 struct member {
 	pid_t pid;
@@ -150,6 +153,24 @@ static unsigned int count_alive(struct roster_shared *s)
 	return n;
 }
 
+/*
+ * CRIU 4.1 may wait for ever for a process that is killed while it attaches to it.  Whoever
+ * is still at the other end is who has connected, so his number is his.
+ */
+static void end_restore(struct roster_shared *s)
+{
+	struct handoff_peer *peer = s->chosen >= 0 ? &s->peers[s->chosen] : NULL;
+	struct pollfd p = { .events = POLLRDHUP };
+	_close_ int fd = -1;
+
+	if (s->resumed_at || !peer || peer->fd < 0)
+		return;
+	fd = sys_pidfd_open(peer->pid, 0);
+	p.fd = peer->fd;
+	if (!poll(&p, 1, GRACE_MS) && fd >= 0)
+		sys_pidfd_send_signal(fd, SIGKILL);
+}
+
 bool keeper_kill(const struct keeper_setup *k, unsigned int *ret_left)
 {
 	struct roster_shared *s = roster_shared(k->roster);
@@ -163,6 +184,8 @@ bool keeper_kill(const struct keeper_setup *k, unsigned int *ret_left)
 	/* Only then may a userfaultfd be closed: what is left would read zeroes. */
 	while ((*ret_left = count_alive(s)) && clock_now() < until)
 		nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+	if (!*ret_left)
+		end_restore(s);
 	for (size_t i = 0; i < f.n; i++)
 		if (f.m[i].ours)
 			close(f.m[i].pidfd);
