@@ -297,6 +297,8 @@ kills: tests
 restores: tests
 	@O='$(abspath $(O))' PAGETAP='$(abspath $(O))/pagetap' SRC='$(CURDIR)' LARGE=1024 CLONES=20 \
 		KILLS=20 KILLS_AT='0 1 50 99' PATIENCE=120 bash tests/live/restore.sh
+	@O='$(abspath $(O))' PAGETAP='$(abspath $(O))/pagetap' SRC='$(CURDIR)' KILLS=20 \
+		KILLS_AT='0 1 50 99 100' MESSAGES='1 2 3 5 8 13' bash tests/live/restore-killed.sh
 
 # `make bench B='first-write attach'` measures some of it; ROUNDS=1 is a quick look.
 bench: all $(call program,$(bench_c)) $(restored)

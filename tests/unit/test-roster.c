@@ -63,7 +63,8 @@ static uint64_t owed_to(struct roster_slot *s)
 static void drop(struct roster_slot *s, unsigned int i)
 {
 	const struct journal_entry e = {
-		.kind = JOURNAL_REMOVE, .lo = BASE + i * IMAGE_PAGE, .hi = BASE + (i + 1) * IMAGE_PAGE,
+		.kind = JOURNAL_REMOVE,
+		.lo = BASE + i * IMAGE_PAGE, .hi = BASE + (i + 1) * IMAGE_PAGE,
 	};
 
 	CU_ASSERT_EQUAL_FATAL(roster_follow(r, s, &e), 0);
