@@ -95,10 +95,6 @@ case_prefetch() {
 	say "faults: $first, then $second"
 	[ "$first" -gt 4000 ] && [ $((second * 10)) -le "$first" ] || wrong "too many: $first, then $second"
 }
-case_prefetch_children() {
-	checkpoint children 32 && cold mix && mv "$D/t.ndjson" "$D/first.ndjson" || return
-	cold mix --prefetch "$D/first.ndjson"
-}
 case_prefetch_of_what_is_no_trace() {
 	checkpoint plain 64 || return
 	head -c 5000 /dev/urandom >"$D/bad"
@@ -126,8 +122,7 @@ case_first_writes() {
 case_first_writes_of_what_stays() {
 	checkpoint single 32 && cold stamp --mode write && written_once &&
 		holds 'any(.ev == "fault" and .write and .kind == "missing" and .act == "copy") and
-			any(.ev == "fault" and .write and .kind == "wp")' || return
-	cold mix --mode write
+			any(.ev == "fault" and .write and .kind == "wp")'
 }
 
 case_compressed_to_a_pipe() {
@@ -147,7 +142,7 @@ case_nobody_reads() {
 	new_run
 	start_pager --cold leave -o "$D/fifo" && start_restore random && criu_content && all_right || return
 	kill -TERM "$PAGER_PID"
-	sleep 1
+	sleep 0.3
 	# It has ended, but for the trace.
 	kill -TERM "$PAGER_PID"
 	end_of "$PAGER_PID" 20
@@ -168,9 +163,11 @@ case_a_full_disk() {
 
 case_remote() {
 	checkpoint children 32 && start_source && retold blank || return
-	IMAGES=$IMAGES_TOLD cold mix --mode write --page-server --address 127.0.0.1 --port "$PORT" &&
-		end_source || return
-	holds 'map(select(.ev == "fault" and .src == "remote")) | length > 20 and all(.act == "copy")'
+	set -- --page-server --address 127.0.0.1 --port "$PORT"
+	IMAGES=$IMAGES_TOLD cold mix --mode write "$@" || return
+	holds 'map(select(.ev == "fault" and .src == "remote")) | length > 20 and all(.act == "copy")' || return
+	mv "$D/t.ndjson" "$D/first.ndjson"
+	IMAGES=$IMAGES_TOLD cold mix --prefetch "$D/first.ndjson" "$@" && end_source
 }
 
 run_cases "$@"
