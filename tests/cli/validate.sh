@@ -12,6 +12,7 @@ GOOD=$SRC/tests/data/trace/every-kind.ndjson
 ASYNC=$SRC/tests/data/trace/async.ndjson
 WHO=$SRC/tests/data/trace/who.ndjson
 BUDGET=$SRC/tests/data/trace/budget.ndjson
+RESTORE=$SRC/tests/data/trace/restore.ndjson
 PAGE=$SRC/man/pagetap-trace.5
 
 # validate STATUS ARGUMENT...: this status; the output is left in $D/v.out, v.err.
@@ -33,8 +34,8 @@ case_good() {
 	says 't.ndjson: valid: 34 records, 7 faults, 5 writes, 17 lost, 2 gaps' || return
 	[ "$(wc -l <v.out)" = 1 ] || wrong 'more than a line' || return
 	silent v.err || return
-	validate 0 "$ASYNC" "$WHO" "$BUDGET" t.ndjson || return
-	[ "$(wc -l <v.out)" = 4 ] || wrong 'not a line a file' || return
+	validate 0 "$ASYNC" "$WHO" "$BUDGET" "$RESTORE" t.ndjson || return
+	[ "$(wc -l <v.out)" = 5 ] || wrong 'not a line a file' || return
 	"$PAGETAP" validate - <t.ndjson >v.out || return
 	says '-: valid: 34 records, 7 faults, 5 writes, 17 lost, 2 gaps' || return
 	validate 0 -q t.ndjson || return
@@ -236,7 +237,8 @@ case_schema() {
 
 # The samples of the manual page are lines of the sample traces, and of every kind.
 case_manual_samples() {
-	/usr/bin/python3 - "$PAGE" "$GOOD" "$ASYNC" "$WHO" "$BUDGET" >"$D/m.out" 2>&1 <<-'END'
+	/usr/bin/python3 - "$PAGE" "$GOOD" "$ASYNC" "$WHO" "$BUDGET" "$RESTORE" \
+		>"$D/m.out" 2>&1 <<-'END'
 	import json, re, sys
 
 	page = open(sys.argv[1]).read()

@@ -12,6 +12,7 @@
 
 #define THREADS 3
 #define ROUNDS 3000
+#define LIMIT (10 * NSEC_PER_SEC)
 
 static struct gate gate;
 static _Atomic bool stop;
@@ -31,7 +32,7 @@ static void *copier(void *arg)
 		}
 		atomic_fetch_add(&inside, 1);
 		/* Long enough now and then for the closer to sleep. */
-		if (slow && atomic_fetch_add(&entered, 1) % 64 == 0)
+		if (atomic_fetch_add(&entered, 1) % 64 == 0 && slow)
 			usleep(300);
 		atomic_fetch_sub(&inside, 1);
 		gate_leave(&gate);
@@ -39,14 +40,21 @@ static void *copier(void *arg)
 	return NULL;
 }
 
+/* Enough of it, and both have happened; or it takes too long. */
+static bool is_done(int rounds, uint64_t since)
+{
+	return (rounds >= ROUNDS && entered && refused) || clock_now() > since + LIMIT;
+}
+
 static void test_exclusion(void)
 {
+	uint64_t since = clock_now();
 	pthread_t threads[THREADS];
 
 	for (int i = 0; i < THREADS; i++)
 		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, copier,
 						     i ? &gate : NULL), 0);
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; !is_done(i, since); i++) {
 		gate_close(&gate);
 		inside_seen += atomic_load(&inside);
 		if (i % 100 == 0)
