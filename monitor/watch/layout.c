@@ -190,6 +190,8 @@ static int copy_moved(const struct layout *l, struct range from, uint64_t to,
 			c->armed.lo += to - from.lo;
 			c->armed.hi += to - from.lo;
 		}
+		/* The kernel tells of what is registered alone: then it is, after all. */
+		c->again |= !c->modes;
 		c->r = (struct range){ to + (part.lo - from.lo), to + (part.hi - from.lo) };
 		v[n++] = c;
 	}

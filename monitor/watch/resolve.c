@@ -102,14 +102,18 @@ static int answer_missing(int uffd, bool write, bool protect, const struct resol
 	r = zeropage ? uffd_zeropage(uffd, ret->page) :
 		       uffd_copy(uffd, ret->page, src->zeros, protect);
 	/*
-	 * Of a read-only mapping that was armed while it could be written: ZEROPAGE
-	 * takes the marker of an empty, protected page for a page (mfill_atomic_pte_zeropage
-	 * wants pte_none), COPY does not, and keeps it protected.
+	 * Of a mapping that was armed and then became read-only, say, or of which we know
+	 * no better than that it is not registered: ZEROPAGE takes the marker of an empty,
+	 * protected page for a page (mfill_atomic_pte_zeropage wants pte_none), COPY does
+	 * not, and keeps it protected.
 	 */
-	if (zeropage && r == -EEXIST && place->modes & WATCH_MODE_WRITE) {
+	if (zeropage && r == -EEXIST) {
 		zeropage = false;
-		protect = true;
+		protect = place->modes & WATCH_MODE_WRITE;
 		r = uffd_copy(uffd, ret->page, src->zeros, true);
+		/* The mapping is not registered for that, so there was no marker. */
+		if (r == -EINVAL)
+			r = -EEXIST;
 	}
 	if (!r) {
 		ret->act = zeropage ? ACT_ZEROPAGE : ACT_COPY;

@@ -95,30 +95,30 @@ static void slot_write(struct mapper *m, struct slot *s, uint64_t r)
  * part is registered with a userfaultfd is two for the moment: pagetap(7) says so.
  * It must be over within a second, and is counted.
  */
+#define TRIES 1000
 static _Atomic unsigned int refused;
 
-static void *move_mapping(void *at, size_t len, size_t new_len, int how, void *to)
+static bool is_refused(const void *p)
 {
-	void *p;
-
-	for (unsigned int i = 0; i < 1000; i++) {
-		p = mremap(at, len, new_len, how, to);
-		if (p != MAP_FAILED || errno != EFAULT)
-			break;
-		refused++;
-		usleep(1000);
-	}
-	return p;
+	if (p != MAP_FAILED || errno != EFAULT)
+		return false;
+	refused++;
+	usleep(1000);
+	return true;
 }
 
 static void slot_resize(struct slot *s, unsigned int pages, bool may_move)
 {
-	unsigned char *at;
+	unsigned char *at = MAP_FAILED;
 
 	if (pages > s->limit)
 		pages = s->limit;
-	at = move_mapping(s->at, (size_t)s->pages * PAGE, (size_t)pages * PAGE,
-			  may_move ? MREMAP_MAYMOVE : 0, NULL);
+	for (unsigned int i = 0; i < TRIES; i++) {
+		at = mremap(s->at, (size_t)s->pages * PAGE, (size_t)pages * PAGE,
+			    may_move ? MREMAP_MAYMOVE : 0);
+		if (!is_refused(at))
+			break;
+	}
 	if (at == MAP_FAILED)
 		die("mremap of %u to %u pages: %s", s->pages, pages, strerror(errno));
 	/* What was cut off a shared mapping is still in its file, and comes back. */
@@ -128,17 +128,26 @@ static void slot_resize(struct slot *s, unsigned int pages, bool may_move)
 	s->pages = pages;
 }
 
-/* To a place of its own choice, as a garbage collector does. */
+/*
+ * To a place of its own choice, as a garbage collector does.  Where it is refused, the
+ * place may have been unmapped already, and be another thread's by now: a new one is taken.
+ */
 static void slot_move(struct slot *s)
 {
 	size_t len = (size_t)s->pages * PAGE;
-	void *to = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *to, *at = MAP_FAILED;
 
-	if (to == MAP_FAILED)
-		die("mmap: %s", strerror(errno));
-	s->at = move_mapping(s->at, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to);
-	if (s->at == MAP_FAILED)
+	for (unsigned int i = 0; i < TRIES; i++) {
+		to = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (to == MAP_FAILED)
+			die("mmap: %s", strerror(errno));
+		at = mremap(s->at, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+		if (!is_refused(at))
+			break;
+	}
+	if (at == MAP_FAILED)
 		die("mremap: %s", strerror(errno));
+	s->at = at;
 }
 
 static void slot_discard(struct slot *s, uint64_t r)

@@ -12,6 +12,7 @@
 #include "starve.h"
 #include "suite.h"
 #include "watch/layout.h"
+#include "watch/watchable.h"
 
 #define PAGE UINT64_C(4096)
 #define N 400u
@@ -342,6 +343,25 @@ static void seed_world(struct layout *l, struct maps *m)
 	CU_ASSERT_EQUAL_FATAL(layout_reconcile(l, m, true, &next_id, listen, NULL), 0);
 }
 
+/* What the kernel tells to have moved is registered: where it was not known to be, ask. */
+static void test_moved_unknown(void)
+{
+	struct layout l;
+	struct maps m;
+	struct region *g;
+
+	seed_world(&l, &m);
+	for (g = layout_from(&l, 0); g; g = layout_next(&l, g))
+		g->modes = g->r.lo < at(80) ? WATCH_MODE_WRITE : 0;
+	CU_ASSERT_EQUAL_FATAL(layout_move(&l, (struct range){ at(65), at(105) }, at(10), &next_id,
+					  listen, NULL), 0);
+	for (g = layout_from(&l, 0); g; g = layout_next(&l, g))
+		CU_ASSERT_EQUAL(g->again, g->r.lo >= at(10) && g->r.hi <= at(50) && !g->modes);
+	g = layout_find(&l, at(45));
+	CU_ASSERT_FATAL(g && g->again);
+	layout_done(&l);
+}
+
 /* A cut that fails for want of memory has changed nothing. */
 static void test_starved_cut(void)
 {
@@ -425,6 +445,7 @@ static const struct suite_test tests[] = {
 	{ "who keeps the id", test_identity },
 	{ "the limit", test_limit },
 	{ "clone", test_clone },
+	{ "what is moved is registered", test_moved_unknown },
 	{ "a cut without memory", test_starved_cut },
 	{ "the others without memory", test_starved },
 	{ "65,000 mappings", test_many },

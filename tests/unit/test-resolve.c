@@ -169,12 +169,12 @@ static void test_missing_only(void)
 }
 
 /*
- * Armed while it could be written, now read-only: the marker of the empty page is no
- * hole for ZEROPAGE, and a thread woken without a page would fault for ever.
+ * The marker of an empty, protected page is no hole for ZEROPAGE, and a thread woken
+ * without a page would fault for ever.
  */
-static void test_missing_read_only(void)
+static void read_marked(struct resolve_place at, bool armed)
 {
-	struct resolve_place at = place(WATCH_MODE_WRITE | WATCH_MODE_MISSING, VMA_KIND_ANON);
+	const uint32_t modes = WATCH_MODE_WRITE | WATCH_MODE_MISSING;
 	struct resolve_answer a;
 	int fd = open_uffd();
 	char *p = map_pages(1, MAP_PRIVATE);
@@ -182,18 +182,31 @@ static void test_missing_read_only(void)
 	struct event ev;
 
 	at.arm = false;
-	CU_ASSERT_EQUAL_FATAL(uffd_register(fd, pages(p, 1), at.modes), 0);
+	CU_ASSERT_EQUAL_FATAL(uffd_register(fd, pages(p, 1), modes), 0);
 	CU_ASSERT_EQUAL_FATAL(uffd_protect(fd, pages(p, 1)), 0);
 	CU_ASSERT_EQUAL_FATAL(mprotect(p, PAGE, PROT_READ), 0);
 	touch_start(&t, p, false);
 	ev = next_event(fd);
 	CU_ASSERT_EQUAL(resolve_fault(fd, &ev, &at, &source, &a), 0);
 	CU_ASSERT_EQUAL(a.act, ACT_COPY);
-	CU_ASSERT(a.supplied && a.armed);
+	CU_ASSERT(a.supplied);
+	CU_ASSERT_EQUAL(a.armed, armed);
 	pthread_join(t.thread, NULL);
 	CU_ASSERT_EQUAL(t.seen, 0);
 	close(fd);
 	munmap(p, PAGE);
+}
+
+/* Armed while it could be written, now read-only. */
+static void test_missing_read_only(void)
+{
+	read_marked(place(WATCH_MODE_WRITE | WATCH_MODE_MISSING, VMA_KIND_ANON), true);
+}
+
+/* The layout is behind: it was not registered when it was asked for. */
+static void test_missing_unknown(void)
+{
+	read_marked(place(0, VMA_KIND_ANON), false);
 }
 
 /* Minor: the page cache has the page, this mapping has not. */
@@ -439,6 +452,7 @@ static const struct suite_test tests[] = {
 	{ "missing: write", test_missing_write },
 	{ "missing alone: the zero page", test_missing_only },
 	{ "missing: read of what became read-only", test_missing_read_only },
+	{ "missing: read of what is not known to be armed", test_missing_unknown },
 	{ "minor", test_minor },
 	{ "EEXIST wakes", test_eexist },
 	{ "ENOENT wakes", test_enoent },
