@@ -106,7 +106,7 @@ _pagetap() {
 	check) _pagetap_words "-p --pid -J --json $common" "$cur" ;;
 	restore)
 		_pagetap_words "-D --images-dir -W --work-dir --criu --criu-dir --page-server --address --port $tls $web
-			-o --output --mode --prefetch --cold --threads -J --json $common --" "$cur"
+			-o --output --mode --prefetch --cold --threads --on-death -J --json $common --" "$cur"
 		;;
 	lazy-pages)
 		_pagetap_words "-D --images-dir -W --work-dir --page-server --address --port $tls $web -o --output

@@ -111,6 +111,7 @@ complete -c pagetap -n $restore -l prefetch -r -F -d 'fill first what that trace
 complete -c pagetap -n $restore -l mode -x -a 'missing write' -d 'what is in the trace'
 complete -c pagetap -n $restore -l cold -x -a 'fill leave' -d 'what nobody touches'
 complete -c pagetap -n $restore -l threads -x -d 'copy in the background'
+complete -c pagetap -n $restore -l on-death -x -a 'restart kill' -d 'of the pager'
 complete -c pagetap -n $restore -s J -l json -d 'print one JSON object'
 
 set -l lazy_pages '__pagetap_command lazy-pages'

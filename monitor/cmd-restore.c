@@ -50,6 +50,8 @@ static const struct option_spec options[] = {
 	  .type = OPTION_WORD, .words = "fill\0leave\0", AT(lazy.cold) },
 	{ .name = "threads", .arg = "N", .help = "that copy in the background",
 	  .type = OPTION_NUMBER, AT(lazy.threads), .min = 1, .max = 16 },
+	{ .name = "on-death", .arg = "WHAT", .help = "of the pager: restart, or kill the restored",
+	  .type = OPTION_WORD, AT(lazy.on_death), .words = "restart\0kill\0" },
 	{ 'J', "json", NULL, "one JSON object instead of the summary", OPTION_FLAG, AT(json) },
 	CMD_VOICE_OPTIONS(struct restore_args, voice),
 	{ .name = NULL },

@@ -9,12 +9,14 @@
 . "$(dirname "$0")/lib.sh"
 export DAEMON=pagetap
 . "$SRC/tests/restore/rig.sh"
+. "$SRC/tests/restore/web.sh"
 needs_criu
+needs_nginx
 
 # start_command VERB [OPTION...] [-- CRIU-OPTION...]: of CHECKPOINT, in a namespace of its own.
 # AT_TERMINAL=1: at a terminal, whose keys come from descriptor 8.  before: shell commands.
 start_command() {
-	local verb=$1 ours=(restore -D "$CHECKPOINT/images" --criu "$CRIU")
+	local verb=$1 ours=(restore -D "${IMAGES:-$CHECKPOINT/images}" --criu "$CRIU")
 	shift
 	new_run
 	mkdir -m 700 "$RUN/own"
@@ -100,7 +102,7 @@ case_json() {
 }
 
 # held_up: a restore whose processes run while no page comes, for the server stands still; until
-# goes_on.  criu waits in this script when all is made and nothing runs yet.
+# goes_on.  criu waits in this script when all is made and nothing runs yet.  OPTION...: of ours.
 held_up() {
 	checkpoint plain 64 && start_source || return
 	rm -f "$D/made" "$D/go"
@@ -111,7 +113,7 @@ held_up() {
 	for i in \$(seq 500); do [ ! -e "$D/go" ] || exit 0; sleep 0.02; done
 	SH
 	chmod 755 "$D/gate"
-	start_command check --page-server --port "$PORT" -v -- -d --action-script "$D/gate"
+	start_command check --page-server --port "$PORT" -v "$@" -- -d --action-script "$D/gate"
 	within 20 test -e "$D/made" || wrong "criu has not come so far: $(so_far)" || return
 	kill -STOP "$SOURCE_PID"
 	: >"$D/go"
@@ -223,6 +225,54 @@ case_privileges() {
 # Killed itself, it takes nothing along: the pages come.
 case_killed() {
 	held_up && kill -KILL "$(the_command)" && goes_on && all_right && end_run && end_source
+}
+
+# faults_of TRACE: whole, and how many in it.
+faults_of() {
+	"$PAGETAP" validate "$1" >"$D/verdict" 2>&1 || wrong "$(head -n 3 "$D/verdict")" >&2 || return
+	jq -s 'map(select(.ev == "fault")) | length' "$1"
+}
+# Once with every page touched first by the process; then what it has touched comes first.
+case_traced_and_prefetched() {
+	local first second
+	checkpoint plain 32 || return
+	start_command random --cold leave -o "$D/first.ndjson" -- -d
+	all_right || return
+	kill -TERM "$(the_command)" 2>/dev/null # it may have ended by itself
+	command_ends 0 && end_run && first=$(faults_of "$D/first.ndjson") || return
+	start_command random --prefetch "$D/first.ndjson" -o "$D/second.ndjson" -- -d
+	all_right && command_ends 0 && end_run && second=$(faults_of "$D/second.ndjson") || return
+	[ "$first" -gt 1000 ] && [ $((second * 10)) -le "$first" ] || wrong "faults: $first, then $second"
+}
+case_first_writes() {
+	checkpoint plain 16 || return
+	start_command stamp --mode write -o "$D/t.ndjson" -- -d
+	all_right && sleep 0.3 || return
+	[ ! -e "$RUN/status" ] || wrong 'nobody watches any more' || return
+	next_word check
+	kill -TERM "$(the_command)"
+	command_ends 0 && next_word check && end_run && [ "$(faults_of "$D/t.ndjson")" -gt 2000 ] ||
+		wrong "few faults: $(cat "$D/verdict")"
+}
+
+# The descriptions that criu reads itself are here, all pages behind a web server.
+case_https() {
+	checkpoint children 16 && start_web && at_web https || return
+	start_command check --criu-dir "$CHECKPOINT/images" --cacert "$W/web/ca.pem" -- -d
+	all_right && command_ends 0 && end_run || return
+	grep -q '^206 GET.*pages-' "$W/web/access.log" || wrong 'no page came from there' || return
+	stop_web
+}
+
+# Who brings the pages is killed, and what was restored with it.
+case_killed_with_the_pager() {
+	local p
+	held_up --on-death kill || return
+	for p in $(descendants "$(the_command)"); do
+		[ "$(cat "/proc/$p/comm")" != pagetap-pager ] || kill -KILL "$p"
+	done
+	command_ends 1 && said 'what was restored has been killed with it' && nobody_inside &&
+		goes_on && end_run && end_source
 }
 
 run_cases "$@"
