@@ -3,6 +3,7 @@
 #
 # http: checkpoints behind a web server, restored lazily by range requests.
 # limit: 200
+# lane: restore
 . "$(dirname "$0")/lib.sh"
 . "$SRC/tests/restore/rig.sh"
 . "$SRC/tests/restore/web.sh"

@@ -7,6 +7,7 @@
 # What a server may do wrong is in tests/unit/test-source-net.c, what a client may in
 # tests/unit/test-page-server.c, whom TLS lets in in tests/unit/test-tls.c.
 # limit: 120
+# lane: restore
 . "$(dirname "$0")/lib.sh"
 . "$SRC/tests/restore/rig.sh"
 needs_criu

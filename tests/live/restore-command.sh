@@ -6,6 +6,7 @@
 #
 # What its options are and refuse is in tests/cli/usage.sh, its line in tests/unit/test-restore-bar.c.
 # limit: 120
+# lane: restore
 . "$(dirname "$0")/lib.sh"
 export DAEMON=pagetap
 . "$SRC/tests/restore/rig.sh"
@@ -257,6 +258,7 @@ case_first_writes() {
 
 # The descriptions that criu reads itself are here, all pages behind a web server.
 case_https() {
+	local IMAGES
 	checkpoint children 16 && start_web && at_web https || return
 	start_command check --criu-dir "$CHECKPOINT/images" --cacert "$W/web/ca.pem" -- -d
 	all_right && command_ends 0 && end_run || return

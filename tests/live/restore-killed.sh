@@ -8,6 +8,7 @@
 # KILLS_AT='0 1 50 99 100'	when so many pages have come, in percent
 # MESSAGES='1 2 3 5 8 13'	when it has read so many of forks and of the layout
 # limit: 300
+# lane: restore
 . "$(dirname "$0")/lib.sh"
 . "$SRC/tests/restore/rig.sh"
 needs_criu

@@ -4,6 +4,7 @@
 # restore-trace: what a lazy restore tells of itself, and what the next one makes of it.
 #
 # limit: 200
+# lane: restore
 . "$(dirname "$0")/lib.sh"
 . "$SRC/tests/restore/rig.sh"
 needs_criu

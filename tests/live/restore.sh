@@ -9,6 +9,7 @@
 # LARGE=1024	the largest one, MiB; CLONES=20 of one restored at once
 # KILLS=20	so often the page server is killed, when KILLS_AT='0 1 50 99' % have come
 # limit: 400
+# lane: restore
 . "$(dirname "$0")/lib.sh"
 . "$SRC/tests/restore/rig.sh"
 needs_criu
