@@ -146,11 +146,15 @@ def memory(pid):
 
 
 def children(pid):
+    """And theirs; those that end meanwhile have none."""
     found = []
-    for tid in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{tid}/children", encoding="ascii") as f:
-            for child in f.read().split():
-                found += [int(child)] + children(int(child))
+    try:
+        for tid in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{tid}/children", encoding="ascii") as f:
+                for child in f.read().split():
+                    found += [int(child)] + children(int(child))
+    except OSError:
+        pass
     return found
 
 

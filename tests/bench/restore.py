@@ -4,7 +4,8 @@
 Two things are measured of each: how long it takes from the first instruction after the
 restore until every page is there, while the process sleeps; and how long a touch takes
 that had to wait for its page, while the process touches every page once, in no order.
-A touch of more than 5 us counts as one that had to wait.
+A touch of more than 5 us counts as one that had to wait.  `bare` is what the kernel takes
+for the same where nothing is kept account of: nobody can be quicker on this machine.
 
 Then both again with the pages at a server on this machine: CRIU's is the checkpoint itself,
 held after `dump --lazy-pages`, ours a page-server on the images.
@@ -135,15 +136,26 @@ class Restore:
         self.run = os.path.join(rig.work, "run")
         self.control = os.path.join(self.run, "seat", "control")
         self.processes = []
+        self.where = None
         shutil.rmtree(self.run, ignore_errors=True)
         os.makedirs(os.path.join(self.run, "seat"))
         subprocess.run(["cp", "--sparse=always", os.path.join(folder, "seat", "control"),
                         self.control], check=True)
+        self.warm()
         try:
             self.start(rig.criu if way == "criu" else rig.bench.pagetap, verb)
         except BaseException:
             self.close()
             raise
+
+    def warm(self):
+        """The kernel may have dropped some of it meanwhile."""
+        images = os.path.join(self.folder, "images")
+        for name in os.listdir(images):
+            if name.startswith("pages-"):
+                with open(os.path.join(images, name), "rb", buffering=0) as f:
+                    while f.read(1 << 20):
+                        pass
 
     def start(self, program, verb):
         listens = os.path.join(self.run, "listens")
@@ -156,6 +168,7 @@ class Restore:
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.processes.append(self.pager)
         poll(10, "the pager does not listen", lambda: os.path.getsize(listens))
+        self.where = [int(word) for word in self.rig.ask(self.control, "where").split()]
         self.rig.ask(self.control, "tell", verb)
         self.processes.append(self.rig.inside("restore", self.folder, self.run, "--lazy-pages"))
 
@@ -169,23 +182,28 @@ class Restore:
         return (self.at - begun) / 1e6, facts
 
     def filled(self):
-        """ms from the first instruction until every page is there."""
-        address, pages = (int(word) for word in self.rig.ask(self.control, "where").split())
+        """ms from the first instruction until every page is there.
+
+        One word is looked at, each millisecond: who fills has all CPUs, or should have.
+        """
+        address, pages = self.where
         pid = next(p for p in children(self.processes[-1].pid)
                    if tail(f"/proc/{p}/comm") == "known")
         with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
-            at, until = 0, time.monotonic() + PATIENCE
+            at, until, n = 0, time.monotonic() + PATIENCE, 1
             while at < pages:
                 # Bit 63: present.  What is known to be there is not looked at again.
-                n = min(256, pages - at)
                 words = struct.unpack(f"{n}Q", os.pread(pagemap.fileno(), n * 8,
                                                         (address // 4096 + at) * 8))
                 there = next((i for i, word in enumerate(words) if not word >> 63), n)
                 at += there
                 if there < n:
+                    n = 1
                     if time.monotonic() > until:
                         raise Broken(f"{pages - at} pages missing")
-                    time.sleep(0.0002)
+                    time.sleep(0.001)
+                else:
+                    n = min(2 * n, 4096, pages - at)
         return (time.time_ns() - self.at) / 1e6
 
     def ends(self):
@@ -240,6 +258,25 @@ def random(rig, way, mib, remote):
                 "walk cpu": cpu}
 
 
+def bare(bench, rig, mib):
+    """What the kernel itself takes for it, when nobody keeps a book: tests/bench/bare-copy.c."""
+    images = os.path.join(rig.checkpoint(mib), "images")
+    pages = max((os.path.join(images, name) for name in os.listdir(images)
+                 if name.startswith("pages-")), key=os.path.getsize)
+
+    def ask(what, threads):
+        done = subprocess.run([bench.program("bare-copy"), pages, what, str(threads)],
+                              capture_output=True, text=True, timeout=PATIENCE, check=False)
+        if done.returncode:
+            raise Broken(f"bare-copy: {done.stderr}")
+        return [int(word) for word in done.stdout.split()]
+
+    cpus = len(os.sched_getaffinity(0))
+    _, waits, p50, p99, longest = ask("walk", max(1, cpus - 1))
+    return {"all": ask("fill", cpus)[0] / 1e6, "waits": waits, "p50": p50 / 1000,
+            "p99": p99 / 1000, "max": longest / 1000}
+
+
 ROWS = (("resume", "ms", "command to first instruction"),
         ("all", "ms", "then until every page is there, asleep"),
         ("rate", "MiB/s", "that is"),
@@ -261,15 +298,20 @@ def measure(bench, rig, ways, mib, remote=False):
             for what in (idle, random):
                 for key, value in what(rig, way, mib, remote).items():
                     values.setdefault((way, key), []).append(value)
+        for key, value in ({} if remote else bare(bench, rig, mib)).items():
+            values.setdefault(("bare", key), []).append(value)
     for key, unit, words in ROWS:
-        for way in ways:
-            bench.add(group, f"{words}: {way}", unit, values[way, key])
+        for way in (*ways, "bare"):
+            if (way, key) in values:
+                bench.add(group, f"{words}: {way}", unit, values[way, key])
     print(f"{group:<44}{'':>12}  {'min - max':>21}{'ratio':>9}")
     for key, unit, words in ROWS:
         base = bench.median(group, f"{words}: {ways[0]}")
-        for way in ways:
-            row = next(r for r in bench.rows
-                       if r["group"] == group and r["row"] == f"{words}: {way}")
+        for way in (*ways, "bare"):
+            row = next((r for r in bench.rows
+                        if r["group"] == group and r["row"] == f"{words}: {way}"), None)
+            if not row:
+                continue
             ratio = f"{row['median'] / base:.3g}" if base and way != ways[0] else ""
             print(f"  {row['row']:<52}{figure(row['median']):>10} {unit:<8}"
                   f"{figure(row['min'])} - {figure(row['max'])}  {ratio}")
