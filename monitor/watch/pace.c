@@ -13,6 +13,7 @@
 #define SETTLE 4		/* the first ones after a change pay for it */
 #define CHASES 2
 #define RETURN_AFTER 8		/* faults, until what was best is taken up again */
+#define PREFER_AFTER 4		/* the same, of what was preferred from the beginning */
 #define PAUSE_MIN UINT64_C(500000000)
 #define PAUSE_MAX UINT64_C(16000000000)
 
@@ -31,6 +32,16 @@ void pace_init(struct pace *p, unsigned int ncpus)
 		.pause = PAUSE_MIN,
 		.cpu = -1,
 	};
+}
+
+void pace_prefer(struct pace *p, enum pace_way way)
+{
+	if (!(p->allowed & bit(way)))
+		return;
+	p->best = way;
+	p->preferred = true;
+	p->trying = false;
+	p->settling = 0;
 }
 
 static bool window_full(const struct pace *p)
@@ -54,7 +65,7 @@ bool pace_served(struct pace *p, unsigned int n, uint64_t now)
 	p->n += n;
 	p->sum += gap;
 	/* What was chosen was left only because nothing came. */
-	if (!p->trying && p->way != p->best && p->n >= RETURN_AFTER)
+	if (!p->trying && p->way != p->best && p->n >= (p->preferred ? PREFER_AFTER : RETURN_AFTER))
 		return true;
 	return window_full(p);
 }
@@ -116,6 +127,11 @@ static void note_cost(struct pace *p, uint64_t now)
 	uint64_t cost = p->sum / p->n + 1;
 	bool worse = p->way == p->best && cost > 2 * p->cost[p->way];
 
+	if (p->preferred) {
+		p->preferred = worse = false;
+		p->cost[p->way] = cost;
+		p->next_round = now + p->pause;
+	}
 	if (!p->trying && (worse || now >= p->next_round))
 		begin_round(p);
 	if (p->trying)

@@ -29,6 +29,7 @@ enum pace_way {
 struct pace {
 	enum pace_way way, best;
 	bool trying;			/* a round: each way in turn */
+	bool preferred;			/* best has not been held against the others yet */
 	unsigned int allowed, tried;	/* a bit a way */
 	uint64_t cost[PACE_NR];		/* ns from fault to fault; when tried last */
 	uint64_t last;			/* when a fault was answered last */
@@ -43,6 +44,11 @@ struct pace {
 
 /* ncpus: how many CPUs we may run on; with one there is nothing to choose. */
 void pace_init(struct pace *p, unsigned int ncpus);
+/*
+ * This one from the first few faults on, where it can be had: for who has few faults to spend
+ * on trying, and mostly finds this one best.  The others are tried after the first pause.
+ */
+void pace_prefer(struct pace *p, enum pace_way way);
 /*
  * n messages were answered by `now`.  True: it is time for pace_choose(), which wants
  * to know where the faults were.

@@ -146,6 +146,47 @@ static void test_dear_place_is_left(void)
 	CU_ASSERT_EQUAL(p.way, PACE_REST);
 }
 
+static void test_preferred(void)
+{
+	struct machine m = { .cost = { 80000, 9000, 30000 }, .cpu = 3, .now = 1 };
+	struct pace p;
+
+	pace_init(&p, 4);
+	pace_prefer(&p, PACE_NEAR);
+	/* A few that are near each other, and it is taken; nothing else is tried for long. */
+	faults(&p, &m, 10);
+	CU_ASSERT_EQUAL(p.way, PACE_NEAR);
+	faults(&p, &m, 20000);
+	CU_ASSERT_EQUAL(p.way, PACE_NEAR);
+	CU_ASSERT(m.spent[PACE_REST] < 10);
+	CU_ASSERT_EQUAL(m.moves, 1);
+	/* Away and back: at once again. */
+	rest(&p, &m, PACE_HOT_NS);
+	faults(&p, &m, 20);
+	CU_ASSERT_EQUAL(p.way, PACE_NEAR);
+}
+
+static void test_preferred_in_vain(void)
+{
+	struct machine m = { .cost = { 20000, 90000, 90000 }, .cpu = 3, .now = 1 };
+	struct pace p;
+
+	pace_init(&p, 4);
+	pace_prefer(&p, PACE_NEAR);
+	faults(&p, &m, 50000);
+	CU_ASSERT_EQUAL(p.way, PACE_REST);
+	CU_ASSERT(m.spent[PACE_NEAR] < 12000);
+	/* Nobody knows where: then it is not had, and with one CPU it is not wanted. */
+	m.cpu = -1;
+	pace_init(&p, 4);
+	pace_prefer(&p, PACE_NEAR);
+	faults(&p, &m, 20);
+	CU_ASSERT_EQUAL(p.way, PACE_REST);
+	pace_init(&p, 1);
+	pace_prefer(&p, PACE_NEAR);
+	CU_ASSERT_EQUAL(p.best, PACE_REST);
+}
+
 static void test_one_cpu(void)
 {
 	struct machine m = { .cost = { 80000, 9000, 30000 }, .cpu = 0, .now = 1 };
@@ -164,6 +205,8 @@ static const struct suite_test tests[] = {
 	{ "spinning has its price", test_spin_has_its_price },
 	{ "idle, and back", test_idle_and_back },
 	{ "a dear place is left", test_dear_place_is_left },
+	{ "preferred from the first faults on", test_preferred },
+	{ "preferred in vain", test_preferred_in_vain },
 	{ "one CPU: nothing to choose", test_one_cpu },
 };
 
