@@ -116,11 +116,8 @@ static bool stays(const struct pager *p, const struct tenant *t)
 /* Those to whom nothing is owed are on their own. */
 static void see_who_is_done(struct pager *p)
 {
-	uint64_t n;
 	bool all = true;
 
-	if (read(p->done, &n, sizeof(n)) < 0)
-		n = 0;
 	if (!p->resumed_at)
 		return;
 	for (struct tenant *t = p->tenants; t; t = t->next) {
@@ -134,6 +131,14 @@ static void see_who_is_done(struct pager *p)
 		tenant_end(t);
 	}
 	p->over = all;
+}
+
+static void hear_done(struct pager *p)
+{
+	uint64_t n;
+
+	if (read(p->done, &n, sizeof(n)) == sizeof(n))
+		see_who_is_done(p);
 }
 
 /* An address space that ends says nothing; the kernel says so to who asks for something. */
@@ -187,7 +192,7 @@ static void dispatch(struct pager *p, void *what)
 	if (what == &p->shared->listener)
 		pager_accept(p);
 	else if (what == &p->done)
-		see_who_is_done(p);
+		hear_done(p);
 	else if (what == &p->asked)
 		pager_answers(p);
 	else if (what >= (void *)p->peers && what < (void *)(p->peers + PEERS_MAX))

@@ -16,7 +16,8 @@
  * Pages that come along with one that was touched: so many, aligned, around it.  Copied
  * here they cost the thread that waits a microsecond or so each, asked for less than the way.
  */
-#define BLOCK_HERE 4u		/* also asked for, of what is to stay where it is */
+#define BLOCK_HERE 2u
+#define BLOCK_LEFT 4u		/* asked for, of what is to stay where it is */
 #define BLOCK_ASKED 16u
 
 static uint64_t page_of(uint64_t addr)
@@ -338,6 +339,7 @@ enum tenant_answer tenant_fault(struct tenant *t, struct source *s,
 	struct owed_part whole, part;
 	struct source_want want;
 	const void *data;
+	uint64_t now;
 	bool owed;
 
 	pthread_mutex_lock(&t->lock);
@@ -348,7 +350,9 @@ enum tenant_answer tenant_fault(struct tenant *t, struct source *s,
 	if (owed)
 		owed = tenant_want(t, &part, &want);
 	pthread_mutex_unlock(&t->lock);
-	t->fault_at = clock_now();
+	now = clock_now();
+	t->fault_gap = now - t->fault_at;
+	t->fault_at = now;
 	t->deed = TENANT_DID_NOTHING;
 	if (touch->wp) {
 		t->deed = tenant_unprotect(t, page);
@@ -368,7 +372,7 @@ enum tenant_answer tenant_fault(struct tenant *t, struct source *s,
 	*ret_want = want;
 	owed = !whole.id || owed_give_back(&t->owed, overtaken(s, page, &whole)) > 0;
 	if (owed && (!whole.id || s->bulk_pages))
-		owed = block_around(t, page.lo, t->early ? 1 : t->leave ? BLOCK_HERE :
+		owed = block_around(t, page.lo, t->early ? 1 : t->leave ? BLOCK_LEFT :
 				    BLOCK_ASKED, &part, ret_want);
 	owed = owed && !owed_take(&t->owed, part.at, id);
 	t->counts.faults += owed;

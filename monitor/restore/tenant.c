@@ -16,6 +16,22 @@
 /* All pages that a range can hold. */
 #define EVERYWHERE ((struct range){ 0, UINT64_MAX - (IMAGE_PAGE - 1) })
 
+/*
+ * It is held for less than a microsecond, and asked for by a thread on which another one waits:
+ * rather than to sleep, and be woken by an interrupt, one spins for a moment.
+ */
+static void make_lock(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t attr;
+
+	pthread_mutexattr_init(&attr);
+#ifdef __GLIBC__
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+#endif
+	pthread_mutex_init(lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+}
+
 struct tenant *tenant_blank(int32_t pid, const struct image_task *task)
 {
 	struct tenant *t = calloc(1, sizeof(*t));
@@ -25,7 +41,7 @@ struct tenant *tenant_blank(int32_t pid, const struct image_task *task)
 	t->uffd = -1;
 	t->pid = pid;
 	t->task = task;
-	pthread_mutex_init(&t->lock, NULL);
+	make_lock(&t->lock);
 	return t;
 }
 

@@ -71,6 +71,7 @@ struct tenant {
 	/* What nobody touches stays where it is: nothing is filled. */
 	_Atomic bool leave;
 	_Atomic uint64_t fault_at;	/* CLOCK_MONOTONIC, when one was answered last */
+	_Atomic uint64_t fault_gap;	/* ... and how long after the one before */
 	enum tenant_deed deed;		/* about the last touch; the event thread's */
 	struct chronicle_space *told;	/* what the trace knows of it; NULL: nothing */
 	bool wp;			/* its pages come protected */
