@@ -149,7 +149,7 @@ static const struct rule pager[] = {
 	ANY(connect),
 	/* The kernel asks CAP_SYS_NICE for more than we have. */
 	WHERE(sched_setaffinity, EQUAL(0, 0)), WHERE(setpriority, EQUAL(0, PRIO_PROCESS)),
-	WHERE(getpriority, EQUAL(0, PRIO_PROCESS)),
+	WHERE(sched_setattr, EQUAL(0, 0)), WHERE(getpriority, EQUAL(0, PRIO_PROCESS)),
 	WHERE(fcntl, EQUAL(1, F_SETFL)),
 };
 

@@ -10,16 +10,21 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "compat/sched.h"
 #include "restore/pager-parts.h"
 
 /*
  * One copy: a fault waits for the end of it.  While there are any it is short, and one
- * processor is left to the process and to who answers it.  Nobody is nice: who is put
- * aside by others in the middle of a copy, would let the fault wait for as long.
+ * processor is left to the process and to who answers it.
  */
-#define COPY_BYTES UINT64_C(262144)
-#define COPY_BYTES_HOT UINT64_C(32768)
+#define COPY_BYTES UINT64_C(131072)
+#define COPY_BYTES_HOT UINT64_C(16384)
+#define COPY_BYTES_AHEAD UINT64_C(32768)
 #define HOT_NS (5 * NSEC_PER_MSEC)
+/* A fault is followed by others, or it is over so soon; ... */
+#define HOT_FIRST_NS NSEC_PER_MSEC
+/* ... or, where they follow each other, so many times as late as usual. */
+#define HOT_GAPS 64
 /* Before the processes run their mappings come one by one; this many threads do not wait. */
 #define EARLY 1
 /* What is to come first, and that a fault has caught up with: so many copies. */
@@ -34,6 +39,8 @@
 struct filler {
 	struct pager *pager;
 	uint64_t id;
+	int avoids;		/* a CPU; -1: none */
+	bool polite;
 };
 
 #define NAP_NS (100 * NSEC_PER_USEC)
@@ -117,13 +124,84 @@ static void tell_done(struct pager *p)
 		return;
 }
 
+/*
+ * Each begins on a CPU of its own, and may go elsewhere from there: to find out that two are on
+ * the same one takes the scheduler as long as a good part of the whole takes.
+ */
+static void spread(const struct filler *f)
+{
+	const cpu_set_t *home = &f->pager->home;
+	unsigned int nth = number_of(f) % (unsigned int)CPU_COUNT(home);
+	cpu_set_t one;
+
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, home) || nth--)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		return;
+	}
+}
+
+/*
+ * Where faults happen and are answered, who fills would be put aside in the middle of a copy,
+ * and the next fault would wait for it.  Nobody may place other threads than himself here.
+ */
+static void take_place(struct filler *f)
+{
+	int cpu = f->pager->avoid;
+	cpu_set_t where = f->pager->home;
+
+	if (cpu == f->avoids)
+		return;
+	f->avoids = cpu;
+	if (cpu < 0)
+		spread(f);
+	if (cpu >= 0 && CPU_COUNT(&where) > 1)
+		CPU_CLR(cpu, &where);
+	/* Refused, it stays where it is, which costs time and nothing else. */
+	sched_setaffinity(0, sizeof(where), &where);
+}
+
+/*
+ * Who fills makes way for whoever wakes up: CRIU, which has still to let the process go, and then
+ * the process, would else wait for the end of a time slice, 4 ms on many kernels.  A waking thread
+ * need not wait for one whose slice is longer than its own (PREEMPT_SHORT, 6.12), and longer than
+ * the longest there is none.  But who answers faults waits for a copy that has begun: as long as
+ * there are any, nobody is to be put aside in the middle of one.
+ */
+static void make_way(struct filler *f, bool polite)
+{
+	struct sched_request a = {
+		.size = sizeof(a), .policy = SCHED_OTHER, .nice = f->pager->niceness,
+		.runtime = polite ? SLICE_MAX_NS : 0,
+	};
+
+	if (f->polite == polite)
+		return;
+	f->polite = polite;
+	sys_sched_request(&a);
+}
+
+/* One now and then is none: nobody is kept waiting for what might come. */
+static bool faults_go_on(const struct tenant *t)
+{
+	uint64_t gap = t->fault_gap, since = clock_now() - t->fault_at;
+
+	return since < HOT_FIRST_NS ||
+	       (since < HOT_NS && gap < HOT_NS && since < HOT_GAPS * gap);
+}
+
 static void fill_turn(struct filler *f, struct tenant *t)
 {
 	struct pager *p = f->pager;
 
 	for (unsigned int i = 0; i < TURN; i++) {
-		bool early = t->early, hot = early || clock_now() - t->fault_at < HOT_NS;
+		bool early = t->early, hot = early || faults_go_on(t);
 
+		take_place(f);
+		make_way(f, early || !hot);
 		/* What is wanted first is wanted now: then nobody has to wait for it. */
 		if (hot && number_of(f) >= p->hot_fillers && !tenant_is_hot(t)) {
 			nanosleep(&(struct timespec){ .tv_nsec = NAP_HOT_NS }, NULL);
@@ -171,7 +249,7 @@ static void warm_up(struct filler *f)
 
 static void *fill(void *arg)
 {
-	struct filler f = { .pager = arg };
+	struct filler f = { .pager = arg, .avoids = -1 };
 	struct tenant *t = NULL;
 
 	/* A nap is a nap, not fifty microseconds more. */
@@ -179,6 +257,7 @@ static void *fill(void *arg)
 	f.id = FLIGHT_FILLER + atomic_fetch_add(&f.pager->numbered, 1);
 	/* Not before everybody else, as who answers faults is. */
 	setpriority(PRIO_PROCESS, (id_t)gettid(), f.pager->niceness);
+	spread(&f);
 	if (is_early(&f))
 		warm_up(&f);
 	while ((t = wait_for_work(&f, t)))
@@ -192,7 +271,8 @@ void pager_catch_up(struct pager *p, struct tenant *t, const struct tenant_touch
 	    !tenant_hold(t, touch->addr, FLIGHT_EVENT))
 		return;
 	for (unsigned int i = 0; i < BEHIND && tenant_is_hot(t); i++)
-		if (tenant_fill(t, p->setup->source, COPY_BYTES_HOT, FLIGHT_EVENT) != TENANT_FILLED)
+		if (tenant_fill(t, p->setup->source, COPY_BYTES_AHEAD, FLIGHT_EVENT) !=
+		    TENANT_FILLED)
 			break;
 	tenant_let_go(t, touch->addr, FLIGHT_EVENT);
 }
@@ -200,7 +280,8 @@ void pager_catch_up(struct pager *p, struct tenant *t, const struct tenant_touch
 void pager_run_ahead(struct pager *p, struct tenant *t)
 {
 	for (unsigned int i = 0; i < AHEAD && tenant_is_hot(t) && !tenant_has_news(t); i++)
-		if (tenant_fill(t, p->setup->source, COPY_BYTES_HOT, FLIGHT_EVENT) != TENANT_FILLED)
+		if (tenant_fill(t, p->setup->source, COPY_BYTES_AHEAD, FLIGHT_EVENT) !=
+		    TENANT_FILLED)
 			return;
 }
 

@@ -77,8 +77,9 @@ struct pager {
 	uint64_t read_at;		/* when messages were read last, for the trace */
 	uint64_t lost_before, poisoned_before;	/* pages, of pagers that died */
 	uint64_t figures_at;		/* when the sums are due; UINT64_MAX: never */
-	/* Where and how the event thread waits; CPUs it may run on. */
+	/* Where and how the event thread waits; CPUs it may run on; where no filler is to be. */
 	struct pace pace;
+	_Atomic int avoid;		/* -1: anywhere */
 	cpu_set_t home;
 };
 

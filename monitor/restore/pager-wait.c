@@ -32,14 +32,23 @@ void pager_wait_begin(struct pager *p)
 	int n = sched_getaffinity(0, sizeof(p->home), &p->home) ? 1 : CPU_COUNT(&p->home);
 
 	pace_init(&p->pace, (unsigned int)n);
+	/* A restore is over before the ways have been tried, and fillers want the other CPUs. */
+	pace_prefer(&p->pace, PACE_NEAR);
+	p->avoid = -1;
 	p->hot_fillers = n > 2 ? (unsigned int)n - 1 : 1;
 	/* Threads wait for this one; it runs for microseconds, and wants CAP_SYS_NICE for it. */
 	p->niceness = getpriority(PRIO_PROCESS, (id_t)gettid());
 	setpriority(PRIO_PROCESS, (id_t)gettid(), p->niceness - HASTE);
 }
 
+/* What follows, unmapping the images above all, takes milliseconds of no CPU that is needed. */
 void pager_wait_end(struct pager *p)
 {
+	cpu_set_t where = p->home;
+
+	if (p->avoid >= 0 && CPU_COUNT(&where) > 1)
+		CPU_CLR(p->avoid, &where);
+	sched_setaffinity(0, sizeof(where), &where);
 	setpriority(PRIO_PROCESS, (id_t)gettid(), p->niceness);
 }
 
@@ -77,6 +86,7 @@ static void take_place(struct pager *p)
 		sched_setaffinity(0, sizeof(p->home), &p->home);
 		pace_init(&p->pace, 1);
 	}
+	p->avoid = p->pace.way == PACE_NEAR ? p->pace.cpu : -1;
 }
 
 void pager_wait_served(struct pager *p, const struct tenant *t, unsigned int nfaults)

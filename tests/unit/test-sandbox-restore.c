@@ -20,6 +20,7 @@
 #include <sys/uio.h>
 
 #include "caps.h"
+#include "compat/sched.h"
 #include "compat/uffd.h"
 #include "sandbox-child.h"
 
@@ -121,6 +122,7 @@ static void not_server(void)
 	DENIED(syscall(SYS_memfd_create, "x", 0));
 	DENIED(syscall(SYS_ioctl, 0, UFFDIO_API, NULL));
 	DENIED(setpriority(PRIO_PROCESS, 0, 0));
+	DENIED(syscall(SYS_sched_setattr, getppid(), NULL, 0));
 }
 
 static int listen_here(struct sockaddr_in *ret)
@@ -156,6 +158,7 @@ static void can_pager(void)
 {
 	struct sockaddr_in to;
 	int on = 1, fd, listener = listen_here(&to);
+	struct sched_request slice = { .size = sizeof(slice), .runtime = SLICE_MAX_NS };
 	cpu_set_t cpus;
 	char byte;
 
@@ -164,6 +167,7 @@ static void can_pager(void)
 	a_thread();
 	WANT(!sched_setaffinity(0, sizeof(cpus), &cpus));
 	WANT(!setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, 0)));
+	WANT(!sys_sched_request(&slice));
 	WANT(epoll_create1(0) >= 0 && eventfd(0, 0) >= 0);
 	WANT(timerfd_create(CLOCK_MONOTONIC, 0) >= 0 && memfd_create("x", 0) >= 0);
 	fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
