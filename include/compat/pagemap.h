@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <linux/fs.h>
 #include <linux/types.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 
 #ifndef PAGEMAP_SCAN
@@ -51,6 +52,9 @@ struct pm_scan_arg {
 #ifndef PAGE_IS_GUARD			/* 6.15 */
 #define PAGE_IS_GUARD (1 << 8)
 #endif
+
+/* Of an entry of /proc/PID/pagemap: write-protected by userfaultfd (proc_pid_pagemap(5)). */
+#define PAGEMAP_UFFD_WP (UINT64_C(1) << 57)
 
 static_assert(sizeof(struct pm_scan_arg) == 96, "kernel ABI");
 static_assert(sizeof(struct page_region) == 24, "kernel ABI");

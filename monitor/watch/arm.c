@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "watch/pagescan.h"
 #include "watch/space.h"
 #include "watch/uffd.h"
 
@@ -24,9 +25,6 @@
 #define SKIPS_A_STEP 256
 /* A layout change is over when its thread has run: it shall have the processor. */
 #define CHANGE_DELAY (200 * NSEC_PER_USEC)
-
-/* Bit 57 of a pagemap entry: write-protected by userfaultfd (proc_pid_pagemap(5)). */
-#define PAGEMAP_UFFD_WP (UINT64_C(1) << 57)
 
 uint64_t arm_due(const struct space *s)
 {
@@ -382,7 +380,6 @@ uint64_t arm_epoch(struct space *s, uint64_t now)
  */
 int arm_prove(struct space *s)
 {
-	uint64_t page = s->shared->page_size;
 	unsigned int tries = 0;
 	int r;
 
@@ -396,7 +393,6 @@ int arm_prove(struct space *s)
 	for (struct region *g = layout_from(&s->layout, 0); g && tries < 8;
 	     g = layout_next(&s->layout, g)) {
 		struct range p = { g->r.lo, g->r.lo + g->page_size };
-		uint64_t entry = 0;
 
 		if (!(g->modes & WATCH_MODE_WRITE) || range_empty(arm_allowed(s, p)) ||
 		    spare_first(s, g, p) < p.hi)
@@ -407,8 +403,7 @@ int arm_prove(struct space *s)
 		if (r < 0)
 			continue;
 		tries++;
-		if (pread(s->pagemap, &entry, 8, (off_t)(p.lo / page * 8)) == 8 &&
-		    (entry & PAGEMAP_UFFD_WP))
+		if (pagescan_protected(s->pagemap, p.lo, s->shared->page_size) == 1)
 			return 0;
 	}
 	return tries ? -EXDEV : 0;

@@ -7,10 +7,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "watch/pagescan.h"
 #include "watch/procinfo.h"
 #include "watch/uffd.h"
-
-#define PAGEMAP_UFFD_WP (UINT64_C(1) << 57)
 
 /* Whether it is protected now is not known, and does not matter. */
 static bool async_page(const struct space *child, struct range *ret)
@@ -44,15 +43,6 @@ static bool probe_page(const struct space *child, struct range *ret)
 		all.lo = ret->hi;
 	}
 	return false;
-}
-
-static int protected_in(int pagemap, struct range page, uint32_t page_size)
-{
-	uint64_t entry;
-
-	if (pread(pagemap, &entry, 8, (off_t)(page.lo / page_size * 8)) != 8)
-		return -ESRCH;
-	return !!(entry & PAGEMAP_UFFD_WP);
 }
 
 /* The page was bare for a moment: what was written in it then may be missing. */
@@ -115,13 +105,13 @@ int family_match(struct space *child, pid_t pid)
 	pagemap = pagemap_of(child, pid);
 	if (pagemap < 0)
 		return pagemap == -EAGAIN ? -EAGAIN : 0;
-	before = protected_in(pagemap, page, page_size);
+	before = pagescan_protected(pagemap, page.lo, page_size);
 	if (before < 0 || (!before && !child->async))
 		return 0;
 	r = uffd_unprotect(child->uffd, page);
 	if (r < 0)
 		return r == -EAGAIN || r == -ESRCH ? r : 0;
-	after = protected_in(pagemap, page, page_size);
+	after = pagescan_protected(pagemap, page.lo, page_size);
 	r = protect_again(child, page, t0);
 	if (r < 0)
 		return r;
@@ -129,7 +119,7 @@ int family_match(struct space *child, pid_t pid)
 	 * Both ways: in a process that shares its memory with the parent (vfork) the bit may
 	 * go at that instant by a madvise() of its own, but it does not come back.
 	 */
-	return after == 0 && protected_in(pagemap, page, page_size) == 1;
+	return after == 0 && pagescan_protected(pagemap, page.lo, page_size) == 1;
 }
 
 pid_t family_find(struct space *child, const pid_t *candidates, unsigned int n)

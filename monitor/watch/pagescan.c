@@ -161,3 +161,13 @@ int pagescan_registered(int pagemap, struct range r)
 
 	return e < 0 ? e : 0;
 }
+
+int pagescan_protected(int pagemap, uint64_t addr, uint32_t page_size)
+{
+	uint64_t entry;
+
+	if (pread(pagemap, &entry, sizeof(entry),
+		  (off_t)(addr / page_size * sizeof(entry))) != sizeof(entry))
+		return -ESRCH;
+	return !!(entry & PAGEMAP_UFFD_WP);
+}

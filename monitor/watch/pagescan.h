@@ -65,6 +65,12 @@ int64_t pagescan_entries(int pagemap, struct range r, struct page_region *v, uin
 int64_t pagescan_own(int pagemap, struct range r, enum pagescan_kind kind, bool guard,
 		     struct page_region *v, uint32_t n, uint64_t *ret_end);
 
+/*
+ * Is the page at addr write-protected by userfaultfd?  Of the table of pages itself, so it
+ * serves without PAGEMAP_SCAN.  1, 0; -ESRCH: there is nothing to be read.
+ */
+int pagescan_protected(int pagemap, uint64_t addr, uint32_t page_size);
+
 /* Is `r` registered for asynchronous write protection?  0, -EPERM. */
 int pagescan_registered(int pagemap, struct range r);
 

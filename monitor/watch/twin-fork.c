@@ -22,6 +22,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "watch/pagescan.h"
 #include "watch/space.h"
 #include "watch/uffd.h"
 
@@ -30,8 +31,6 @@
 #define AWAIT_LOOK_MS 1
 /* Mappings that are asked before they are taken for another process's. */
 #define TRIES 8
-/* proc_pid_pagemap(5) */
-#define PAGEMAP_UFFD_WP (UINT64_C(1) << 57)
 
 static uint64_t lowest(const struct space *s)
 {
@@ -116,19 +115,11 @@ void twin_orphaned(struct space *child, uint64_t since, uint64_t now)
 	}
 }
 
-static int is_protected(const struct space *s, uint64_t addr)
-{
-	uint64_t entry;
-
-	if (pread(s->pagemap, &entry, 8, (off_t)(addr / s->shared->page_size * 8)) != 8)
-		return -ESRCH;
-	return !!(entry & PAGEMAP_UFFD_WP);
-}
-
 /* 1: the bit goes to and fro with what is done through the userfaultfd; 0: it does not. */
 static int obeys(struct space *twin, struct range page, bool armed)
 {
-	int before = is_protected(twin, page.lo), between, r;
+	uint32_t size = twin->shared->page_size;
+	int before = pagescan_protected(twin->pagemap, page.lo, size), between, r;
 	uint64_t since = before ? clock_now() : twin->born_at;
 
 	if (before < 0)
@@ -136,7 +127,7 @@ static int obeys(struct space *twin, struct range page, bool armed)
 	r = before ? uffd_unprotect(twin->uffd, page) : uffd_protect(twin->uffd, page);
 	if (r < 0)
 		return r;
-	between = is_protected(twin, page.lo);
+	between = pagescan_protected(twin->pagemap, page.lo, size);
 	r = before ? uffd_protect(twin->uffd, page) : uffd_unprotect(twin->uffd, page);
 	/* It was bare for a moment, or has been since the fork (MADV_WIPEONFORK). */
 	if (armed) {
@@ -147,7 +138,8 @@ static int obeys(struct space *twin, struct range page, bool armed)
 	}
 	if (r < 0)
 		return r;
-	return between == !before && is_protected(twin, page.lo) == before;
+	return between == !before &&
+	       pagescan_protected(twin->pagemap, page.lo, size) == before;
 }
 
 /* A page to ask with: written and told of already, or one that is claimed. */
