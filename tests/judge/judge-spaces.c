@@ -114,18 +114,33 @@ static size_t acts_near(const struct process *p, uint64_t ts)
 /* The parent goes on when its event is read; the record's time comes after the reading. */
 #define FORK_LATE_NS UINT64_C(50000000)
 
-/* Whom did the process fork about then?  0: nobody, or one of several. */
-static uint32_t forked_at(struct process *p, uint64_t ts)
+/* In a stall nothing is read: what is told at its end may be as old as it. */
+static uint64_t told_since(const struct mm *mm, uint64_t ts)
+{
+	uint64_t since = ts;
+
+	for (size_t i = 0; i < mm->ngaps; i++) {
+		const struct layout_record *g = &mm->gaps[i];
+
+		if (g->to == GAP_STALL && g->ts <= ts && ts <= g->ts + FORK_LATE_NS &&
+		    g->ts0 < since)
+			since = g->ts0;
+	}
+	return since;
+}
+
+/* Whom did the process fork between them?  0: nobody, or one of several. */
+static uint32_t forked_at(struct process *p, uint64_t since, uint64_t ts)
 {
 	struct truth_act *of[8];
 	unsigned int n = 0;
 
-	for (size_t i = acts_near(p, ts); p && i < p->nacts && n < 8; i++) {
+	for (size_t i = acts_near(p, since); p && i < p->nacts && n < 8; i++) {
 		const struct truth_entry *e = &p->acts[i].e;
 
 		if (e->t0 > ts)
 			break;
-		if (e->op == TRUTH_FORK && e->aux && e->t1 + FORK_LATE_NS >= ts &&
+		if (e->op == TRUTH_FORK && e->aux && e->t1 + FORK_LATE_NS >= since &&
 		    !p->acts[i].checked)
 			of[n++] = &p->acts[i];
 	}
@@ -139,11 +154,12 @@ static uint32_t forked_at(struct process *p, uint64_t ts)
 }
 
 /* The trace tells of it.  When it began; FOREVER: the truth does not know it. */
-static uint64_t tick_off(struct process *p, enum truth_op op, uint64_t aux, uint64_t ts)
+static uint64_t tick_off(struct process *p, enum truth_op op, uint64_t aux, uint64_t since,
+			 uint64_t ts)
 {
 	uint64_t at = FOREVER;
 
-	for (size_t i = acts_near(p, ts); p && i < p->nacts; i++) {
+	for (size_t i = acts_near(p, since); p && i < p->nacts; i++) {
 		const struct truth_entry *e = &p->acts[i].e;
 
 		if (e->t0 > ts)
@@ -171,12 +187,12 @@ static struct process *child_of(struct judge *j, uint32_t parent, uint32_t pid, 
 void take_fork(struct judge *j, const struct record *r, uint64_t ts)
 {
 	struct mm *parent = mm_new(j, r->mm, r->pid, ts), *child;
-	uint32_t pid = r->fork.child == RECORD_UNKNOWN ? forked_at(parent->process, ts) :
+	uint64_t told = told_since(parent, ts), since = before(told, FORK_LATE_NS), at;
+	uint32_t pid = r->fork.child == RECORD_UNKNOWN ? forked_at(parent->process, told, ts) :
 							 (uint32_t)r->fork.child;
-	uint64_t since = before(ts, FORK_LATE_NS), at;
 
 	if (parent->process) {
-		at = tick_off(parent->process, TRUTH_FORK, pid, ts);
+		at = tick_off(parent->process, TRUTH_FORK, pid, told, ts);
 		since = at < since ? at : since;
 	} else {
 		parent->nameless++;
@@ -225,7 +241,7 @@ void take_exec(struct judge *j, const struct record *r, uint64_t ts)
 	uint64_t since = before(ts, START_NS);
 
 	if (old)
-		tick_off(old->process, TRUTH_EXEC, 0, ts);
+		tick_off(old->process, TRUTH_EXEC, 0, told_since(old, ts), ts);
 	if (old && (!old->pid || old->pid == r->pid)) {
 		since = old->since > since ? old->since : since;
 		end_mm(j, old, ts);
