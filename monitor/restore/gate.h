@@ -27,6 +27,11 @@ struct gate {
 /* False: it is closed, come again some time later.  Any thread. */
 bool gate_enter(struct gate *g);
 void gate_leave(struct gate *g);
+/* For who is inside: somebody waits for him to leave. */
+static inline bool gate_wanted(struct gate *g)
+{
+	return atomic_load_explicit(&g->closed, memory_order_relaxed);
+}
 /* Returns when nobody is inside.  One thread only. */
 void gate_close(struct gate *g);
 void gate_open(struct gate *g);

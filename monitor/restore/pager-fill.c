@@ -14,12 +14,14 @@
 #include "restore/pager-parts.h"
 
 /*
- * One copy: a fault waits for the end of it.  While there are any it is short, and one
- * processor is left to the process and to who answers it.
+ * Taken at once, and copied in steps: a fault waits for the end of one.  While there are any it is
+ * short, and one processor is left to the process and to who answers it.
  */
-#define COPY_BYTES UINT64_C(131072)
-#define COPY_BYTES_HOT UINT64_C(16384)
-#define COPY_BYTES_AHEAD UINT64_C(32768)
+#define TAKE_BYTES UINT64_C(262144)
+#define STEP_BYTES UINT64_C(65536)
+#define TAKE_BYTES_HOT UINT64_C(65536)
+#define STEP_BYTES_HOT UINT64_C(8192)
+#define TAKE_BYTES_AHEAD UINT64_C(32768)
 #define HOT_NS (5 * NSEC_PER_MSEC)
 /* A fault is followed by others, or it is over so soon; ... */
 #define HOT_FIRST_NS NSEC_PER_MSEC
@@ -207,8 +209,8 @@ static void fill_turn(struct filler *f, struct tenant *t)
 			nanosleep(&(struct timespec){ .tv_nsec = NAP_HOT_NS }, NULL);
 			continue;
 		}
-		switch (tenant_fill(t, p->setup->source, hot ? COPY_BYTES_HOT : COPY_BYTES,
-				    f->id)) {
+		switch (tenant_fill(t, p->setup->source, hot ? TAKE_BYTES_HOT : TAKE_BYTES,
+				    hot ? STEP_BYTES_HOT : STEP_BYTES, f->id)) {
 		case TENANT_FILLED:
 			continue;
 		case TENANT_BUSY:
@@ -271,8 +273,8 @@ void pager_catch_up(struct pager *p, struct tenant *t, const struct tenant_touch
 	    !tenant_hold(t, touch->addr, FLIGHT_EVENT))
 		return;
 	for (unsigned int i = 0; i < BEHIND && tenant_is_hot(t); i++)
-		if (tenant_fill(t, p->setup->source, COPY_BYTES_AHEAD, FLIGHT_EVENT) !=
-		    TENANT_FILLED)
+		if (tenant_fill(t, p->setup->source, TAKE_BYTES_AHEAD, TAKE_BYTES_AHEAD,
+				FLIGHT_EVENT) != TENANT_FILLED)
 			break;
 	tenant_let_go(t, touch->addr, FLIGHT_EVENT);
 }
@@ -280,8 +282,8 @@ void pager_catch_up(struct pager *p, struct tenant *t, const struct tenant_touch
 void pager_run_ahead(struct pager *p, struct tenant *t)
 {
 	for (unsigned int i = 0; i < AHEAD && tenant_is_hot(t) && !tenant_has_news(t); i++)
-		if (tenant_fill(t, p->setup->source, COPY_BYTES_AHEAD, FLIGHT_EVENT) !=
-		    TENANT_FILLED)
+		if (tenant_fill(t, p->setup->source, TAKE_BYTES_AHEAD, TAKE_BYTES_AHEAD,
+				FLIGHT_EVENT) != TENANT_FILLED)
 			return;
 }
 

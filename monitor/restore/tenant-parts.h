@@ -15,6 +15,8 @@ void tenant_gone(struct tenant *t);
  * page is in place.
  */
 int64_t tenant_close(struct tenant *t, struct range r, enum owed_end why);
+/* The same, for who does not hold the lock; what cannot be written down is owed still. */
+void tenant_close_part(struct tenant *t, struct range r, enum owed_end why);
 /* What the source is asked for part of what is owed; cuts the part at the piece's end. */
 bool tenant_want(const struct tenant *t, struct owed_part *part, struct source_want *ret);
 /* Of the page that somebody waits for: what became of it. */

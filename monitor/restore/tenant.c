@@ -129,62 +129,6 @@ void tenant_gone(struct tenant *t)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* Some of what was touched first in an earlier run may be free still.  Under the lock. */
-static bool is_hot(const struct tenant *t)
-{
-	return t->hot && t->hot_at < t->hot->n;
-}
-
-/*
- * The next free part: of what was touched first, then of the rest.  By the addresses of the
- * image: what has moved comes with the rest.  Under the lock.
- */
-static bool next_part(struct tenant *t, uint64_t most, struct owed_part *ret)
-{
-	for (; is_hot(t); t->hot_at++) {
-		struct range hot = t->hot->v[t->hot_at];
-
-		if (!owed_next(&t->owed, hot.lo, most, ret) || ret->at.lo >= hot.hi)
-			continue;
-		if (ret->at.hi > hot.hi)
-			ret->at.hi = hot.hi;
-		return true;
-	}
-	if (t->leave)
-		return false;
-	return owed_next(&t->owed, t->cursor, most, ret) ||
-	       (t->cursor && owed_next(&t->owed, 0, most, ret));
-}
-
-bool tenant_has_work(struct tenant *t)
-{
-	bool work;
-
-	if (t->gone || t->deaf)
-		return false;
-	pthread_mutex_lock(&t->lock);
-	work = t->owed.totals.free > 0 && (!t->leave || is_hot(t));
-	pthread_mutex_unlock(&t->lock);
-	return work;
-}
-
-bool tenant_is_hot(struct tenant *t)
-{
-	bool hot;
-
-	if (!t->hot)
-		return false;
-	pthread_mutex_lock(&t->lock);
-	hot = is_hot(t) && t->owed.totals.free;
-	pthread_mutex_unlock(&t->lock);
-	return hot;
-}
-
-bool tenant_rests(struct tenant *t)
-{
-	return t->gone || (t->leave && !tenant_is_hot(t));
-}
-
 bool tenant_has_news(const struct tenant *t)
 {
 	struct pollfd p = { .fd = t->uffd, .events = POLLIN };
@@ -269,7 +213,7 @@ void tenant_unreadable(struct tenant *t, struct range page)
 	pthread_mutex_unlock(&t->lock);
 }
 
-static void close_part(struct tenant *t, struct range r, enum owed_end why)
+void tenant_close_part(struct tenant *t, struct range r, enum owed_end why)
 {
 	if (range_empty(r))
 		return;
@@ -319,7 +263,7 @@ enum place_end tenant_place(struct tenant *t, const struct owed_part *part, cons
 		way = one_way(t, rest, aim, &wp);
 		end = place_copy(t->uffd, way, (const char *)data + (rest.lo - part->at.lo), wp,
 				 &done);
-		close_part(t, (struct range){ rest.lo, rest.lo + done }, OWED_ARRIVED);
+		tenant_close_part(t, (struct range){ rest.lo, rest.lo + done }, OWED_ARRIVED);
 		note(aim, (struct range){ rest.lo, rest.lo + done }, TENANT_DID_COPY);
 		rest.lo += done;
 		page = (struct range){ rest.lo, rest.lo + IMAGE_PAGE };
@@ -327,7 +271,7 @@ enum place_end tenant_place(struct tenant *t, const struct owed_part *part, cons
 		case PLACE_ALL:
 			continue;
 		case PLACE_THERE:
-			close_part(t, page, OWED_THERE);
+			tenant_close_part(t, page, OWED_THERE);
 			note(aim, page, TENANT_DID_REPEAT);
 			break;
 		case PLACE_UNREADABLE:
@@ -340,7 +284,7 @@ enum place_end tenant_place(struct tenant *t, const struct owed_part *part, cons
 				give_back(t, rest);
 				return PLACE_BUSY;
 			}
-			close_part(t, page, part->doubt ? OWED_UNMAPPED : OWED_LOST);
+			tenant_close_part(t, page, part->doubt ? OWED_UNMAPPED : OWED_LOST);
 			break;
 		case PLACE_BUSY:
 		case PLACE_NO_MEMORY:
@@ -353,99 +297,4 @@ enum place_end tenant_place(struct tenant *t, const struct owed_part *part, cons
 		rest.lo += IMAGE_PAGE;
 	}
 	return end;
-}
-
-/* The next free part, in flight as `id`; false: none. */
-static bool take_next(struct tenant *t, uint64_t most, uint64_t id, struct owed_part *ret,
-		      struct source_want *ret_want)
-{
-	bool found;
-
-	pthread_mutex_lock(&t->lock);
-	found = next_part(t, most, ret);
-	ret->id = id;
-	found = found && tenant_want(t, ret, ret_want);
-	if (found) {
-		if (!is_hot(t))
-			t->cursor = ret->at.hi;
-		found = !owed_take(&t->owed, ret->at, id);
-	}
-	pthread_mutex_unlock(&t->lock);
-	return found;
-}
-
-/* Is all of it in memory?  A source that is no file is. */
-static bool resident(const void *data, uint64_t len)
-{
-	unsigned char there[SOURCE_PAGES_MAX];
-
-	if (mincore((void *)(uintptr_t)data, len, there) < 0)
-		return true;
-	for (uint64_t i = 0; i < len / IMAGE_PAGE; i++)
-		if (!(there[i] & 1))
-			return false;
-	return true;
-}
-
-/*
- * What has to come from the disk comes now: in here nobody waits for us to leave the
- * gate.  What is in memory the kernel finds as quickly while it copies.
- */
-static void fetch(struct tenant *t, struct source *s, uint64_t most)
-{
-	struct source_want want;
-	struct owed_part part;
-	const void *data;
-
-	pthread_mutex_lock(&t->lock);
-	part.at = (struct range){ 0, 0 };
-	if (!next_part(t, most, &part) || !tenant_want(t, &part, &want))
-		part.at = (struct range){ 0, 0 };
-	pthread_mutex_unlock(&t->lock);
-	if (range_empty(part.at))
-		return;
-	data = s->ops->at(s, &want);
-#ifdef MADV_POPULATE_READ	/* 5.14 */
-	if (data && !resident(data, range_len(part.at)))
-		madvise((void *)(uintptr_t)data, range_len(part.at), MADV_POPULATE_READ);
-#else
-	(void)data;
-#endif
-}
-
-enum tenant_fill tenant_fill(struct tenant *t, struct source *s, uint64_t most, uint64_t id)
-{
-	enum tenant_fill r = TENANT_NOTHING;
-	struct source_want want;
-	struct owed_part part;
-	const void *data;
-
-	if (t->gone || t->deaf)
-		return TENANT_GONE;
-	fetch(t, s, most);
-	if (!gate_enter(&t->gate))
-		return TENANT_BUSY;
-	if (take_next(t, most, id, &part, &want)) {
-		data = s->ops->at(s, &want);
-		switch (tenant_place(t, &part, data, NULL)) {
-		case PLACE_BUSY:
-		case PLACE_NO_MEMORY:
-			r = TENANT_BUSY;
-			break;
-		case PLACE_GONE:
-			r = TENANT_GONE;
-			break;
-		default:
-			r = TENANT_FILLED;
-		}
-	}
-	gate_leave(&t->gate);
-	return r;
-}
-
-bool tenant_next_want(struct tenant *t, uint32_t npages, uint64_t id, struct source_want *ret)
-{
-	struct owed_part part;
-
-	return take_next(t, npages * IMAGE_PAGE, id, &part, ret);
 }

@@ -148,10 +148,12 @@ enum tenant_fill {
 	TENANT_GONE,
 };
 /*
- * Copy the next free pages, at most so many bytes of them.  Any thread; id is the
- * thread's own, not 0.  The source must have the pages (`at`).
+ * Copy the next free pages, at most so many bytes of them, in steps: after each it makes way for
+ * who wants to read messages.  Any thread; id is the thread's own, not 0.  The source must have
+ * the pages (`at`).
  */
-enum tenant_fill tenant_fill(struct tenant *t, struct source *s, uint64_t most, uint64_t id);
+enum tenant_fill tenant_fill(struct tenant *t, struct source *s, uint64_t most, uint64_t step,
+			     uint64_t id);
 
 /*
  * The next free pages, at most npages and of one piece, are flight `id` now, to be asked

@@ -166,7 +166,7 @@ static void fill_all(struct tenant *t)
 	uint64_t until = clock_now() + 20 * NSEC_PER_SEC;
 
 	while (!tenant_done(t) && clock_now() < until)
-		if (tenant_fill(t, &source, 16 * PAGE, 2) != TENANT_FILLED)
+		if (tenant_fill(t, &source, 16 * PAGE, 16 * PAGE, 2) != TENANT_FILLED)
 			usleep(50);
 	CU_ASSERT(tenant_done(t));
 }
@@ -420,9 +420,9 @@ static void test_early(void)
 	rest.lo = (uint64_t)(uintptr_t)memory + PAGES / 2 * PAGE;
 	rest.hi = rest.lo + PAGES / 2 * PAGE;
 	CU_ASSERT_EQUAL_FATAL(uffd_unregister(t->uffd, rest), 0);
-	while (n < 2 * PAGES && tenant_fill(t, &source, 16 * PAGE, 2) == TENANT_FILLED)
+	while (n < 2 * PAGES && tenant_fill(t, &source, 16 * PAGE, 16 * PAGE, 2) == TENANT_FILLED)
 		n++;
-	CU_ASSERT_EQUAL(tenant_fill(t, &source, 16 * PAGE, 2), TENANT_BUSY);
+	CU_ASSERT_EQUAL(tenant_fill(t, &source, 16 * PAGE, 16 * PAGE, 2), TENANT_BUSY);
 	CU_ASSERT_EQUAL(tenant_owes(t), PAGES / 2);
 	CU_ASSERT_EQUAL(wrong(memory, 0, PAGES / 2), 0);
 	CU_ASSERT_EQUAL_FATAL(uffd_register(t->uffd, rest, WATCH_MODE_MISSING), 0);
@@ -443,7 +443,7 @@ static void test_early(void)
 static void *filler(void *arg)
 {
 	while (!atomic_load(&stop) && !tenant_done(arg))
-		tenant_fill(arg, &source, 4 * PAGE, 3);
+		tenant_fill(arg, &source, 8 * PAGE, 2 * PAGE, 3);
 	return NULL;
 }
 
