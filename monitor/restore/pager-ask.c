@@ -7,6 +7,13 @@
 #include "base/clock.h"
 #include "restore/pager-parts.h"
 
+/*
+ * Whoever waits has the way to himself: what fills up is put off for so long after a fault, but
+ * not for longer than that in all.
+ */
+#define HOLD_NS (300 * NSEC_PER_USEC)
+#define HOLD_MOST_NS (2 * NSEC_PER_MSEC)
+
 static struct asked *free_place(struct pager *p)
 {
 	for (struct asked *a = p->asked; a < p->asked + ASKED_MAX; a++)
@@ -42,6 +49,7 @@ static int send_want(struct pager *p, struct asked *a, struct tenant *t,
 			a->touch = *touch;
 		p->nasked++;
 		p->nbulk += !touch;
+		p->asked_at = touch ? clock_now() : p->asked_at;
 		p->bulk_in_flight += touch ? 0 : want->npages;
 		return 0;
 	}
@@ -108,6 +116,8 @@ static void on_answer(void *arg, const struct source_got *got)
 	}
 	old = *a;
 	a->tenant = NULL;
+	if (old.touched)
+		p->way_ns = clock_now() - p->asked_at;
 	p->nasked--;
 	p->nbulk -= !old.touched;
 	p->bulk_in_flight -= old.touched ? 0 : old.want.npages;
@@ -170,6 +180,31 @@ static bool ask_next(struct pager *p, uint32_t npages)
 	return false;
 }
 
+static bool somebody_is_hot(const struct pager *p)
+{
+	for (struct tenant *t = p->tenants; t; t = t->next)
+		if (tenant_is_hot(t))
+			return true;
+	return false;
+}
+
+/*
+ * Is somebody waiting, or likely to be in a moment?  Then p->more_at is when that is over.  What
+ * is wanted first is not put off: it is what he would wait for next.
+ */
+static bool held_back(struct pager *p)
+{
+	uint64_t now = clock_now(), until = p->pace.last + HOLD_NS;
+	uint64_t most = p->bulk_asked_at + HOLD_MOST_NS;
+
+	if (p->nasked > p->nbulk)
+		until = now + HOLD_NS;
+	if (!p->pace.last || now >= until || now >= most || somebody_is_hot(p))
+		return false;
+	p->more_at = until < most ? until : most;
+	return true;
+}
+
 /* While there are faults less: their answers stand in line behind those that are here. */
 void pager_ask_more(struct pager *p)
 {
@@ -180,6 +215,9 @@ void pager_ask_more(struct pager *p)
 		return;
 	if (p->nwaiting)
 		ask_for_waiting(p);
+	p->more_at = UINT64_MAX;
+	if (held_back(p))
+		return;
 	if (clock_now() - p->pace.last < PACE_HOT_NS) {
 		most = (most + 2) / 3;
 		npages /= 2;
@@ -187,5 +225,5 @@ void pager_ask_more(struct pager *p)
 	/* So many pages: what is scattered, to come first, goes in more and smaller demands. */
 	while (p->resumed && p->bulk_in_flight < most * npages && p->nbulk < SMALL_MAX &&
 	       ask_next(p, npages))
-		;
+		p->bulk_asked_at = clock_now();
 }

@@ -67,6 +67,9 @@ struct pager {
 	unsigned int nasked, nbulk, bulk_in_flight;	/* the last in pages */
 	unsigned int bulk_max;
 	uint32_t bulk_pages;
+	uint64_t bulk_asked_at;		/* when nobody waited for it, last */
+	uint64_t more_at;		/* when more is to be asked for; UINT64_MAX */
+	uint64_t asked_at, way_ns;	/* somebody waits: since when, and how long it took last */
 	uint64_t serial;
 	struct waiting waiting[WAITING_MAX];
 	unsigned int nwaiting;

@@ -26,6 +26,8 @@
 
 /* Of niceness. */
 #define HASTE 15
+/* There and back, where it is near. */
+#define WAY_NS (100 * NSEC_PER_USEC)
 
 void pager_wait_begin(struct pager *p)
 {
@@ -35,6 +37,8 @@ void pager_wait_begin(struct pager *p)
 	/* A restore is over before the ways have been tried, and fillers want the other CPUs. */
 	pace_prefer(&p->pace, PACE_NEAR);
 	p->avoid = -1;
+	p->more_at = UINT64_MAX;
+	p->way_ns = UINT64_MAX;
 	p->hot_fillers = n > 2 ? (unsigned int)n - 1 : 1;
 	/* Threads wait for this one; it runs for microseconds, and wants CAP_SYS_NICE for it. */
 	p->niceness = getpriority(PRIO_PROCESS, (id_t)gettid());
@@ -115,14 +119,27 @@ static int wait_once(struct pager *p, struct epoll_event *ev, int max, uint64_t 
 	return n;
 }
 
+/*
+ * Who waits for a page that is elsewhere does not need this CPU: if it comes about as soon as a
+ * wake-up does, it is looked for without sleeping.
+ */
+static uint64_t spin_for(const struct pager *p, uint64_t now)
+{
+	if (p->nasked > p->nbulk && p->way_ns < WAY_NS && CPU_COUNT(&p->home) > 1)
+		return p->asked_at + 2 * WAY_NS;
+	return now + pace_spin(&p->pace);
+}
+
 int pager_wait(struct pager *p, uint64_t due, struct epoll_event *ev, int max)
 {
-	uint64_t now = clock_now(), until = now + pace_spin(&p->pace);
+	uint64_t now = clock_now(), until = spin_for(p, now);
 	uint64_t idle = pace_due(&p->pace);
 	int n = 0;
 
 	if (idle < due)
 		due = idle;
+	if (p->more_at < due)
+		due = p->more_at;
 	for (; !n && now < until && now < due; now = clock_now())
 		n = wait_once(p, ev, max, 0);
 	if (!n)
