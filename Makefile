@@ -24,11 +24,12 @@ mandir     ?= $(datadir)/man
 
 # ---- what is needed --------------------------------------------------------
 
-libraries  = jansson libnl-3.0 libnl-genl-3.0 libcap libseccomp libzstd libprotobuf-c gnutls libcurl
+libraries  = jansson libnl-3.0 libnl-genl-3.0 libcap libseccomp libzstd libprotobuf-c gnutls libcurl libdw libelf
 
 deps_build = build-essential pkg-config libjansson-dev libnl-3-dev libnl-genl-3-dev \
 	     libcap-dev libseccomp-dev libck-dev libzstd-dev libbsd-dev uthash-dev \
-	     libprotobuf-c-dev protobuf-c-compiler libgnutls28-dev libcurl4-gnutls-dev
+	     libprotobuf-c-dev protobuf-c-compiler libgnutls28-dev libcurl4-gnutls-dev \
+	     libdw-dev libelf-dev libiberty-dev
 deps_tests = libcunit1-dev mandoc redis-server redis-tools sqlite3 jq python3 \
 	     python3-jsonschema strace gdb musl-tools gcc-aarch64-linux-gnu \
 	     libc6-dev-arm64-cross zstd bash-completion zsh fish shellcheck util-linux \
@@ -49,7 +50,7 @@ language = -std=gnu11 -D_GNU_SOURCE -Iinclude -Imonitor -Iinject -I$(generated) 
 	   -DPAGETAP_VERSION='"$(VERSION)"'
 harden   = -fPIC -fstack-protector-strong
 cflags   = $(language) $(warnings) $(harden) -pthread -MMD -MP
-libs     = $(pkg_libs) -lck -pthread
+libs     = $(pkg_libs) -lck -liberty -pthread
 
 ifneq ($(WERROR),)
 warnings += -Werror
