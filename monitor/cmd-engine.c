@@ -55,16 +55,16 @@ int engine_budget(void *member, const char *word, struct options_error *ret_erro
 	return 0;
 }
 
-int engine_check(const struct option_page *page, enum engine asked, const char *needs_sync,
-		 const char *needs_async)
+int engine_check(enum engine asked, const char *needs_sync, const char *needs_async,
+		 struct options_error *e)
 {
 	if (asked == ENGINE_ASYNC && needs_sync)
-		return cmd_usage(page, "%s needs --engine sync", needs_sync);
+		return options_wrong(e, "%s needs --engine sync", needs_sync);
 	if (asked == ENGINE_SYNC && needs_async)
-		return cmd_usage(page, "%s needs --engine async", needs_async);
+		return options_wrong(e, "%s needs --engine async", needs_async);
 	if (asked == ENGINE_AUTO && needs_async && needs_sync)
-		return cmd_usage(page, "%s does not go with %s", needs_async, needs_sync);
-	return EXIT_OK;
+		return options_wrong(e, "%s does not go with %s", needs_async, needs_sync);
+	return 0;
 }
 
 int engine_choose(enum engine asked, const char *needs_sync, uint64_t features, bool *ret_async,

@@ -25,10 +25,10 @@ int engine_budget(void *member, const char *word, struct options_error *ret_erro
 
 /*
  * Do these go together: the engine, an option that needs faults that wait, and one that
- * needs passes?  NULL: there is none.  EXIT_OK, or the status after saying what does not.
+ * needs passes?  NULL: there is none.  0, or -EINVAL with the words of what does not.
  */
-int engine_check(const struct option_page *page, enum engine asked, const char *needs_sync,
-		 const char *needs_async);
+int engine_check(enum engine asked, const char *needs_sync, const char *needs_async,
+		 struct options_error *ret_error);
 /*
  * auto is async where this kernel has it (features: UFFD_FEATURE_*) and nothing that is
  * asked for needs the other: the option needs_sync, or NULL.  If it is not, that is said,

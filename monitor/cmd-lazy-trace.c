@@ -47,7 +47,7 @@ int lazy_trace_start(struct lazy_trace *t, bool writes, const char *const *argv)
 		sandbox_prepare();
 		head_fill(&t->head, "sync", modes, 0, FEATURES, argv);
 		r = writer_start(&t->writer, t->queue, t->sink, &t->head.header,
-				 sandbox_writer);
+				 sandbox_writer, NULL);
 	}
 	if (r < 0)
 		return summary_refused_output(t->path, r);

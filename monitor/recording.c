@@ -32,6 +32,30 @@ static uint32_t power_of_two(uint64_t n)
 	return p;
 }
 
+/* Whoever empties the queue. */
+static int start_reader(struct recording *rec, bool *ret_output)
+{
+	int r;
+
+	if (rec->taker) {
+		r = rec->taker->start(rec->taker->arg, rec->queue, &rec->head.header);
+		rec->taking = r >= 0;
+		return r;
+	}
+	r = writer_start(&rec->writer, rec->queue, rec->sink, &rec->head.header,
+			 rec->begin ? rec->begin : sandbox_writer, rec->form);
+	*ret_output = r < 0 && r != -ENOMEM && r != -EAGAIN;
+	return r;
+}
+
+static void hurry(struct recording *rec)
+{
+	if (rec->taker)
+		rec->taker->hurry(rec->taker->arg);
+	else
+		writer_hurry(rec->writer);
+}
+
 int recording_start(struct recording *rec, const struct session_opts *opts, uint64_t slots,
 		    uint64_t max_bytes, uint64_t features, const char *const *argv,
 		    bool *ret_output)
@@ -48,27 +72,30 @@ int recording_start(struct recording *rec, const struct session_opts *opts, uint
 		  o.kinds, features, argv);
 	rec->head.header.granularity = o.granularity;
 	rec->head.header.engine_why = rec->engine_why;
-	r = writer_start(&rec->writer, rec->queue, rec->sink, &rec->head.header,
-			 sandbox_writer);
-	if (r < 0) {
-		*ret_output = r != -ENOMEM && r != -EAGAIN;
+	r = start_reader(rec, ret_output);
+	if (r < 0)
 		return r;
-	}
 	rec->signal_fd = o.signal_fd;
 	o.guard_settle = sandbox_guard;
 	o.queue = rec->queue;
 	o.agent = rec->agent;
 	o.base_ns = rec->head.header.base_mono_ns;
-	o.output_fd = writer_fd(rec->writer);
-	o.limit_fd = writer_full_fd(rec->writer);
-	writer_limit(rec->writer, max_bytes);
+	o.output_fd = rec->taker ? -1 : writer_fd(rec->writer);
+	o.limit_fd = rec->taker ? rec->taker->stop_fd : writer_full_fd(rec->writer);
+	if (rec->writer)
+		writer_limit(rec->writer, max_bytes);
 	return session_new(&rec->session, &o);
 }
 
-static void finish_writer(struct recording *rec)
+static void finish_reader(struct recording *rec)
 {
 	int r;
 
+	if (rec->taker) {
+		rec->result.error = rec->taker->finish(rec->taker->arg);
+		rec->taking = false;
+		return;
+	}
 	writer_finish(rec->writer, false, &rec->result);
 	rec->writer = NULL;
 	r = sink_close(rec->sink);
@@ -99,16 +126,17 @@ static int impatience(int signal_fd)
 static int drain(struct recording *rec)
 {
 	struct pollfd p[2] = {
-		{ .fd = writer_done_fd(rec->writer), .events = POLLIN },
+		{ .events = POLLIN },
 		{ .fd = rec->signal_fd, .events = POLLIN },
 	};
 	int sig;
 
+	p[0].fd = rec->taker ? rec->taker->done_fd : writer_done_fd(rec->writer);
 	if (rec->summary.at_once)
-		writer_hurry(rec->writer);
+		hurry(rec);
 	for (;;) {
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			return 0;	/* finish_writer() waits as well */
+			return 0;	/* finish_reader() waits as well */
 		if (p[0].revents)
 			return 0;
 		sig = p[1].revents ? impatience(rec->signal_fd) : 0;
@@ -117,7 +145,7 @@ static int drain(struct recording *rec)
 		if (sig) {
 			rec->summary.at_once = true;
 			rec->ended_by = sig;
-			writer_hurry(rec->writer);
+			hurry(rec);
 		}
 	}
 }
@@ -132,7 +160,7 @@ int recording_finish(struct recording *rec)
 	rec->ended_by = SIGINT;
 	r = drain(rec);
 	if (!r)
-		finish_writer(rec);
+		finish_reader(rec);
 	return r;
 }
 
@@ -140,9 +168,9 @@ void recording_end(struct recording *rec)
 {
 	session_free(rec->session);
 	rec->session = NULL;
-	if (rec->writer) {
+	if (rec->writer || rec->taking) {
 		queue_close(rec->queue);
-		finish_writer(rec);
+		finish_reader(rec);
 	}
 	sink_close(rec->sink);
 	rec->sink = NULL;

@@ -20,6 +20,19 @@
 #include "trace/writer.h"
 #include "watch/session.h"
 
+/*
+ * Who takes the records from the queue instead of a writer, and shows them.  stop_fd becomes
+ * readable when it wants no more, done_fd when it has ended after queue_close().
+ */
+struct recording_taker {
+	void *arg;
+	/* Begins; q and h are borrowed until finish().  0, -errno. */
+	int (*start)(void *arg, struct queue *q, const struct record_header *h);
+	void (*hurry)(void *arg);	/* as writer_hurry() */
+	int (*finish)(void *arg);	/* waits; the error that stopped it, or 0 */
+	int stop_fd, done_fd;		/* valid after start() */
+};
+
 struct recording {
 	struct agent *agent;
 	struct sink *sink;
@@ -28,6 +41,10 @@ struct recording {
 	struct session *session;
 	struct head head;
 	const char *engine_why;		/* of the header; NULL: nothing to say */
+	const struct writer_form *form;	/* borrowed; NULL: a trace is written */
+	void (*begin)(void);		/* of the writer's thread; NULL: sandbox_writer() */
+	struct recording_taker *taker;	/* borrowed; NULL: there is an output, and a writer */
+	bool taking;			/* it has started */
 	int signal_fd;			/* borrowed; -1 none */
 	int ended_by;			/* with summary.at_once: the signal that said so */
 	struct session_summary summary;	/* recording_finish() fills these */

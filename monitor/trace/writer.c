@@ -34,6 +34,7 @@ struct writer {
 	struct queue *queue;	/* borrowed */
 	struct sink *sink;	/* borrowed */
 	uint32_t page_size;
+	const struct writer_form *form;	/* borrowed; NULL: the trace */
 	int failed, done, full;	/* eventfds */
 	atomic_bool drop;
 	_Atomic uint64_t limit;	/* 0: none */
@@ -132,14 +133,25 @@ static bool is_too_much(struct writer *w, const struct record *r, uint64_t n)
 	return w->at_limit;
 }
 
+static int64_t form_line(struct writer *w, const struct record *r)
+{
+	char *at = w->buf + w->len;
+
+	if (w->form)
+		return w->form->line(w->form->arg, r, w->account.seq + 1, at,
+				     RECORD_TEXT_LINE_MAX);
+	return record_format(r, w->account.seq + 1, w->page_size, at, RECORD_TEXT_LINE_MAX);
+}
+
 static void put_line(struct writer *w, const struct record *r)
 {
 	int64_t n;
 
 	if (!w->len)
 		w->oldest = clock_now();
-	n = record_format(r, w->account.seq + 1, w->page_size, w->buf + w->len,
-			  RECORD_TEXT_LINE_MAX);
+	n = form_line(w, r);
+	if (!n)
+		return;
 	if (n < 0 || is_too_much(w, r, (uint64_t)n)) {
 		account_lose(&w->account, r);
 		return;
@@ -312,10 +324,12 @@ static struct writer *writer_free(struct writer *w)
 
 static int write_header(struct writer *w, const struct record_header *h)
 {
-	int64_t n = record_format_header(h, w->buf, BATCH_BYTES + RECORD_TEXT_LINE_MAX);
+	const size_t cap = BATCH_BYTES + RECORD_TEXT_LINE_MAX;
+	int64_t n = w->form ? w->form->head(w->form->arg, h, w->buf, cap) :
+			      record_format_header(h, w->buf, cap);
 	int r;
 
-	if (n < 0)
+	if (n <= 0)
 		return (int)n;
 	r = sink_write(w->sink, w->buf, (size_t)n);
 	if (!r)
@@ -341,7 +355,8 @@ static int start_thread(struct writer *w)
 }
 
 int writer_start(struct writer **ret, struct queue *q, struct sink *s,
-		 const struct record_header *h, void (*begin)(void))
+		 const struct record_header *h, void (*begin)(void),
+		 const struct writer_form *form)
 {
 	struct writer *w = calloc(1, sizeof(*w));
 	int r;
@@ -351,6 +366,7 @@ int writer_start(struct writer **ret, struct queue *q, struct sink *s,
 	w->queue = q;
 	w->sink = s;
 	w->begin = begin;
+	w->form = form;
 	w->page_size = h->page_size;
 	w->flush_due = UINT64_MAX;
 	w->buf = malloc(BATCH_BYTES + RECORD_TEXT_LINE_MAX);

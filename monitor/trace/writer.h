@@ -10,6 +10,9 @@
  * lines then make room for a `lost` that counts them and all that came after them, the
  * final stats, and the detach, whose reason `error` becomes `nospace` where it was
  * room.  It takes no signals.
+ *
+ * Lines are those of pagetap-trace(5), or what a form makes of the records: then the
+ * account, the batches and what is done about an output that fails are the same.
  */
 #ifndef TRACE_WRITER_H
 #define TRACE_WRITER_H
@@ -30,13 +33,25 @@ struct writer_result {
 };
 
 /*
+ * Lines of another kind.  Both return the bytes written to buf, 0 for no line, or a negative
+ * errno, which counts as lost.  cap is at least RECORD_TEXT_LINE_MAX.
+ */
+struct writer_form {
+	void *arg;
+	int64_t (*head)(void *arg, const struct record_header *h, char *buf, size_t cap);
+	/* In the writer's thread; stats.lost is set, dirty records stand for one line each. */
+	int64_t (*line)(void *arg, const struct record *r, uint64_t seq, char *buf, size_t cap);
+};
+
+/*
  * Write the header, in the caller's thread, and start the writer's.  Borrows queue
  * and sink until writer_finish(), h only during the call.  -errno of the first
  * write, of pthread_create(3), eventfd(2), -ENOMEM.  begin: what the thread does first,
- * before it has seen a record; may be NULL.
+ * before it has seen a record; may be NULL.  form: borrowed, NULL for the trace.
  */
 int writer_start(struct writer **ret, struct queue *q, struct sink *s,
-		 const struct record_header *h, void (*begin)(void));
+		 const struct record_header *h, void (*begin)(void),
+		 const struct writer_form *form);
 /* An eventfd that becomes readable when the output has failed. */
 int writer_fd(const struct writer *w);
 /*

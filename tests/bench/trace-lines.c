@@ -119,7 +119,7 @@ static uint64_t write_to(const char *to, uint64_t *ret_bytes)
 	struct sink *s;
 	uint64_t begin;
 
-	if (queue_new(&q, 1u << 18) || sink_open(&s, to) || writer_start(&w, q, s, &h, NULL))
+	if (queue_new(&q, 1u << 18) || sink_open(&s, to) || writer_start(&w, q, s, &h, NULL, NULL))
 		exit(1);
 	begin = cpu_now();
 	for (uint32_t i = 0; i < RECORDS; i++) {

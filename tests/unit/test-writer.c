@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -201,7 +202,7 @@ static void test_starving(void)
 		CU_ASSERT_EQUAL_FATAL(queue_new(&q, 64), 0);
 		CU_ASSERT_EQUAL_FATAL(sink_open(&s, "/dev/null"), 0);
 		starve_after(n);
-		r = writer_start(&w, q, s, &sample_header, NULL);
+		r = writer_start(&w, q, s, &sample_header, NULL, NULL);
 		if (starve_hit()) {
 			hits++;
 			CU_ASSERT(r == -ENOMEM || !r);
@@ -217,6 +218,50 @@ static void test_starving(void)
 	CU_ASSERT(hits > 10);
 }
 
+static int64_t short_head(void *arg, const struct record_header *h, char *buf, size_t cap)
+{
+	(void)arg;
+	return snprintf(buf, cap, "page %u\n", h->page_size);
+}
+
+/* Every second fault has a line; a gap cannot be written. */
+static int64_t short_line(void *arg, const struct record *r, uint64_t seq, char *buf, size_t cap)
+{
+	unsigned int *faults = arg;
+
+	if (r->kind == RECORD_GAP)
+		return -ENOMEM;
+	if (r->kind == RECORD_LOST)
+		return snprintf(buf, cap, "%" PRIu64 " lost %" PRId64 "\n", seq, r->lost.n);
+	if (r->kind != RECORD_FAULT || (*faults)++ % 2)
+		return 0;
+	return snprintf(buf, cap, "%" PRIu64 " at %" PRIu64 "\n", seq, r->ts);
+}
+
+static void test_form(void)
+{
+	unsigned int faults = 0;
+	const struct writer_form form = { &faults, short_head, short_line };
+	char got[256] = { 0 };
+	struct writer_result res;
+	struct rig g;
+	FILE *f;
+
+	CU_ASSERT_EQUAL_FATAL(start_form(&g, path, 64, &form), 0);
+	for (uint64_t n = 1; n < 5; n++)
+		push(&g, fault(n));
+	push(&g, (struct record){ .kind = RECORD_GAP, .ts = 5 });
+	push(&g, (struct record){ .kind = RECORD_DETACH, .ts = 6 });
+	res = finish(&g, false);
+	CU_ASSERT_EQUAL(res.error, 0);
+	f = fopen(path, "re");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	got[fread(got, 1, sizeof(got) - 1, f)] = '\0';
+	fclose(f);
+	CU_ASSERT_STRING_EQUAL(got, "page 4096\n1 at 1\n2 at 3\n3 lost 1\n");
+	CU_ASSERT_EQUAL(res.bytes, strlen(got));
+}
+
 static const struct suite_test tests[] = {
 	{ "files", test_files },
 	{ "every kind", test_samples },
@@ -225,6 +270,7 @@ static const struct suite_test tests[] = {
 	{ "one for many lines", test_runs },
 	{ "what cannot be written", test_unwritable },
 	{ "signals", test_signals },
+	{ "lines of another form", test_form },
 	{ "no memory", test_starving },
 	{ "nothing is left over", test_remove_files },
 };

@@ -25,7 +25,8 @@ struct rig {
 	struct writer *writer;
 };
 
-UNUSED static int start(struct rig *g, const char *to, uint32_t slots)
+UNUSED static int start_form(struct rig *g, const char *to, uint32_t slots,
+			     const struct writer_form *form)
 {
 	int r;
 
@@ -34,12 +35,17 @@ UNUSED static int start(struct rig *g, const char *to, uint32_t slots)
 	if (to != path_zst)
 		unlink(to == path ? path : "/nonexistent");
 	CU_ASSERT_EQUAL_FATAL(sink_open(&g->sink, to), 0);
-	r = writer_start(&g->writer, g->queue, g->sink, &sample_header, NULL);
+	r = writer_start(&g->writer, g->queue, g->sink, &sample_header, NULL, form);
 	if (r < 0) {
 		sink_close(g->sink);
 		queue_free(g->queue);
 	}
 	return r;
+}
+
+UNUSED static int start(struct rig *g, const char *to, uint32_t slots)
+{
+	return start_form(g, to, slots, NULL);
 }
 
 UNUSED static struct writer_result finish(struct rig *g, bool drop)
