@@ -35,7 +35,7 @@ struct unit {
 };
 
 struct symbols_dwarf {
-	struct symbols_words *words;
+	struct lexicon *words;
 	struct unit *units;
 	size_t nunits, room;
 	struct spans spans;	/* of the units */
@@ -120,7 +120,7 @@ static int add_unit(struct symbols_dwarf *d, Dwarf_Die *lines, Dwarf_Die *tree)
 	return add_ranges(&d->spans, lines, d->nunits++);
 }
 
-int symbols_dwarf_new(struct symbols_dwarf **ret, Dwarf *dwarf, struct symbols_words *words)
+int symbols_dwarf_new(struct symbols_dwarf **ret, Dwarf *dwarf, struct lexicon *words)
 {
 	struct symbols_dwarf *d = calloc(1, sizeof(*d));
 	Dwarf_CU *cu = NULL;
@@ -225,7 +225,7 @@ static const char *name_of(struct symbols_dwarf *d, Dwarf_Die *die)
 		linkage = dwarf_formstring(&attr);
 	text = linkage ? symbols_demangle(linkage) : NULL;
 	if (text)
-		return symbols_word(d->words, text, strlen(text));
+		return lexicon_word(d->words, text, strlen(text));
 	return symbols_word_of(d->words, dwarf_diename(die));
 }
 
@@ -252,7 +252,7 @@ static void call_site(struct symbols_dwarf *d, Dwarf_Die *inlined, struct symbol
 	    file >= n)
 		return;
 	name = dwarf_filesrc(files, file, NULL, NULL);
-	ret->file = name ? symbols_word(d->words, name, strlen(name)) : NULL;
+	ret->file = name ? lexicon_word(d->words, name, strlen(name)) : NULL;
 	line = number_of(inlined, DW_AT_call_line);
 	ret->line = ret->file && line <= UINT32_MAX ? (uint32_t)line : 0;
 }
@@ -266,7 +266,7 @@ static void source_line(struct symbols_dwarf *d, struct unit *u, uint64_t addr,
 
 	if (!name || dwarf_lineno(line, &number) || number < 0)
 		return;
-	ret->file = symbols_word(d->words, name, strlen(name));
+	ret->file = lexicon_word(d->words, name, strlen(name));
 	ret->line = ret->file ? (uint32_t)number : 0;
 }
 

@@ -29,7 +29,7 @@ struct name {
 
 struct symbols_elf {
 	const struct symbols_elf_file *file;
-	struct symbols_words *words;
+	struct lexicon *words;
 	Dwfl *dwfl;
 	Dwfl_Module *module;
 	struct symbols_dwarf *dwarf;
@@ -269,7 +269,7 @@ static int read_module(struct symbols_elf *e, enum symbols_state *ret_state)
 }
 
 int symbols_elf_open(struct symbols_elf **ret, const struct symbols_elf_file *f,
-		     struct symbols_words *words, enum symbols_state *ret_state)
+		     struct lexicon *words, enum symbols_state *ret_state)
 {
 	struct symbols_elf *e = calloc(1, sizeof(*e));
 	struct stat st;

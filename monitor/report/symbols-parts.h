@@ -7,20 +7,14 @@
 
 #include <sys/stat.h>
 
+#include "report/lexicon.h"
 #include "report/symbols.h"
 
-/* Longer names are cut. */
-#define SYMBOLS_NAME_MAX 1024u
 /* Functions inlined into one another at one address, at most. */
 #define SYMBOLS_DEPTH_MAX 64u
 
-/* Words kept once, for as long as the symbols live; NULL in or no memory: NULL. */
-struct symbols_words;
-int symbols_words_new(struct symbols_words **ret);
-struct symbols_words *symbols_words_free(struct symbols_words *w);
-const char *symbols_word(struct symbols_words *w, const char *bytes, size_t len);
 /* A name of a symbol table or of DWARF, demangled if it is mangled. */
-const char *symbols_word_of(struct symbols_words *w, const char *mangled);
+const char *symbols_word_of(struct lexicon *w, const char *mangled);
 /* The readable form of a C++ or Rust name, to be freed; NULL: it is not mangled. */
 char *symbols_demangle(const char *name);
 
@@ -51,7 +45,7 @@ struct symbols_elf_file {
  * has a name for anything.  -ENOMEM.
  */
 int symbols_elf_open(struct symbols_elf **ret, const struct symbols_elf_file *f,
-		     struct symbols_words *words, enum symbols_state *ret_state);
+		     struct lexicon *words, enum symbols_state *ret_state);
 struct symbols_elf *symbols_elf_close(struct symbols_elf *e);
 /*
  * What lies at this offset of the file, innermost first; module and `known` are not set.
@@ -63,7 +57,7 @@ int symbols_elf_find(struct symbols_elf *e, uint64_t offset, struct symbol *ret,
 struct Dwarf;
 struct symbols_dwarf;
 int symbols_dwarf_new(struct symbols_dwarf **ret, struct Dwarf *dwarf,
-		      struct symbols_words *words);
+		      struct lexicon *words);
 struct symbols_dwarf *symbols_dwarf_free(struct symbols_dwarf *d);
 /* As symbols_elf_find(), of an address as DWARF has it. */
 int symbols_dwarf_find(struct symbols_dwarf *d, uint64_t addr, struct symbol *ret, size_t max);
@@ -76,12 +70,12 @@ int symbols_dwarf_line(struct symbols_dwarf *d, uint64_t addr, struct symbol *re
 struct symbols_perf;
 /* 0; *ret is NULL: there is none, or none to be believed.  -ENOMEM. */
 int symbols_perf_open(struct symbols_perf **ret, const char *root, int32_t pid,
-		      struct symbols_words *words);
+		      struct lexicon *words);
 struct symbols_perf *symbols_perf_close(struct symbols_perf *p);
 /* The name of what lies there, and where it begins; NULL: nothing. */
 const char *symbols_perf_find(const struct symbols_perf *p, uint64_t addr, uint64_t *ret_lo);
 /* From the bytes of such a file; the part without descriptors. */
 int symbols_perf_parse(struct symbols_perf **ret, const char *bytes, size_t len,
-		       struct symbols_words *words);
+		       struct lexicon *words);
 
 #endif

@@ -81,7 +81,7 @@ static int add(struct symbols_perf *p, const struct piece *piece)
 
 /* A line that is none is passed over: the last one may be half written. */
 static int add_line(struct symbols_perf *p, const char *at, const char *end,
-		    struct symbols_words *words)
+		    struct lexicon *words)
 {
 	struct piece piece = { .line = (uint32_t)p->n };
 	uint64_t len;
@@ -90,12 +90,12 @@ static int add_line(struct symbols_perf *p, const char *at, const char *end,
 	    piece.lo + len < piece.lo)
 		return 0;
 	piece.hi = piece.lo + len;
-	piece.name = symbols_word(words, at, (size_t)(end - at));
+	piece.name = lexicon_word(words, at, (size_t)(end - at));
 	return piece.name ? add(p, &piece) : -ENOMEM;
 }
 
 int symbols_perf_parse(struct symbols_perf **ret, const char *bytes, size_t len,
-		       struct symbols_words *words)
+		       struct lexicon *words)
 {
 	struct symbols_perf *p = calloc(1, sizeof(*p));
 	const char *end = bytes + len, *at = bytes, *newline;
@@ -146,7 +146,7 @@ static size_t read_whole(int fd, char *bytes, size_t len)
 }
 
 int symbols_perf_open(struct symbols_perf **ret, const char *root, int32_t pid,
-		      struct symbols_words *words)
+		      struct lexicon *words)
 {
 	_close_ int fd = -1;
 	char path[48];

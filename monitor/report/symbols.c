@@ -38,7 +38,7 @@ struct place {
 };
 
 struct symbols {
-	struct symbols_words *words;
+	struct lexicon *words;
 	char *root, *debug;
 	bool off;
 	struct module **modules, *recent;
@@ -60,7 +60,7 @@ int symbols_new(struct symbols **ret, const struct symbols_options *options)
 	s->places = calloc(s->mask + 1, sizeof(*s->places));
 	s->root = strdup(options->root ? options->root : "/");
 	s->debug = options->debug ? strdup(options->debug) : NULL;
-	r = symbols_words_new(&s->words);
+	r = lexicon_new(&s->words);
 	if (r || !s->places || !s->root || (options->debug && !s->debug)) {
 		symbols_free(s);
 		return -ENOMEM;
@@ -91,7 +91,7 @@ struct symbols *symbols_free(struct symbols *s)
 	free(s->modules);
 	free(s->root);
 	free(s->debug);
-	symbols_words_free(s->words);
+	lexicon_free(s->words);
 	free(s);
 	return NULL;
 }
@@ -150,8 +150,8 @@ static int call_module(struct symbols *s, struct module *m)
 		name = text;
 		len = strlen(text);
 	}
-	m->called = symbols_word(s->words, name, len);
-	m->shown_path = symbols_word(s->words, m->name, m->name_len);
+	m->called = lexicon_word(s->words, name, len);
+	m->shown_path = lexicon_word(s->words, m->name, m->name_len);
 	return m->called && m->shown_path ? 0 : -ENOMEM;
 }
 

@@ -333,11 +333,11 @@ static void test_perf_map(void)
 				  "7f0000003000 10 \x1b[31mred\xff\n"
 				  "ffffffffffffffff 10 wraps\n"
 				  "7f0000004000 10 half a li";
-	struct symbols_words *words = NULL;
+	struct lexicon *words = NULL;
 	struct symbols_perf *p = NULL;
 	uint64_t lo = 0;
 
-	CU_ASSERT_EQUAL_FATAL(symbols_words_new(&words), 0);
+	CU_ASSERT_EQUAL_FATAL(lexicon_new(&words), 0);
 	CU_ASSERT_EQUAL_FATAL(symbols_perf_parse(&p, map, sizeof(map) - 1, words), 0);
 	CU_ASSERT_STRING_EQUAL(symbols_perf_find(p, 0x7f00000010ff, &lo),
 			       "LazyCompile:~fill /app/x.js:3");
@@ -349,7 +349,7 @@ static void test_perf_map(void)
 	CU_ASSERT_PTR_NULL(symbols_perf_find(p, 0x7f0000004001, &lo));
 	CU_ASSERT_PTR_NULL(symbols_perf_find(p, 0, &lo));
 	symbols_perf_close(p);
-	symbols_words_free(words);
+	lexicon_free(words);
 }
 
 static void test_perf_file(void)

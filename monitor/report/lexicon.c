@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Symbols, words: names kept once, readable and harmless.  See symbols-parts.h. */
+/* Lexicon: a hash table of words.  See lexicon.h. */
+
+#include "report/lexicon.h"
 
 #include <errno.h>
-#include <libiberty/demangle.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "report/symbols-parts.h"
 #include "trace/utf8.h"
 
 struct word {
@@ -16,39 +17,39 @@ struct word {
 	char bytes[];
 };
 
-struct symbols_words {
+struct lexicon {
 	struct word **slots;
 	size_t n, mask;
 };
 
-int symbols_words_new(struct symbols_words **ret)
+int lexicon_new(struct lexicon **ret)
 {
-	struct symbols_words *w = calloc(1, sizeof(*w));
+	struct lexicon *l = calloc(1, sizeof(*l));
 
-	if (!w)
+	if (!l)
 		return -ENOMEM;
-	w->mask = 1023;
-	w->slots = calloc(w->mask + 1, sizeof(*w->slots));
-	if (!w->slots)
-		return symbols_words_free(w), -ENOMEM;
-	*ret = w;
+	l->mask = 1023;
+	l->slots = calloc(l->mask + 1, sizeof(*l->slots));
+	if (!l->slots)
+		return lexicon_free(l), -ENOMEM;
+	*ret = l;
 	return 0;
 }
 
-struct symbols_words *symbols_words_free(struct symbols_words *w)
+struct lexicon *lexicon_free(struct lexicon *l)
 {
 	struct word *x, *next;
 
-	if (!w)
+	if (!l)
 		return NULL;
-	for (size_t i = 0; w->slots && i <= w->mask; i++) {
-		for (x = w->slots[i]; x; x = next) {
+	for (size_t i = 0; l->slots && i <= l->mask; i++) {
+		for (x = l->slots[i]; x; x = next) {
 			next = x->next;
 			free(x);
 		}
 	}
-	free(w->slots);
-	free(w);
+	free(l->slots);
+	free(l);
 	return NULL;
 }
 
@@ -74,7 +75,7 @@ static bool gives_orders(const unsigned char *p, size_t n)
 	       (c >= 0x2066 && c <= 0x2069) || c == 0x200e || c == 0x200f || c == 0xfeff));
 }
 
-/* At most SYMBOLS_NAME_MAX bytes into buf; the length. */
+/* At most LEXICON_WORD_MAX bytes into buf; the length. */
 static size_t tame(const char *bytes, size_t len, char *buf)
 {
 	const unsigned char *p = (const unsigned char *)bytes;
@@ -86,7 +87,7 @@ static size_t tame(const char *bytes, size_t len, char *buf)
 		n = utf8_sequence(bytes + i, len - i);
 		raw = n && !gives_orders(p + i, n);
 		n = n ? n : 1;
-		if (at + (raw ? n : 4 * n) > SYMBOLS_NAME_MAX - 3) {
+		if (at + (raw ? n : 4 * n) > LEXICON_WORD_MAX - 3) {
 			memcpy(buf + at, "...", 3);
 			return at + 3;
 		}
@@ -104,29 +105,29 @@ static size_t tame(const char *bytes, size_t len, char *buf)
 	return at;
 }
 
-static void grow(struct symbols_words *w)
+static void grow(struct lexicon *l)
 {
-	size_t mask = w->mask * 4 + 3;
+	size_t mask = l->mask * 4 + 3;
 	struct word **slots = calloc(mask + 1, sizeof(*slots)), *x, *next;
 
 	/* Without memory it becomes slow, not wrong. */
 	if (!slots)
 		return;
-	for (size_t i = 0; i <= w->mask; i++) {
-		for (x = w->slots[i]; x; x = next) {
+	for (size_t i = 0; i <= l->mask; i++) {
+		for (x = l->slots[i]; x; x = next) {
 			next = x->next;
 			x->next = slots[x->hash & mask];
 			slots[x->hash & mask] = x;
 		}
 	}
-	free(w->slots);
-	w->slots = slots;
-	w->mask = mask;
+	free(l->slots);
+	l->slots = slots;
+	l->mask = mask;
 }
 
-const char *symbols_word(struct symbols_words *w, const char *bytes, size_t len)
+const char *lexicon_word(struct lexicon *l, const char *bytes, size_t len)
 {
-	char buf[SYMBOLS_NAME_MAX];
+	char buf[LEXICON_WORD_MAX];
 	struct word *x;
 	uint64_t h;
 
@@ -134,39 +135,18 @@ const char *symbols_word(struct symbols_words *w, const char *bytes, size_t len)
 		return NULL;
 	len = tame(bytes, len, buf);
 	h = hash_of(buf, len);
-	for (x = w->slots[h & w->mask]; x; x = x->next)
+	for (x = l->slots[h & l->mask]; x; x = x->next)
 		if (x->hash == h && !strncmp(x->bytes, buf, len) && !x->bytes[len])
 			return x->bytes;
-	if (w->n++ > w->mask)
-		grow(w);
+	if (l->n++ > l->mask)
+		grow(l);
 	x = malloc(sizeof(*x) + len + 1);
 	if (!x)
 		return NULL;
 	x->hash = h;
 	memcpy(x->bytes, buf, len);
 	x->bytes[len] = '\0';
-	x->next = w->slots[h & w->mask];
-	w->slots[h & w->mask] = x;
+	x->next = l->slots[h & l->mask];
+	l->slots[h & l->mask] = x;
 	return x->bytes;
-}
-
-char *symbols_demangle(const char *name)
-{
-	char *text = NULL;
-
-	if (strncmp(name, "_Z", 2) && strncmp(name, "_R", 2))
-		return NULL;
-	if (strnlen(name, 4097) > 4096)
-		return NULL;
-	/* Old Rust names look like C++, and end in a hash that only its own reader leaves out. */
-	text = rust_demangle(name, DMGL_NO_OPTS);
-	return text ? text : cplus_demangle_v3(name, DMGL_ANSI | DMGL_RET_DROP);
-}
-
-const char *symbols_word_of(struct symbols_words *w, const char *mangled)
-{
-	_free_ char *text = mangled ? symbols_demangle(mangled) : NULL;
-	const char *use = text ? text : mangled;
-
-	return use ? symbols_word(w, use, strlen(use)) : NULL;
 }
