@@ -3,14 +3,11 @@
 
 #include "watch/watchable.h"
 
-#include <fnmatch.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "compat/uffd.h"
 #include "trace/record.h"
-
-#define NAME_MAX_GLOB 4096
+#include "trace/vma-glob.h"
 
 static bool starts(const struct map_entry *m, const char *prefix)
 {
@@ -80,26 +77,6 @@ enum vma_kind map_kind(const struct map_entry *m)
 	return is_shmem(m) || m->ino ? VMA_KIND_SHMEM : VMA_KIND_ANON;
 }
 
-static bool glob_matches(const char *glob, const struct map_entry *m, enum vma_kind kind)
-{
-	static const char *const word[VMA_KIND_NR] = {
-		[VMA_KIND_ANON] = "anon", [VMA_KIND_HEAP] = "heap", [VMA_KIND_STACK] = "stack",
-		[VMA_KIND_SHMEM] = "shmem", [VMA_KIND_HUGETLB] = "hugetlb",
-		[VMA_KIND_FILE] = "file", [VMA_KIND_SPECIAL] = "special",
-	};
-	char name[NAME_MAX_GLOB];
-	size_t n = m->name_len < sizeof(name) - 1 ? m->name_len : sizeof(name) - 1;
-	const char *base;
-
-	for (int i = 0; i < VMA_KIND_NR; i++)
-		if (!strcmp(glob, word[i]))
-			return kind == (enum vma_kind)i;
-	memcpy(name, m->name, n);
-	name[n] = '\0';
-	base = strrchr(name, '/');
-	return !fnmatch(glob, name, 0) || (base && !fnmatch(glob, base + 1, 0));
-}
-
 static bool wanted(const struct map_entry *m, const struct watch_filter *f, enum vma_kind kind)
 {
 	bool in = !f->nr_ranges;
@@ -109,7 +86,7 @@ static bool wanted(const struct map_entry *m, const struct watch_filter *f, enum
 	if (!in || !f->nr_globs)
 		return in;
 	for (unsigned int i = 0; i < f->nr_globs; i++)
-		if (glob_matches(f->globs[i], m, kind))
+		if (vma_glob_matches(f->globs[i], m->name, m->name_len, kind))
 			return true;
 	return false;
 }
