@@ -33,22 +33,26 @@ struct reader_file {
 	bool eof;
 	uint64_t offset;	/* of buf[at] */
 	uint64_t line;
+	uint64_t bytes, size;	/* of the file: read; all, 0: nobody knows */
 };
 
-static ssize_t read_fd(int fd, void *buf, size_t len)
+static ssize_t read_fd(struct reader_file *f, void *buf, size_t len)
 {
 	ssize_t n;
 
 	do {
-		n = read(fd, buf, len);
+		n = read(f->fd, buf, len);
 	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
+	if (n < 0)
+		return -errno;
+	f->bytes += (uint64_t)n;
+	return n;
 }
 
 /* More compressed bytes; 0 at the end. */
 static ssize_t refill_in(struct reader_file *f)
 {
-	ssize_t n = read_fd(f->fd, f->in, BLOCK);
+	ssize_t n = read_fd(f, f->in, BLOCK);
 
 	if (n >= 0)
 		f->in_at = (ZSTD_inBuffer){ f->in, (size_t)n, 0 };
@@ -87,7 +91,7 @@ static int fill(struct reader_file *f)
 	if (f->zstd)
 		n = read_zstd(f, f->buf + f->filled, BLOCK - f->filled);
 	else
-		n = read_fd(f->fd, f->buf + f->filled, BLOCK - f->filled);
+		n = read_fd(f, f->buf + f->filled, BLOCK - f->filled);
 	if (n < 0)
 		return (int)n;
 	f->eof = !n;
@@ -136,11 +140,14 @@ static int open_fd(const char *path)
 int reader_file_take(struct reader_file **ret, int fd)
 {
 	struct reader_file *f = calloc(1, sizeof(*f));
+	struct stat st;
 	int r;
 
 	if (!f)
 		return -ENOMEM;
 	f->fd = fd;
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
+		f->size = (uint64_t)st.st_size;
 	f->buf = malloc(BLOCK);
 	r = f->buf ? look_for_magic(f) : -ENOMEM;
 	if (r < 0) {
@@ -231,6 +238,12 @@ bool reader_file_cut(const struct reader_file *f, uint64_t *ret_offset)
 {
 	*ret_offset = f->offset;
 	return f->eof && (f->at < f->filled || f->in_frame);
+}
+
+void reader_file_progress(const struct reader_file *f, uint64_t *ret_done, uint64_t *ret_total)
+{
+	*ret_done = f->bytes;
+	*ret_total = f->size;
 }
 
 struct reader_file *reader_file_close(struct reader_file *f)

@@ -32,6 +32,8 @@ uint64_t reader_file_line(const struct reader_file *f);
  * in the (uncompressed) bytes the last whole line ends.
  */
 bool reader_file_cut(const struct reader_file *f, uint64_t *ret_offset);
+/* Bytes of the file read so far, as they lie there, and its size; 0: it has none. */
+void reader_file_progress(const struct reader_file *f, uint64_t *ret_done, uint64_t *ret_total);
 /* NULL in, NULL out. */
 struct reader_file *reader_file_close(struct reader_file *f);
 
