@@ -106,6 +106,10 @@ $(criu_c): monitor/restore/criu.proto | $(after_deps)
 	$(quiet)protoc-c --proto_path=$(<D) --c_out=$(@D) $<
 $(criu_h): $(criu_c) ;
 
+# The parts of a page, which the assembler includes and the compiler does not know of.
+page_parts = $(wildcard monitor/report/page/* third_party/uplot/*)
+$(O)/monitor/report/html-page.o $(O)/fuzz/monitor/report/html-page.o: $(page_parts)
+
 # Who includes it, the compiler writes down; the first time there is nothing written.
 $(call object,$(wildcard monitor/restore/image*.c)): | $(criu_h)
 $(generated)/criu.pb-c.o: $(criu_c)

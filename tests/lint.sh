@@ -87,6 +87,30 @@ all_sources | while read -r f; do
 done >"$report"
 judge 'files under 500 lines, with names that say something'
 
+# The scripts of a report's page keep the same measure.
+if command -v node >/dev/null; then
+	for f in monitor/report/page/*.js; do
+		node --check "$f" 2>&1 | sed "s|^|$f: |"
+	done >"$report"
+	judge 'node --check of the page'
+else
+	skipped=$((skipped + 1))
+	echo 'SKIP no-node: not installed'
+fi
+for f in monitor/report/page/*; do
+	head -n 3 "$f" | grep -q 'SPDX-License-Identifier: MIT' || echo "$f: names no licence"
+	grep -nE '[ 	]+$' "$f" | sed "s|^|$f: trailing space: |"
+	expand -t 8 "$f" | awk -v f="$f" 'length > 100 && !/Content-Security-Policy/ {
+		print f ":" NR ": " length " columns" } END { if (NR >= 500) print f ": " NR " lines" }'
+	# It ends the script it stands in, or the comment.
+	grep -niE '</(script|style)|<!--' "$f" | sed "s|^|$f: |" |
+		grep -v '^monitor/report/page/page\.html: '
+	# Text of the target is text: nothing may parse it.
+	grep -nE 'innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|\beval\b|Function\(' "$f" |
+		sed "s|^|$f: |"
+done >"$report"
+judge 'the page: licence, columns, nothing that parses markup'
+
 # A function begins with { in column 1 and ends with }.
 sources | while read -r f; do
 	awk -v f="$f" '/^{/ { at = NR } /^}/ { if (at && NR - at - 1 > 60)

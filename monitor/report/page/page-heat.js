@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The heat map: a strip for each mapping, all over the same time.
+ *
+ * A part of the time is looked at in all strips at once; a part of the addresses in one.
+ */
+"use strict";
+
+const heat = {
+	strips: [],		/* {map, page, rows, pages_row, cells, canvas, row0, row1...} */
+	col0: 0,
+	col1: 1,
+	cols: 1,
+	most: 1,
+	colors: null,
+	onTime: [],		/* told of the part of time that is looked at, ns */
+};
+
+function heatTime(col) {
+	return report.heat.t0 + col * report.heat.step;
+}
+
+function heatHeight(strip) {
+	return Math.round(Math.min(150, Math.max(18, 14 + 12 * Math.log2(1 + strip.rows))));
+}
+
+function heatPaint(strip) {
+	const canvas = strip.canvas, ratio = devicePixelRatio || 1;
+	const w = Math.max(1, Math.round(canvas.clientWidth * ratio));
+	const h = Math.max(1, Math.round(canvas.clientHeight * ratio));
+
+	if (canvas.width !== w || canvas.height !== h) {
+		canvas.width = w;
+		canvas.height = h;
+	}
+	cellsPaint(canvas.getContext("2d"), strip.cells,
+		   { row0: strip.row0, row1: strip.row1, col0: heat.col0, col1: heat.col1 },
+		   heat.most, heat.colors);
+	heatPaintBlind(strip);
+}
+
+/* Where nothing could be seen: an empty cell there does not say that nothing was written. */
+function heatPaintBlind(strip) {
+	const context = strip.canvas.getContext("2d");
+	const perCol = strip.canvas.width / (heat.col1 - heat.col0);
+	const perRow = strip.canvas.height / (strip.row1 - strip.row0);
+
+	context.fillStyle = themeColor("bad") + "55";
+	for (const [t0, t1, page, npages] of strip.blind) {
+		const x = ((t0 - report.heat.t0) / report.heat.step - heat.col0) * perCol;
+		const w = Math.max(1, (t1 - t0) / report.heat.step * perCol);
+		const y = ((page - strip.page) / strip.pages_row - strip.row0) * perRow;
+		const h = Math.max(1, npages / strip.pages_row * perRow);
+
+		context.fillRect(x, y, w, h);
+	}
+}
+
+function heatPaintAll() {
+	heat.colors = rampColors(themeIsDark(), themeColor("panel"));
+	for (const strip of heat.strips)
+		heatPaint(strip);
+	heatPaintLegend();
+}
+
+function heatPaintLegend() {
+	const context = byId("heat-legend").getContext("2d");
+
+	for (let i = 0; i < context.canvas.width; i++) {
+		const at = 4 * (1 + Math.floor(254 * i / context.canvas.width));
+
+		context.fillStyle = `rgb(${heat.colors.slice(at, at + 3).join(" ")})`;
+		context.fillRect(i, 0, 1, context.canvas.height);
+	}
+}
+
+/* A zoom never shows less than a cell, nor what is beyond the edges. */
+function heatClamp(low, high, least, all) {
+	const width = Math.min(all, Math.max(least, high - low));
+	const begin = Math.min(all - width, Math.max(0, (low + high - width) / 2));
+
+	return [begin, begin + width];
+}
+
+function heatShowTime(col0, col1) {
+	[heat.col0, heat.col1] = heatClamp(col0, col1, Math.min(2, heat.cols), heat.cols);
+	for (const strip of heat.strips)
+		heatPaint(strip);
+	heatAxis();
+	for (const tell of heat.onTime)
+		tell(heatTime(heat.col0), heatTime(heat.col1));
+}
+
+function heatShowRows(strip, row0, row1) {
+	[strip.row0, strip.row1] = heatClamp(row0, row1, Math.min(1, strip.rows), strip.rows);
+	heatPaint(strip);
+	const first = strip.page + Math.floor(strip.row0) * strip.pages_row;
+
+	strip.range.textContent = addressText(first) + " \u2013 " +
+		lastAddressText(heatLastPage(strip, Math.ceil(strip.row1) - 1));
+}
+
+function heatLastPage(strip, row) {
+	return Math.min(strip.page + strip.pages, strip.page + (row + 1) * strip.pages_row) - 1;
+}
+
+function heatReset() {
+	for (const strip of heat.strips)
+		heatShowRows(strip, 0, strip.rows);
+	heatShowTime(0, heat.cols);
+}
+
+function heatAxis() {
+	const step = (heat.col1 - heat.col0) * report.heat.step / 100;
+	const times = [0, .25, .5, .75, 1].map(part =>
+		heatTime(heat.col0 + part * (heat.col1 - heat.col0)));
+
+	byId("heat-axis").replaceChildren(...times.map(t => make("span", {}, timeText(t, step))));
+}
+
+/* By a factor, around a place of the strip given in parts of its width and height. */
+function heatZoom(strip, factor, x, y) {
+	const cols = heat.col1 - heat.col0, col = heat.col0 + x * cols;
+
+	if (strip) {
+		const rows = strip.row1 - strip.row0, row = strip.row0 + y * rows;
+
+		heatShowRows(strip, row - y * rows / factor, row + (1 - y) * rows / factor);
+	}
+	heatShowTime(col - x * cols / factor, col + (1 - x) * cols / factor);
+}
+
+/* The cells below a point of the canvas; the hottest is the one whose colour shows. */
+function heatCellAt(strip, x, y) {
+	const w = strip.canvas.clientWidth, h = strip.canvas.clientHeight;
+	const perX = (heat.col1 - heat.col0) / w, perY = (strip.row1 - strip.row0) / h;
+
+	function range(low, per, p, all) {
+		const first = Math.min(all - 1, Math.max(0, Math.floor(low + p * per)));
+		const last = Math.ceil(low + (p + 1) * per) - 1;
+
+		return [first, per > 1 ? Math.min(all - 1, Math.max(first, last)) : first];
+	}
+	return cellsHottest(strip.cells, range(strip.row0, perY, Math.floor(y), strip.rows),
+			    range(heat.col0, perX, Math.floor(x), heat.cols));
+}
+
+function heatCellText(strip, cell) {
+	const first = strip.page + cell.row * strip.pages_row, last = heatLastPage(strip, cell.row);
+	const step = report.heat.step;
+	const t0 = heatTime(cell.col), t1 = t0 + step;
+	const blind = strip.blind.some(([b0, b1, page, npages]) =>
+		b0 < t1 && b1 > t0 && page <= last && page + npages > first);
+
+	return [
+		strip.map.name,
+		addressText(first) + " \u2013 " + lastAddressText(last) +
+			" (" + plural(last - first + 1, "page") + ")",
+		plural(cell.n, report.heat.unit),
+		timeText(t0, step) + " \u2013 " + timeText(t1, step),
+	].concat(blind ? ["a gap: not all was seen here"] : []).join("\n");
+}
+
+function heatStart() {
+	if (!report.heat.strips.length) {
+		byId("heat-tools").append(make("span", {}, "Nothing was told of any mapping."));
+		return;
+	}
+	heat.cols = heat.col1 = report.heat.cols;
+	for (const given of report.heat.strips) {
+		const map = report.maps[given.map];
+		const cells = cellsUnpack(given.cells, heat.cols);
+
+		heat.most = cells.n.reduce((a, b) => Math.max(a, b), heat.most);
+		heat.strips.push({ ...given, map, cells, row0: 0, row1: given.rows,
+				   blind: heatBlind(given, map) });
+	}
+	heatTools();
+	for (const strip of heat.strips)
+		byId("heat-strips").append(heatFigure(strip));
+	theme.painters.push(heatPaintAll);
+	heatPaintAll();
+	heatReset();
+	addEventListener("resize", heatPaintAll);
+}
+
+/* What of the gaps concerns the strip, a gap over a whole address space cut to it. */
+function heatBlind(strip, map) {
+	return report.blind.filter(([, , mm, page, npages]) => mm === map.mm &&
+		(!npages || page < strip.page + strip.pages && page + npages > strip.page))
+		.map(([t0, t1, , page, npages]) =>
+			npages ? [t0, t1, page, npages] : [t0, t1, strip.page, strip.pages]);
+}
