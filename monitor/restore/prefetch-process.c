@@ -68,7 +68,9 @@ static int say_line(struct prefetch_problem *why, uint64_t line, int err, const 
 	return err;
 }
 
-static int read_first(struct reader_file *f, struct reader *ret, struct prefetch_problem *why)
+/* *ret_list: it is none of a trace, but of a list. */
+static int read_first(struct reader_file *f, struct reader *ret, bool *ret_list,
+		      struct prefetch_problem *why)
 {
 	struct reader_header h;
 	struct reader_error e = { "" };
@@ -80,6 +82,9 @@ static int read_first(struct reader_file *f, struct reader *ret, struct prefetch
 		snprintf(why->text, sizeof(why->text), "it is empty, or no trace");
 		return r < 0 ? r : -EBADMSG;
 	}
+	*ret_list = prefetch_is_list(line, len);
+	if (*ret_list)
+		return prefetch_list_head(line, len, why);
 	r = reader_header(line, len, &h, &e);
 	if (r < 0) {
 		snprintf(why->text, sizeof(why->text), "%s", e.text);
@@ -95,27 +100,51 @@ static int read_first(struct reader_file *f, struct reader *ret, struct prefetch
 	return r;
 }
 
-/* Its last line may have been cut off: then it is not given at all. */
-static int read_all(struct reader_file *f, struct prefetch_maker *m, struct prefetch_problem *why)
+static int add_line(const struct reader *reader, const char *line, size_t len,
+		    struct prefetch_maker *m, struct prefetch_problem *why)
 {
 	struct reader_record rec;
 	struct reader_error e;
+	int r = reader_record(reader, line, len, &rec, &e);
+
+	if (r < 0) {
+		snprintf(why->text, sizeof(why->text), "%s", r == -ENOMEM ? "no memory" : e.text);
+		return r;
+	}
+	if (!rec.unknown)
+		r = prefetch_maker_add(m, &rec.record);
+	record_release(&rec.record);
+	return r;
+}
+
+static int add_listed(const char *line, size_t len, struct prefetch_maker *m,
+		      struct prefetch_problem *why)
+{
+	struct record record;
+	int r = prefetch_list_line(line, len, &record, why);
+
+	return r > 0 ? prefetch_maker_add(m, &record) : r;
+}
+
+/* Its last line may have been cut off: then it is not given at all. */
+static int read_all(struct reader_file *f, struct prefetch_maker *m, struct prefetch_problem *why)
+{
+	struct prefetch_problem words = { "" };
 	struct reader reader;
 	const char *line;
 	size_t len;
-	int r = read_first(f, &reader, why);
+	bool list = false;
+	int r = read_first(f, &reader, &list, why);
 
 	while (!r) {
 		r = reader_file_next(f, &line, &len);
 		if (r <= 0)
 			break;
-		r = reader_record(&reader, line, len, &rec, &e);
+		r = list ? add_listed(line, len, m, &words) :
+			   add_line(&reader, line, len, m, &words);
 		if (r < 0)
-			return say_line(why, reader_file_line(f), r, r == -ENOMEM ? "no memory" :
-					e.text);
-		if (!rec.unknown)
-			r = prefetch_maker_add(m, &rec.record);
-		record_release(&rec.record);
+			return say_line(why, reader_file_line(f), r, words.text[0] ? words.text :
+					strerror(-r));
 	}
 	if (r == -EMSGSIZE)
 		return say_line(why, reader_file_line(f), r, "it is too long");

@@ -12,6 +12,7 @@
 #ifndef RESTORE_PREFETCH_H
 #define RESTORE_PREFETCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,9 +53,22 @@ int prefetch_maker_add(struct prefetch_maker *m, const struct record *r);
 int prefetch_maker_end(struct prefetch_maker *m, struct prefetch *ret);
 
 /*
- * Out of an open file, compressed or not, by a process that may do nothing else (as in
- * image-process.h); what it gives is held against the image.  0, or -errno with the words why
- * it is none: -EBADMSG a line is no record, -EPROTONOSUPPORT of a later version.
+ * The same may be said by hand, or by `export --to pages`: a list of lines, of which the first
+ * is "# pagetap.pages/1", perhaps with "page_size=4096".  "PID ADDRESS NPAGES" are pages in the
+ * order in which they are wanted, "child PID PARENT" says whose touches count for PARENT where
+ * the checkpoint has no PID.  Other lines with # in front are for people.
+ */
+bool prefetch_is_list(const char *line, size_t len);
+/* 0; -EBADMSG, -EPROTONOSUPPORT with the words. */
+int prefetch_list_head(const char *line, size_t len, struct prefetch_problem *ret_why);
+/* 1 and the record that it stands for; 0: for none; -EBADMSG with the words. */
+int prefetch_list_line(const char *line, size_t len, struct record *ret,
+		       struct prefetch_problem *ret_why);
+
+/*
+ * Out of an open file, a trace or a list, compressed or not, by a process that may do nothing
+ * else (as in image-process.h); what it gives is held against the image.  0, or -errno with the
+ * words why it is none: -EBADMSG a line is wrong, -EPROTONOSUPPORT of a later version.
  */
 int prefetch_read_apart(int fd, const struct image *image, void (*confine)(void),
 			struct prefetch *ret, struct prefetch_problem *ret_why);

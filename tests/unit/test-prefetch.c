@@ -183,11 +183,58 @@ static void test_apart(void)
 	close(fd);
 }
 
+/* The same by hand: no trace, but a list. */
+static void test_list(void)
+{
+	static const char list[] = "# pagetap.pages/1 page_size=4096\n"
+				   "5 0x7f0000064000 1\n"
+				   "# more\n"
+				   "\n"
+				   " 5\t7f0000014000 2 \n"
+				   "child 7 5\n"
+				   "7 0x7f0000000000 1\n"
+				   "child 8 5\n"
+				   "8 0x7f0000190000 1\n"
+				   "9 0x7f00";
+	static const char *const wrong[][2] = {
+		{ "# pagetap.pages/2\n", "later version" },
+		{ "# pagetap.pages/1 page_size=65536\n", "another size" },
+		{ "# pagetap.pages/\n", "neither" },
+		{ "# pagetap.pages/1\n5 0x7f0000064000\n", "line 2: " },
+		{ "# pagetap.pages/1\n5 0x7f0000064000 1 1\n", "line 2: " },
+		{ "# pagetap.pages/1\n0 0x7f0000064000 1\n", "line 2: " },
+		{ "# pagetap.pages/1\n5 0x7f0000064000 0\n", "line 2: " },
+		{ "# pagetap.pages/1\n\n5 0x17f00000640000000 1\n", "line 3: " },
+		{ "# pagetap.pages/1\nchild 5\n", "line 2: " },
+		{ "# pagetap.pages/1\n{\"ev\":\"fault\"}\n", "line 2: " },
+	};
+	struct prefetch_problem why;
+	struct prefetch p;
+	int fd = file_of(list);
+
+	CU_ASSERT_EQUAL_FATAL(prefetch_read_apart(fd, &three, NULL, &p, &why), 0);
+	/* Of one window, so in order of address: blocks of four pages. */
+	CU_ASSERT(is(prefetch_of(&p, &three, 5), 0, 20, 24));
+	CU_ASSERT(is(prefetch_of(&p, &three, 5), 1, 100, 104));
+	CU_ASSERT(is(prefetch_of(&p, &three, 5), 2, 400, 404));
+	CU_ASSERT(is(prefetch_of(&p, &three, 7), 0, 0, 4));
+	CU_ASSERT_EQUAL(p.pages, 16);
+	prefetch_free(&p);
+	close(fd);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		fd = file_of(wrong[i][0]);
+		CU_ASSERT_TRUE(prefetch_read_apart(fd, &three, NULL, &p, &why) < 0);
+		CU_ASSERT_PTR_NOT_NULL(strstr(why.text, wrong[i][1]));
+		close(fd);
+	}
+}
+
 static const struct suite_test tests[] = {
 	{ "order", test_order },
 	{ "whose touches", test_whose },
 	{ "anything", test_anything },
 	{ "read apart", test_apart },
+	{ "a list in place of a trace", test_list },
 };
 
 SUITE_MAIN("prefetch", tests)
