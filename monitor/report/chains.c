@@ -317,7 +317,9 @@ static bool before(const struct chains_node *a, const struct chains_node *b)
 	if (a->total != b->total)
 		return a->total > b->total;
 	order = strcmp(a->name, b->name);
-	return order ? order < 0 : strcmp(a->module ? a->module : "", b->module ? b->module : "") < 0;
+	if (!order)
+		order = strcmp(a->module ? a->module : "", b->module ? b->module : "");
+	return order < 0;
 }
 
 /* Two lists in order into one. */

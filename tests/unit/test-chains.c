@@ -98,7 +98,8 @@ static void test_rows(void)
 	/* 11 times at line 4, in two places of the tree. */
 	CU_ASSERT_EQUAL(row(c, "b")->line, 4);
 	CU_ASSERT_EQUAL(row(c, "b")->at_line, 11);
-	CU_ASSERT_STRING_EQUAL(chains_node(c, chains_node(c, row(c, "b")->node)->parent)->name, "a");
+	n = chains_node(c, row(c, "b")->node)->parent;
+	CU_ASSERT_STRING_EQUAL(chains_node(c, (uint32_t)n)->name, "a");
 	CU_ASSERT_EQUAL(row(c, "r")->total, 2);
 	v = chains_ranked(c, &n);
 	CU_ASSERT_EQUAL_FATAL(n, 4);
@@ -136,7 +137,8 @@ static void test_random(void)
 		CU_ASSERT_EQUAL_FATAL(below, x->total);
 	}
 	CU_ASSERT_EQUAL(self, sum);
-	for (uint32_t k = chains_node(c, 0)->child; k != CHAINS_NONE; k = chains_node(c, k)->next) {
+	for (uint32_t k = chains_node(c, 0)->child; k != CHAINS_NONE;
+	     k = chains_node(c, k)->next) {
 		CU_ASSERT_FATAL(chains_node(c, k)->total <= last);
 		last = chains_node(c, k)->total;
 		n++;
