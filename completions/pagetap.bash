@@ -37,6 +37,12 @@ _pagetap_list() {
 	mapfile -t COMPREPLY < <(compgen -P "$before" -W "$1" -- "${list##*,}")
 }
 
+_pagetap_traces() {
+	compopt -o filenames
+	mapfile -t COMPREPLY < <(compgen -f -X '!*.@(ndjson|ndjson.zst)' -- "$1"
+		compgen -d -- "$1")
+}
+
 _pagetap_value() {
 	local option=$1 cur=$2
 
@@ -57,9 +63,10 @@ _pagetap_value() {
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		;;
+	--by) _pagetap_words 'mapping thread process page' "$cur" ;;
 	--granularity) _pagetap_words '2 4 8 16 32 64 128 256 512' "$cur" ;;
 	--color) _pagetap_words 'auto always never' "$cur" ;;
-	-a | --address | -d | --duration | -n | --count | --max-size | --epoch | --budget | --rearm | --ring | --max-processes | --watchdog | --threads | --status-fd | --port | --max-clients) ;;
+	-a | --address | -d | --duration | -n | --count | --max-size | --epoch | --budget | --rearm | --ring | --max-processes | --watchdog | --threads | --status-fd | --port | --max-clients | --top | --since | --until) ;;
 	*) return 1 ;;
 	esac
 }
@@ -73,7 +80,7 @@ _pagetap() {
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		_pagetap_words 'record map check validate demo restore lazy-pages page-server -h --help -V --version' "$cur"
+		_pagetap_words 'record map check report validate demo restore lazy-pages page-server -h --help -V --version' "$cur"
 		return
 	fi
 	# readline splits --option=value into three words.
@@ -118,13 +125,19 @@ _pagetap() {
 			--lazy-pages --no-default-config $common" "$cur"
 		;;
 	demo) _pagetap_words "-o --output -d --duration $common" "$cur" ;;
+	report)
+		if [[ $cur == -* ]]; then
+			_pagetap_words "--by --heatmap --wss --top -p --pid -m --mapping -a --address
+				-e --events --since --until -J --json $common" "$cur"
+		else
+			_pagetap_traces "$cur"
+		fi
+		;;
 	validate)
 		if [[ $cur == -* ]]; then
 			_pagetap_words "--allow-cut -J --json $common" "$cur"
 		else
-			compopt -o filenames
-			mapfile -t COMPREPLY < <(compgen -f -X '!*.@(ndjson|ndjson.zst)' -- "$cur"
-				compgen -d -- "$cur")
+			_pagetap_traces "$cur"
 		fi
 		;;
 	esac

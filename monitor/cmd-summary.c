@@ -254,10 +254,10 @@ void summary_next(const char *path, const struct recording *rec)
 		   words_count(rec->result.records, &records));
 	name = quoted(path, buf, sizeof(buf));
 	if (compressed)
-		log_result("look:    pagetap validate %s      zstdcat %s | jq "
+		log_result("look:    pagetap report %s      zstdcat %s | jq "
 			   "'select(.ev==\"fault\")' | less", name, name);
 	else
-		log_result("look:    pagetap validate %s      jq 'select(.ev==\"fault\")' %s | "
+		log_result("look:    pagetap report %s      jq 'select(.ev==\"fault\")' %s | "
 			   "less", name, name);
 }
 

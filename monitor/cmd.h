@@ -19,6 +19,7 @@ int cmd_record(int argc, char **argv);
 int cmd_map(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_validate(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_page_server(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_lazy_pages(int argc, char **argv);

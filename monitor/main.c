@@ -24,6 +24,7 @@ static const struct command commands[] = {
 	{ "record", cmd_record, "attach to a process and write what its memory does" },
 	{ "map", cmd_map, "show a process's mappings and what can be watched" },
 	{ "check", cmd_check, "say what this machine, user and process allow" },
+	{ "report", cmd_report, "say what a trace tells: who wrote what, where and when" },
 	{ "validate", cmd_validate, "read a trace strictly and say what is wrong with it" },
 	{ "demo", cmd_demo, "watch a small program for three seconds" },
 	{ "restore", cmd_restore, "restore a checkpoint that runs before its memory is there" },

@@ -30,7 +30,7 @@ case_default_name() {
 	like "pagetap: attached to $TARGET \\(writer\\) in [0-9.]+ [mu]?s \\(stopped [0-9.]+ [mun]?s\\), [0-9]+ of [0-9]+ mappings watched" || return
 	like '  [0-9,]+ faults   [0-9,]+ writes   0 lost      handled in [0-9.]+ [mun]?s \(p50\), [0-9.]+ [mun]?s \(p99\)' || return
 	like "trace:   pagetap-$TARGET.ndjson \\([0-9.]+ [KMG]iB, [0-9,]+ records\\)" || return
-	like "look:    pagetap validate pagetap-$TARGET.ndjson      jq 'select\\(.ev==\"fault\"\\)' pagetap-$TARGET.ndjson \\| less" || return
+	like "look:    pagetap report pagetap-$TARGET.ndjson      jq 'select\\(.ev==\"fault\"\\)' pagetap-$TARGET.ndjson \\| less" || return
 	[ ! -s "$D/says.out" ] || wrong 'something on stdout' || return
 	valid "$D/pagetap-$TARGET.ndjson" || return
 	fine
@@ -123,7 +123,7 @@ case_compressed() {
 	valid "$D/t.ndjson.zst" || return
 	zstd -qdc "$D/t.ndjson.zst" | tail -n 1 | jq -e '.ev == "detach" and .clean' >/dev/null ||
 		wrong 'no end' || return
-	like "look:    pagetap validate $D/t.ndjson.zst      zstdcat .* \\| less" || return
+	like "look:    pagetap report $D/t.ndjson.zst      zstdcat .* \\| less" || return
 	fine
 }
 
@@ -151,7 +151,7 @@ case_awkward_name() {
 	load || return
 	(cd "$D" && "$PAGETAP" record --engine sync -p "$TARGET" -d 0.3 -o "it's here.ndjson" 2>"$D/says.err") || return
 	local next
-	next=$(sed -n 's/^look:    pagetap \(validate .*ndjson.\)  .*/\1/p' "$D/says.err")
+	next=$(sed -n 's/^look:    pagetap \(report .*ndjson.\)  .*/\1/p' "$D/says.err")
 	(cd "$D" && eval "\"\$PAGETAP\" $next" >/dev/null) || wrong "what to run next fails: $next" || return
 	fine
 }

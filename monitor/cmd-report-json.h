@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cmd report, JSON: what its files share.  Results are or-ed: 0, or -1 without memory.
+ */
+#ifndef MONITOR_CMD_REPORT_JSON_H
+#define MONITOR_CMD_REPORT_JSON_H
+
+#include <jansson.h>
+
+#include "cmd-report.h"
+
+int report_json_counts(json_t *o, const struct tally_counts *c);
+/* The heat maps, by the order in which their mappings came. */
+int report_json_heat(json_t *o, const struct report_view *v);
+
+#endif

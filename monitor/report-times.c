@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Report times: windows of the course.  See report-times.h. */
+
+#include "report-times.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+static const unsigned int per_mille[REPORT_TIMES_NR] = { 500, 750, 950, 990, 1000 };
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* The smallest value that so many of n sorted ones do not exceed. */
+static uint64_t at(const uint64_t *v, uint32_t n, unsigned int mille)
+{
+	uint32_t rank = (uint32_t)(((uint64_t)n * mille + 999) / 1000);
+
+	return n ? v[rank ? rank - 1 : 0] : 0;
+}
+
+void report_times(const struct tally *t, uint64_t since, struct report_times *ret)
+{
+	uint64_t writes[REPORT_TIMES_WINDOWS], pages[REPORT_TIMES_WINDOWS];
+	const struct course *c = &t->course;
+	uint32_t all, n = 0;
+
+	*ret = (struct report_times){ .level = course_level(c, REPORT_TIMES_WINDOWS) };
+	ret->window_ns = course_window_ns(c, ret->level);
+	all = course_windows(c, ret->level);
+	ret->first = (uint32_t)(since / ret->window_ns);
+	for (uint32_t i = ret->first; i < all && n < REPORT_TIMES_WINDOWS; i++, n++) {
+		struct course_window w = course_window(c, ret->level, i);
+
+		writes[n] = w.writes;
+		pages[n] = w.pages;
+	}
+	ret->n = n;
+	qsort(writes, n, sizeof(*writes), compare);
+	qsort(pages, n, sizeof(*pages), compare);
+	for (unsigned int i = 0; i < REPORT_TIMES_NR; i++) {
+		ret->rate[i] = (uint64_t)((double)at(writes, n, per_mille[i]) * NSEC_PER_SEC /
+					  (double)ret->window_ns);
+		ret->pages[i] = at(pages, n, per_mille[i]);
+	}
+}
