@@ -22,11 +22,18 @@ json_t *reader_object(const char *line, size_t len, struct reader_error *ret_err
 int reader_no_object(const struct reader_error *e);
 
 /*
- * reader-short.c: a fault line byte for byte as record-plain.c writes it.  False: not
- * such a line, or not a right one; the other way says what is wrong with it.
+ * reader-short.c: a line of a fault, dirty, stack or vma byte for byte as record-*.c write
+ * it.  False: not such a line, or not a right one, or no memory for it; the other way says
+ * what is wrong.  Then *ret owns nothing.
  */
 bool reader_short_cut(const char *line, size_t len, uint32_t page_size,
 		      struct reader_record *ret);
+
+/* reader-short-kinds.c: the same behind the kind. */
+struct cursor;
+bool reader_short_dirty(struct cursor *c, uint32_t page_size, struct reader_record *ret);
+bool reader_short_stack(struct cursor *c, struct reader_record *ret);
+bool reader_short_vma(struct cursor *c, uint32_t page_size, struct reader_record *ret);
 
 /*
  * reader-fields.c: the keys of the record's kind into *ret, whose kind, seq and

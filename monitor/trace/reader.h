@@ -5,8 +5,8 @@
  * Pure: no fd, no clock, no log (lines out of files: reader-file.h).  Takes what any
  * program may have written, so nothing is believed: types, ranges and enumerated
  * words are checked, and an unknown key is passed over, as pagetap-trace(5) asks of
- * readers.  The fault lines of our own writer have a short cut of their own, with
- * equal results, because a JSON library reads no more than 130,000 lines a second.
+ * readers.  The lines that our own writer makes in bulk have a short cut, with equal
+ * results, because a JSON library reads no more than 130,000 lines a second.
  */
 #ifndef TRACE_READER_H
 #define TRACE_READER_H
