@@ -71,6 +71,7 @@ struct course_window course_window(const struct course *c, unsigned int level, u
 		for (unsigned int k = 0; k < COURSE_LEVELS; k++) {
 			w.writes += c->bin[u][k];
 			w.pages += k > c->shift + level ? c->bin[u][k] : 0;
+			w.fresh += k == COURSE_LEVELS - 1 ? c->bin[u][k] : 0;
 		}
 	return w;
 }

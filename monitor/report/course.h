@@ -27,6 +27,7 @@ struct course {
 struct course_window {
 	uint64_t writes;	/* pages, each as often as it was reported */
 	uint64_t pages;		/* different ones */
+	uint64_t fresh;		/* of these, never written before */
 };
 
 /* The tick of a time. */

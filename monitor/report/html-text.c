@@ -131,15 +131,16 @@ static size_t begin_of(const char *bytes, size_t at)
 	return at;
 }
 
-const char *html_plain_name(const char *bytes, size_t len, char buf[HTML_PLAIN_MAX])
+/* At most `most` bytes of it. */
+static const char *plain_name(const char *bytes, size_t len, size_t most, char *buf)
 {
 	size_t used;
 
-	if (len <= HTML_NAME_MAX) {
+	if (len <= most) {
 		used = plain(bytes, len, buf);
 	} else {
-		size_t head = begin_of(bytes, HTML_NAME_MAX / 2);
-		size_t tail = begin_of(bytes, len - HTML_NAME_MAX / 2 + 3);
+		size_t head = begin_of(bytes, most / 2);
+		size_t tail = begin_of(bytes, len - most / 2 + 3);
 
 		used = plain(bytes, head, buf);
 		memcpy(buf + used, "\xe2\x80\xa6", 3);	/* an ellipsis */
@@ -150,6 +151,11 @@ const char *html_plain_name(const char *bytes, size_t len, char buf[HTML_PLAIN_M
 	return buf;
 }
 
+const char *html_plain_name(const char *bytes, size_t len, char buf[HTML_PLAIN_MAX])
+{
+	return plain_name(bytes, len, HTML_NAME_MAX, buf);
+}
+
 /* Of valid UTF-8 without control characters, or words of ours. */
 void html_json_words(struct html_out *o, const char *words)
 {
@@ -157,7 +163,9 @@ void html_json_words(struct html_out *o, const char *words)
 	for (const char *p = words; *p; p++) {
 		const unsigned char c = (unsigned char)*p;
 
-		if (c < 0x20 || c == '<' || c == '>' || c == '&' || c == '"' || c == '\\')
+		if (c == '"' || c == '\\')
+			html_bytes(o, (const char[]){ '\\', *p }, 2);
+		else if (c < 0x20 || c == '<' || c == '>' || c == '&')
 			html_print(o, "\\u%04x", c);
 		else if (c == 0xe2 && (unsigned char)p[1] == 0x80 &&
 			 ((unsigned char)p[2] == 0xa8 || (unsigned char)p[2] == 0xa9))
@@ -172,14 +180,20 @@ void html_json_name(struct html_out *o, const char *bytes, size_t len)
 {
 	char buf[HTML_PLAIN_MAX];
 
-	html_json_words(o, html_plain_name(bytes, len, buf));
+	html_json_words(o, plain_name(bytes, len, o->bytes < HTML_ROOMY ? HTML_NAME_MAX :
+				      HTML_NAME_SHORT, buf));
 }
 
 void html_markup_name(struct html_out *o, const char *bytes, size_t len)
 {
 	char buf[HTML_PLAIN_MAX];
 
-	for (const char *p = html_plain_name(bytes, len, buf); *p; p++) {
+	html_markup_words(o, html_plain_name(bytes, len, buf));
+}
+
+void html_markup_words(struct html_out *o, const char *words)
+{
+	for (const char *p = words; *p; p++) {
 		if (strchr("<>&\"'`=", *p))
 			html_print(o, "&#%d;", *p);
 		else

@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #define HTML_NAME_MAX 200	/* bytes of a name that are shown: its begin and its end */
+#define HTML_NAME_SHORT 32
+#define HTML_ROOMY (UINT64_C(1200) << 10)
 
 struct html_out {
 	/* All of it, or -errno. */
@@ -36,13 +38,16 @@ void html_print(struct html_out *o, const char *format, ...) __attribute__((form
  * UTF-8 becomes U+FFFD.  Control characters, and those that turn the direction of
  * writing, are spelled out (\x1b, \u202e) for the reader's eyes.  <, >, & and the line
  * separators U+2028, U+2029 are escaped, so that the bytes stay inside their <script>.
- * Of more than HTML_NAME_MAX bytes only the begin and the end are written.
+ * Of more than HTML_NAME_MAX bytes only the begin and the end are written, and of more
+ * than HTML_NAME_SHORT when HTML_ROOMY bytes have been written already: so the file is
+ * bounded whatever the names are.
  */
 void html_json_name(struct html_out *o, const char *bytes, size_t len);
 /* Words of ours as a JSON string; names in them have gone through html_plain_name(). */
 void html_json_words(struct html_out *o, const char *words);
-/* The same bytes as text between tags. */
+/* The same bytes, and such words, as text between tags. */
 void html_markup_name(struct html_out *o, const char *bytes, size_t len);
+void html_markup_words(struct html_out *o, const char *words);
 /* The same bytes for a sentence: no markup yet, not escaped; NUL-terminated.  Returns buf. */
 #define HTML_PLAIN_MAX (6 * HTML_NAME_MAX + 8)
 const char *html_plain_name(const char *bytes, size_t len, char buf[HTML_PLAIN_MAX]);

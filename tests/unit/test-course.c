@@ -45,15 +45,18 @@ static void make(uint32_t longest)
 static void check_window(unsigned int level, uint32_t i)
 {
 	struct course_window w = course_window(&course, level, i);
-	uint64_t writes = 0, seen = 0;
+	uint64_t writes = 0, seen = 0, before = 0;
 
 	for (unsigned int k = 0; k < WRITES; k++)
 		if (made[k].tick >> (course.shift + level) == i) {
 			writes++;
 			seen |= UINT64_C(1) << made[k].page;
+		} else if (made[k].tick >> (course.shift + level) < i) {
+			before |= UINT64_C(1) << made[k].page;
 		}
 	CU_ASSERT_EQUAL(w.writes, writes);
 	CU_ASSERT_EQUAL(w.pages, (uint64_t)__builtin_popcountll(seen));
+	CU_ASSERT_EQUAL(w.fresh, (uint64_t)__builtin_popcountll(seen & ~before));
 }
 
 static void check_all(void)

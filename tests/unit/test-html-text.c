@@ -52,7 +52,7 @@ static void test_names(void)
 	NAME("", "\"\"", "");
 	NAME("libc.so.6", "\"libc.so.6\"", "libc.so.6");
 	NAME("caf\xc3\xa9", "\"caf\xc3\xa9\"", "caf\xc3\xa9");
-	NAME("a\\b\"c'", "\"a\\u005cb\\u0022c'\"", "a\\b&#34;c&#39;");
+	NAME("a\\b\"c'", "\"a\\\\b\\\"c'\"", "a\\b&#34;c&#39;");
 	NAME("</script><img src=x onerror=alert(1)>",
 	     "\"\\u003c/script\\u003e\\u003cimg src=x onerror=alert(1)\\u003e\"",
 	     "&#60;/script&#62;&#60;img src&#61;x onerror&#61;alert(1)&#62;");
@@ -61,14 +61,14 @@ static void test_names(void)
 
 static void test_invisible(void)
 {
-	NAME("\033[31mred\a\n", "\"\\u005cx1b[31mred\\u005cx07\\u005cx0a\"",
+	NAME("\033[31mred\a\n", "\"\\\\x1b[31mred\\\\x07\\\\x0a\"",
 	     "\\x1b[31mred\\x07\\x0a");
-	NAME("a\0b", "\"a\\u005cx00b\"", "a\\x00b");
+	NAME("a\0b", "\"a\\\\x00b\"", "a\\x00b");
 	/* DEL, and CSI as one character. */
-	NAME("\x7f\xc2\x9b", "\"\\u005cx7f\\u005cx9b\"", "\\x7f\\x9b");
+	NAME("\x7f\xc2\x9b", "\"\\\\x7f\\\\x9b\"", "\\x7f\\x9b");
 	/* From right to left from here on; and what ends a line of JavaScript. */
-	NAME("\xe2\x80\xae" "cod.exe", "\"\\u005cu202ecod.exe\"", "\\u202ecod.exe");
-	NAME("\xe2\x80\xa8", "\"\\u005cu2028\"", "\\u2028");
+	NAME("\xe2\x80\xae" "cod.exe", "\"\\\\u202ecod.exe\"", "\\u202ecod.exe");
+	NAME("\xe2\x80\xa8", "\"\\\\u2028\"", "\\u2028");
 }
 
 static void test_no_utf8(void)

@@ -53,7 +53,7 @@ function cellsHottest(cells, rows, cols) {
 
 /* From few to many; colours that differ in lightness, so that print and eyes of all kinds do. */
 const rampLight = ["#f7dfa9", "#f6b25f", "#ea7a35", "#c73a32", "#84194f", "#3b0f4f"];
-const rampDark = ["#3a2059", "#7a2469", "#bf3a55", "#ee7138", "#fbb54a", "#fdf3a8"];
+const rampDark = ["#5a3a8c", "#8f2f78", "#bf3a55", "#ee7138", "#fbb54a", "#fdf3a8"];
 
 /* 256 colours, packed as ImageData wants them; 0 stands for an empty cell. */
 function rampColors(dark, empty) {

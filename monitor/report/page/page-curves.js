@@ -4,13 +4,13 @@
 
 const curves = { plots: [] };
 
-function curveAxis(values, size, incrs) {
+function curveAxis(values, size, more) {
 	const color = (name) => () => themeColor(name);
 
 	const lines = { stroke: color("line"), width: 1 };
 
 	return { stroke: color("faint"), values, size, grid: lines, ticks: lines,
-		 ...(incrs ? { incrs } : {}) };
+		 ...more };
 }
 
 function curveSeries({ label, color, value }) {
@@ -22,24 +22,28 @@ function curveSeries({ label, color, value }) {
 /* Steps of an axis of bytes. */
 const curveBytes = Array.from({ length: 50 }, (_, i) => 2 ** i);
 
-/* A plot: its title, series [{label, color, values, value()}], left axis {text(), incrs}. */
+/* A plot: its title, series [{label, color, values, value()}], left axis {text(), more}. */
 function curvePlot(place, title, series, axis) {
 	const step = report.curves.step;
-	const times = report.curves.times.map(t => t / 1e9);
+	/* A window is as long as a step, the last one, too. */
+	const closed = values => [...values, values[values.length - 1]];
+	const times = [...report.curves.times, report.curves.times.at(-1) + step].map(t => t / 1e9);
 	const time = (self, t) => t === null ? "\u2013" : timeText(t * 1e9, step);
 	const seconds = (self, splits) => splits.map(t => Number(t.toPrecision(12)) + " s");
 	const left = (self, splits) => splits.map(axis.text);
+	const fromZero = (self, min, max) => [0, max * 1.05 || 1];
 	const options = {
 		width: place.clientWidth, height: 190,
-		scales: { x: { time: false } },
+		scales: { x: { time: false }, y: { range: fromZero } },
 		cursor: { sync: { key: "time", setSeries: false }, drag: { x: true, y: false } },
 		series: [{ label: "time", value: time }, ...series.map(curveSeries)],
-		axes: [curveAxis(seconds, 36), curveAxis(left, 70, axis.incrs)],
+		axes: [curveAxis(seconds, 36, { space: 90 }),
+		       curveAxis(left, 70, axis.more)],
 		hooks: { setScale: [curveTell] },
 	};
 
 	place.before(make("h3", {}, title));
-	const plot = new uPlot(options, [times, ...series.map(s => s.values)], place);
+	const plot = new uPlot(options, [times, ...series.map(s => closed(s.values))], place);
 
 	curves.plots.push({ plot, place });
 }
@@ -68,7 +72,7 @@ function curvesStart() {
 	const colors = ["writes", "faults", "set"];
 	const seconds = step / 1e9, page = report.trace.page_size;
 
-	if (times.length < 2) {
+	if (!times.length) {
 		byId("curves").hidden = true;
 		return;
 	}
@@ -79,7 +83,7 @@ function curvesStart() {
 	curvePlot(byId("curve-set"), "Memory", sets.map((s, i) => ({
 		label: s.name, color: colors[2 - i], values: s.pages.map(n => n * page),
 		value: bytesText,
-	})), { text: bytesText, incrs: curveBytes });
+	})), { text: bytesText, more: { incrs: curveBytes } });
 	heat.onTime.push(curvesShowTime);
 	theme.painters.push(() => curves.plots.forEach(({ plot }) => plot.redraw()));
 	addEventListener("resize", () => curves.plots.forEach(({ plot, place }) =>

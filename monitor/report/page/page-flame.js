@@ -7,13 +7,14 @@
 
 const flame = { nodes: [], focus: 0, found: null };
 
-/* The nodes come as name, parent, self; a parent is before its children. */
+/* The nodes come as name, module, parent, self; a parent is before its children. */
 function flameRead() {
 	const { names, nodes } = report.flame;
 
-	for (let i = 0; i < nodes.length; i += 3)
-		flame.nodes.push({ name: names[nodes[i]], up: nodes[i + 1], self: nodes[i + 2],
-				   total: nodes[i + 2], down: [] });
+	for (let i = 0; i < nodes.length; i += 4)
+		flame.nodes.push({ name: names[nodes[i]], module: names[nodes[i + 1]],
+				   up: nodes[i + 2], self: nodes[i + 3], total: nodes[i + 3],
+				   down: [] });
 	for (let i = flame.nodes.length - 1; i > 0; i--) {
 		const up = flame.nodes[flame.nodes[i].up];
 
@@ -36,7 +37,7 @@ function flameColor(name) {
 function flameText(node) {
 	const whole = flame.nodes[0].total, unit = report.flame.unit;
 
-	return [node.name,
+	return [node.name, node.module,
 		`${plural(node.total, unit)}, ${percentText(node.total, whole)} of all`,
 		node.self === node.total ? "" : `${countText(node.self)} by itself`]
 		.filter(line => line).join("\n");
@@ -138,7 +139,6 @@ function flameStart() {
 
 	search.ariaLabel = "Search the functions";
 	search.addEventListener("input", () => flameSearch(search.value, answer));
-	byId("flame-how").textContent = report.flame.how;
 	byId("flame-tools").append(search, answer,
 		make("button", { type: "button", id: "flame-all", onclick: () => flameFocus(0) },
 		     "All"));

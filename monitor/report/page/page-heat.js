@@ -7,7 +7,7 @@
 "use strict";
 
 const heat = {
-	strips: [],		/* {map, page, rows, pages_row, cells, canvas, row0, row1...} */
+	strips: [],		/* {map, rows, pageOf, pages_row, cells, canvas, row0, row1...} */
 	col0: 0,
 	col1: 1,
 	cols: 1,
@@ -46,14 +46,17 @@ function heatPaintBlind(strip) {
 	const perRow = strip.canvas.height / (strip.row1 - strip.row0);
 
 	context.fillStyle = themeColor("bad") + "55";
-	for (const [t0, t1, page, npages] of strip.blind) {
+	for (const { t0, t1, row0, row1 } of strip.blind) {
 		const x = ((t0 - report.heat.t0) / report.heat.step - heat.col0) * perCol;
 		const w = Math.max(1, (t1 - t0) / report.heat.step * perCol);
-		const y = ((page - strip.page) / strip.pages_row - strip.row0) * perRow;
-		const h = Math.max(1, npages / strip.pages_row * perRow);
 
-		context.fillRect(x, y, w, h);
+		context.fillRect(x, (row0 - strip.row0) * perRow, w,
+				 Math.max(1, (row1 - row0) * perRow));
 	}
+	/* Between rows whose pages do not follow one another nothing ever happened. */
+	context.fillStyle = themeColor("fold");
+	for (const row of perRow < 4 ? [] : strip.folds)
+		context.fillRect(0, Math.round((row - strip.row0) * perRow), strip.canvas.width, 1);
 }
 
 function heatPaintAll() {
@@ -94,14 +97,12 @@ function heatShowTime(col0, col1) {
 function heatShowRows(strip, row0, row1) {
 	[strip.row0, strip.row1] = heatClamp(row0, row1, Math.min(1, strip.rows), strip.rows);
 	heatPaint(strip);
-	const first = strip.page + Math.floor(strip.row0) * strip.pages_row;
-
-	strip.range.textContent = addressText(first) + " \u2013 " +
+	strip.range.textContent = addressText(strip.pageOf[Math.floor(strip.row0)]) + " \u2013 " +
 		lastAddressText(heatLastPage(strip, Math.ceil(strip.row1) - 1));
 }
 
 function heatLastPage(strip, row) {
-	return Math.min(strip.page + strip.pages, strip.page + (row + 1) * strip.pages_row) - 1;
+	return strip.pageOf[row] + strip.pages_row - 1;
 }
 
 function heatReset() {
@@ -146,11 +147,11 @@ function heatCellAt(strip, x, y) {
 }
 
 function heatCellText(strip, cell) {
-	const first = strip.page + cell.row * strip.pages_row, last = heatLastPage(strip, cell.row);
+	const first = strip.pageOf[cell.row], last = heatLastPage(strip, cell.row);
 	const step = report.heat.step;
 	const t0 = heatTime(cell.col), t1 = t0 + step;
-	const blind = strip.blind.some(([b0, b1, page, npages]) =>
-		b0 < t1 && b1 > t0 && page <= last && page + npages > first);
+	const blind = strip.blind.some(b =>
+		b.t0 < t1 && b.t1 > t0 && b.row0 <= cell.row && b.row1 > cell.row);
 
 	return [
 		strip.map.name,
@@ -172,9 +173,11 @@ function heatStart() {
 		const cells = cellsUnpack(given.cells, heat.cols);
 
 		heat.most = cells.n.reduce((a, b) => Math.max(a, b), heat.most);
-		heat.strips.push({ ...given, map, cells, row0: 0, row1: given.rows,
-				   blind: heatBlind(given, map) });
+		heat.strips.push({ map, cells, pages_row: given.pages_row,
+				   ...heatRows(given) });
 	}
+	for (const strip of heat.strips)
+		strip.blind = heatBlind(strip);
 	heatTools();
 	for (const strip of heat.strips)
 		byId("heat-strips").append(heatFigure(strip));
@@ -184,10 +187,33 @@ function heatStart() {
 	addEventListener("resize", heatPaintAll);
 }
 
-/* What of the gaps concerns the strip, a gap over a whole address space cut to it. */
-function heatBlind(strip, map) {
-	return report.blind.filter(([, , mm, page, npages]) => mm === map.mm &&
-		(!npages || page < strip.page + strip.pages && page + npages > strip.page))
-		.map(([t0, t1, , page, npages]) =>
-			npages ? [t0, t1, page, npages] : [t0, t1, strip.page, strip.pages]);
+/* Rows come in runs of neighbours, [page of the first, how many]. */
+function heatRows(given) {
+	const pageOf = [], folds = [];
+
+	for (const [page, n] of given.rows) {
+		if (pageOf.length)
+			folds.push(pageOf.length);
+		for (let i = 0; i < n; i++)
+			pageOf.push(page + i * given.pages_row);
+	}
+	return { pageOf, folds, rows: pageOf.length, row0: 0, row1: pageOf.length };
+}
+
+/* What of the gaps concerns the strip, by its rows. */
+function heatBlind(strip) {
+	const blind = [];
+
+	for (const [t0, t1, mm, page, npages] of report.blind) {
+		if (strip.map.mms && !strip.map.mms.includes(mm))
+			continue;
+		/* Without a span it is all of the address space. */
+		const last = npages ? page + npages - 1 : Infinity;
+		const row0 = strip.pageOf.findIndex((p) => p + strip.pages_row > page);
+		const row1 = strip.pageOf.findLastIndex((p) => p <= last) + 1;
+
+		if (row0 >= 0 && row1 > row0)
+			blind.push({ t0, t1, row0, row1 });
+	}
+	return blind;
 }

@@ -39,13 +39,14 @@ function heatFigure(strip) {
 	return make("figure", { className: "strip" },
 		make("figcaption", {}, make("b", {}, strip.map.name),
 			make("span", {}, heatProcess(strip.map)), strip.range,
-			make("span", {}, bytesText(strip.pages * report.trace.page_size)),
+			make("span", {}, bytesText(strip.rows * strip.pages_row *
+				report.trace.page_size)),
 			make("span", {}, plural(strip.map.n, report.heat.unit))), box);
 }
 
 /* Which process: said where there are several. */
 function heatProcess(map) {
-	const several = new Set(report.maps.map(m => m.mm)).size > 1;
+	const several = new Set(report.maps.map(m => m.process)).size > 1;
 
 	return several ? map.process : "";
 }

@@ -47,13 +47,14 @@ function tablesStart() {
 	const process = row => row.process;
 
 	tableSection("Mappings", [
-		["mapping", "name", row => row.name],
+		["mapping", "name", row => row.path || row.name],
+		["kind", "", row => row.kind],
 		["process", "", process],
-		["range", "", row => row.range],
-		["bytes", "n", row => bytesText(row.pages * report.trace.page_size)],
-		["writes", "n", count("writes")],
+		["mappings", "n", count("mappings")],
+		["writes", "n", count("written")],
 		["faults", "n", count("faults")],
-		["pages written", "n", count("written")],
+		["different pages", "n", count("pages")],
+		["gaps", "n", count("gaps")],
 	], report.maps, report.maps_left_out, "mapping");
 	tableSection("Threads", [
 		["thread", "name", row => row.name],
@@ -61,6 +62,7 @@ function tablesStart() {
 		["process", "", process],
 		["writes", "n", count("writes")],
 		["faults", "n", count("faults")],
+		["stood still", "n", row => durationText(row.stop_ns)],
 	], report.threads, report.threads_left_out, "thread");
 }
 
@@ -69,6 +71,8 @@ function eventsStart() {
 	const place = byId("events-table");
 	const rows = list.map(([ts, process, kind, words, bad]) =>
 		({ ts, process, kind, words, bad }));
+	const span = rows.length ? rows[rows.length - 1].ts - rows[0].ts : 0;
+	const step = Math.max(1e3, Math.min(1e6, span / 1e3));
 	const kinds = [...new Set(rows.map(row => row.kind))].sort();
 	const choose = make("select", { id: "events-kind" },
 		make("option", { value: "" }, "all kinds"),
@@ -76,7 +80,7 @@ function eventsStart() {
 
 	function show() {
 		place.replaceChildren(table([
-			["time", "n", row => timeText(row.ts, 1e6)],
+			["time", "n", row => timeText(row.ts, step)],
 			["process", "", row => row.process],
 			["what", "", row => row.kind],
 			["", "name", row => row.words],

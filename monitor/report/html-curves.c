@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* HTML, curves: how much was written in each window of time, and of how many pages. */
+#include <inttypes.h>
+
+#include "report/html-parts.h"
+#include "words.h"
+
+#define WINDOWS_MAX 400
+#define SET_WINDOWS_MAX 32	/* of the working set, which longer windows tell of */
+
+/* One number of each window, from the first that holds anything. */
+static void write_numbers(struct html_out *o, const struct course *c, unsigned int level,
+			  uint32_t first,
+			  uint64_t (*number)(const struct course_window *w, void *sum))
+{
+	const uint32_t n = course_windows(c, level);
+	uint64_t sum = 0;
+
+	html_words(o, "[");
+	for (uint32_t i = first; i < n; i++) {
+		const struct course_window w = course_window(c, level, i);
+
+		html_words(o, i > first ? "," : "");
+		html_number(o, number(&w, &sum));
+	}
+	html_words(o, "]");
+}
+
+static uint64_t writes_of(const struct course_window *w, void *sum)
+{
+	(void)sum;
+	return w->writes;
+}
+
+static uint64_t pages_so_far(const struct course_window *w, void *sum)
+{
+	return *(uint64_t *)sum += w->fresh;
+}
+
+/* How many pages were written in the longer window around each window. */
+static void write_set(struct html_out *o, const struct course *c, unsigned int level,
+		      uint32_t first, unsigned int longer)
+{
+	const uint32_t n = course_windows(c, level);
+	uint64_t pages = 0;
+
+	html_words(o, "[");
+	for (uint32_t i = first; i < n; i++) {
+		if (i == first || !(i & ((1u << (longer - level)) - 1)))
+			pages = course_window(c, longer, i >> (longer - level)).pages;
+		html_words(o, i > first ? "," : "");
+		html_number(o, pages);
+	}
+	html_words(o, "]");
+}
+
+void html_write_curves(struct html_out *o, const struct html_state *s)
+{
+	const struct course *c = &s->r->tally->course;
+	const unsigned int level = course_level(c, WINDOWS_MAX);
+	const uint64_t step = course_window_ns(c, level);
+	const uint32_t n = course_windows(c, level);
+	const unsigned int longer = course_level(c, SET_WINDOWS_MAX);
+	const char *verb = s->r->tally->watches_writes ? "written" : "touched";
+	struct words w;
+	uint32_t first = (uint32_t)(s->r->tally->heat.origin / step);
+
+	if (first >= n)
+		first = 0;
+	html_print(o, "{\"step\":%" PRIu64 ",\"times\":[", step);
+	for (uint32_t i = first; i < n; i++) {
+		html_words(o, i > first ? "," : "");
+		html_number(o, i * step);
+	}
+	html_print(o, "],\n\"rates\":[{\"name\":\"%ss\",\"n\":", html_unit(s->r));
+	write_numbers(o, c, level, first, writes_of);
+	html_print(o, "}],\n\"sets\":[{\"name\":\"%s so far\",\"pages\":", verb);
+	write_numbers(o, c, level, first, pages_so_far);
+	html_print(o, "},{\"name\":\"%s in each %s\",\"pages\":", verb,
+		   words_duration(course_window_ns(c, longer), &w));
+	write_set(o, c, level, first, longer);
+	html_words(o, "}]}");
+}

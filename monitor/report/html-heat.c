@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * HTML, heat: the maps of the hottest labels, packed as page-cells.js unpacks them.
+ *
+ * All of them together have BYTES_MAX bytes before base64.  While they need more, the one
+ * that needs most gets rows of twice the pages.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "report/html-parts.h"
+
+#define BYTES_MAX (500u << 10)
+
+/* A map and by how many bits more its rows are merged. */
+struct strip {
+	struct heat_map *map;
+	uint32_t rank;		/* its label's place among the ranked */
+	unsigned int more;
+	size_t bytes;		/* packed so */
+};
+
+/* Where packed numbers go; NULL: they are counted alone. */
+struct packing {
+	unsigned char *to;
+	size_t n;
+	uint64_t skipped;	/* empty cells since the last one */
+};
+
+/* LEB128 */
+static void pack_number(struct packing *p, uint64_t v)
+{
+	do {
+		const unsigned char low = (unsigned char)(v & 127);
+
+		v >>= 7;
+		if (p->to)
+			p->to[p->n] = v ? low | 128 : low;
+		p->n++;
+	} while (v);
+}
+
+static void pack_row(struct packing *p, const uint64_t sum[HEAT_COLUMNS], unsigned int columns)
+{
+	for (unsigned int i = 0; i < columns; i++) {
+		if (!sum[i]) {
+			p->skipped++;
+			continue;
+		}
+		pack_number(p, p->skipped);
+		pack_number(p, sum[i]);
+		p->skipped = 0;
+	}
+}
+
+static uint64_t number_of(const struct strip *s, size_t row)
+{
+	return s->map->rows[row]->page >> (s->map->shift + s->more);
+}
+
+/*
+ * From `row` on those that are one now: their sum.  Returns the first of the next; after
+ * the last, map->n.
+ */
+static size_t merge(const struct strip *s, size_t row, uint64_t ret_sum[HEAT_COLUMNS])
+{
+	const uint64_t number = number_of(s, row);
+
+	for (unsigned int i = 0; i < HEAT_COLUMNS; i++)
+		ret_sum[i] = 0;
+	for (; row < s->map->n && number_of(s, row) == number; row++)
+		for (unsigned int i = 0; i < HEAT_COLUMNS; i++)
+			ret_sum[i] += s->map->rows[row]->column[i];
+	return row;
+}
+
+static size_t pack(const struct strip *s, unsigned int columns, unsigned char *to)
+{
+	struct packing p = { .to = to };
+	uint64_t sum[HEAT_COLUMNS];
+
+	for (size_t row = 0; row < s->map->n;) {
+		row = merge(s, row, sum);
+		pack_row(&p, sum, columns);
+	}
+	return p.n;
+}
+
+static void fit(struct strip *strips, size_t n, unsigned int columns)
+{
+	size_t all = 0;
+
+	for (size_t i = 0; i < n; i++)
+		all += strips[i].bytes = pack(&strips[i], columns, NULL);
+	while (all > BYTES_MAX) {
+		struct strip *most = strips;
+
+		for (size_t i = 1; i < n; i++)
+			if (strips[i].bytes > most->bytes)
+				most = &strips[i];
+		/* One row of each would fit; only more strips than there can be do not. */
+		if (most->map->shift + most->more >= 52)
+			return;
+		most->more++;
+		all -= most->bytes;
+		most->bytes = pack(most, columns, NULL);
+		all += most->bytes;
+	}
+}
+
+/* Rows that follow one another: the page of the first, and how many. */
+static void write_rows(struct html_out *o, const struct strip *s)
+{
+	const unsigned int shift = s->map->shift + s->more;
+	uint64_t first = 0, n = 0;
+
+	html_print(o, "\"pages_row\":%" PRIu64 ",\"rows\":[", UINT64_C(1) << shift);
+	for (size_t row = 0, runs = 0; row <= s->map->n; row++) {
+		const uint64_t number = row < s->map->n ? number_of(s, row) : UINT64_MAX;
+
+		if (n && (number == first + n - 1 || number == first + n)) {
+			n += number == first + n;
+			continue;
+		}
+		if (n)
+			html_print(o, "%s[%" PRIu64 ",%" PRIu64 "]", runs++ ? "," : "",
+				   first << shift, n);
+		first = number;
+		n = 1;
+	}
+	html_words(o, "]");
+}
+
+static int write_strip(struct html_out *o, const struct strip *s, unsigned int columns)
+{
+	unsigned char *packed = malloc(s->bytes + 1);
+
+	if (!packed)
+		return -ENOMEM;
+	pack(s, columns, packed);
+	html_print(o, "{\"map\":%" PRIu32 ",", s->rank);
+	write_rows(o, s);
+	html_words(o, ",\"cells\":\"");
+	html_base64(o, packed, s->bytes);
+	html_words(o, "\"}");
+	free(packed);
+	return 0;
+}
+
+void html_write_heat(struct html_out *o, struct html_state *s)
+{
+	struct heat *heat = &s->r->tally->heat;
+	const unsigned int columns = heat->used ? heat->used : 1;
+	struct strip strips[HTML_STRIPS_MAX];
+	size_t n = 0, left_out = 0;
+
+	for (size_t i = 0; i < s->n_ranked; i++) {
+		const uint32_t label = s->ranked[i];
+
+		if (label >= heat->n || !heat->maps[label].n)
+			continue;
+		if (n == HTML_STRIPS_MAX) {
+			left_out++;
+			continue;
+		}
+		heat_sort(&heat->maps[label]);
+		strips[n++] = (struct strip){ .map = &heat->maps[label], .rank = (uint32_t)i };
+	}
+	fit(strips, n, columns);
+	html_print(o, "{\"t0\":%" PRIu64 ",\"step\":%" PRIu64 ",\"cols\":%u,\"unit\":\"%s\"",
+		   heat->origin, heat_column_ns(heat), columns, html_unit(s->r));
+	html_print(o, ",\"left_out\":%zu,\"strips\":[", left_out);
+	for (size_t i = 0; i < n && !s->error; i++) {
+		html_words(o, i ? ",\n" : "\n");
+		s->error = write_strip(o, &strips[i], columns);
+	}
+	html_words(o, "]}");
+}
