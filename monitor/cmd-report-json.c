@@ -80,6 +80,8 @@ static int put_total(json_t *o, const struct tally *t)
 				   json_boolean(!t->pages.left_out && !t->unreported)) |
 	       record_json_int(o, "unwitnessed", t->total.written - seen) |
 	       record_json_int(o, "stop_ns", t->stop.sum) |
+	       record_json_int(o, "local", t->src[SRC_LOCAL]) |
+	       record_json_int(o, "remote", t->src[SRC_REMOTE]) |
 	       record_json_int(o, "dropped_pages", t->dropped_pages) |
 	       record_json_int(o, "armed_pages", t->armed_pages) |
 	       json_object_set_new(o, "slowdown_ppm", !t->has_stats ||

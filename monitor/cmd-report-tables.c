@@ -117,7 +117,8 @@ int report_by_thread(const struct report_view *v)
 	shown = report_rows(v, t->nr_threads);
 	for (size_t i = 0; i < shown; i++) {
 		const struct tally_thread *th = &t->threads[rows[i].index];
-		struct model_text comm = report_comm(v, th->pid, th->mm, th->tid);
+		struct model_text comm = th->tid ? report_comm(v, th->pid, th->mm, th->tid) :
+					 (struct model_text){ 11, "(not known)" };
 
 		printf("  %14s %8s %14s %10s  %8" PRId32 "  %s\n",
 		       words_count(rows[i].weight, &weight),

@@ -97,8 +97,8 @@ void report_latency(const struct report_view *v)
 	for (unsigned int i = lo; i <= hi; i++) {
 		uint64_t k = spread_octave(s, i);
 
-		printf("  %12s %14s  %.*s\n",
+		printf("  %12s %14s%s%.*s\n",
 		       words_duration(i ? UINT64_C(1) << i : 0, &from), words_count(k, &n),
-		       (int)((k * 40 + most - 1) / most), bar);
+		       k ? "  " : "", (int)((k * 40 + most - 1) / most), bar);
 	}
 }

@@ -169,6 +169,9 @@ static void say_faults(const struct report_view *v)
 		printf("; all of them witnesses");
 	else if (c->witnesses)
 		printf("; %s of them witnesses", words_count(c->witnesses, &n));
+	if (t->src[SRC_LOCAL] || t->src[SRC_REMOTE])
+		printf("; %s pages from here, %s from elsewhere",
+		       words_count(t->src[SRC_LOCAL], &n), words_count(t->src[SRC_REMOTE], &wait));
 	if (t->stop.sum)
 		printf("; threads waited %s in all", words_duration(t->stop.sum, &wait));
 	putchar('\n');

@@ -74,6 +74,15 @@ static int report_by(const struct report_view *v, const char *what)
 	return report_by_mapping(v);
 }
 
+/* Of a restore nobody knows whose touch it was. */
+static bool knows_threads(const struct tally *t)
+{
+	for (size_t i = 0; i < t->nr_threads; i++)
+		if (t->threads[i].tid)
+			return true;
+	return false;
+}
+
 /* Of each something. */
 static int report_overview(const struct report_view *v)
 {
@@ -81,7 +90,7 @@ static int report_overview(const struct report_view *v)
 
 	if (!r && v->l->tally->nr_spaces > 1)
 		r = report_by_process(v);
-	if (!r && v->l->tally->nr_threads)
+	if (!r && knows_threads(v->l->tally))
 		r = report_by_thread(v);
 	if (!r) {
 		report_rate(v, false);

@@ -233,6 +233,7 @@ static int on_fault(struct tally *t, const struct record *r)
 	t->total.written += written;
 	l->c.written += written;
 	s->c.written += written;
+	t->src[r->fault.src]++;
 	if (r->fault.via == VIA_UFFD) {
 		spread_add(&t->latency, r->fault.lat_ns);
 		spread_add(&t->stop, r->fault.stop_ns);

@@ -100,6 +100,7 @@ struct tally {
 
 	struct tally_counts total;
 	uint64_t records[RECORD_NR];	/* that were given */
+	uint64_t src[SRC_NR];		/* faults of a restore, by whence the page came */
 	uint64_t dropped_pages;		/* of remove and unmap */
 	struct tally_lost lost[LOST_NR];
 	struct tally_gap gap[GAP_NR];

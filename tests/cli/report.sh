@@ -10,6 +10,7 @@ set -u
 GOOD=$SRC/tests/data/trace/every-kind.ndjson
 ASYNC=$SRC/tests/data/trace/async.ndjson
 WHO=$SRC/tests/data/trace/who.ndjson
+RESTORE=$SRC/tests/data/trace/restore.ndjson
 
 # report STATUS ARGUMENT...: this status; the output is left in $D/r.out, r.err.
 report() {
@@ -177,6 +178,20 @@ case_no_trace() {
 	"$PAGETAP" report "$GOOD" >/dev/full 2>r.err
 	[ $? = 1 ] || wrong 'a full disk is no failure' || return
 	grep -q 'standard output: No space left' r.err || wrong "says: $(cat r.err)"
+}
+
+# What lazy-pages writes: touches, of threads that nobody knows.
+case_restore() {
+	report 0 "$RESTORE" || return
+	silent || return
+	says '^  nothing lost, no gaps$' '^ +touches +share ' '^ +1 +25\.0 % .* unknown$' \
+		'; 2 pages from here, 1 from elsewhere; threads waited 128 us in all$' || return
+	hushed 'by thread' || return
+	report 0 --json "$RESTORE" || return
+	json '.total | [.faults, .written, .pages, .local, .remote]' '[4,1,4,2,1]' || return
+	json .trace.detach '"complete"' || return
+	report 0 --by thread "$RESTORE" || return
+	says ' 0  \(not known\)$'
 }
 
 # Names that give orders to a terminal, or are longer than a line.

@@ -206,7 +206,7 @@ case_full_output() {
 }
 
 case_schema() {
-	/usr/bin/python3 - "$SRC/monitor/trace/trace-1.schema.json" "$GOOD" "$ASYNC" "$WHO" "$BUDGET" >"$D/s.out" 2>&1 <<-'END'
+	/usr/bin/python3 - "$SRC/monitor/trace/trace-1.schema.json" "$GOOD" "$ASYNC" "$WHO" "$BUDGET" "$RESTORE" >"$D/s.out" 2>&1 <<-'END'
 	import copy, json, sys, jsonschema
 
 	schema = json.load(open(sys.argv[1]))

@@ -22,7 +22,10 @@ cold() {
 }
 is_valid() {
 	"$PAGETAP" validate "$D/t.ndjson" >"$D/verdict" 2>&1 || wrong "$(head -n 5 "$D/verdict")" || return
-	! grep -q '^{"ev":"lost"' "$D/t.ndjson" || wrong "records were lost: $(cat "$D/verdict")"
+	! grep -q '^{"ev":"lost"' "$D/t.ndjson" || wrong "records were lost: $(cat "$D/verdict")" || return
+	[ "$("$PAGETAP" report --json "$D/t.ndjson" | jq -c '.total | [.faults, .writes, .local + .remote]')" = \
+		"$(jq -sc 'map(select(.ev == "fault")) | [length, (map(select(.write)) | length),
+			(map(select(.src)) | length)]' "$D/t.ndjson")" ] || wrong 'report counts otherwise'
 }
 # number FILTER: of the trace's records, by jq.
 number() { jq -s "$1" "$D/t.ndjson"; }
