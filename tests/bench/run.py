@@ -21,6 +21,7 @@ import apps
 import attach
 import first_write
 import lines
+import report
 import restore
 import scale
 from harness import Bench, Broken
@@ -30,6 +31,7 @@ GROUPS = {
     "attach": attach.run,
     "apps": apps.run,
     "lines": lines.run,
+    "report": report.run,
     "census": scale.run_census,
     "growth": scale.run_growth,
     "storm": scale.storm,
