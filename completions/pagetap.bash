@@ -48,7 +48,7 @@ _pagetap_value() {
 
 	case $option in
 	-p | --pid) _pagetap_pids "$cur" ;;
-	-o | --output | --prefetch | --pidfile | --log-file | --tls-cacert | --tls-cacrl | --tls-cert | --tls-key | \
+	-o | --output | --html | --prefetch | --pidfile | --log-file | --tls-cacert | --tls-cacrl | --tls-cert | --tls-key | \
 		--criu)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
@@ -127,7 +127,7 @@ _pagetap() {
 	demo) _pagetap_words "-o --output -d --duration $common" "$cur" ;;
 	report)
 		if [[ $cur == -* ]]; then
-			_pagetap_words "--by --heatmap --wss --top -p --pid -m --mapping -a --address
+			_pagetap_words "--by --heatmap --wss --html --top -p --pid -m --mapping -a --address
 				-e --events --since --until -J --json $common" "$cur"
 		else
 			_pagetap_traces "$cur"

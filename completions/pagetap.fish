@@ -83,6 +83,7 @@ set -l report '__pagetap_command report'
 complete -c pagetap -n $report -F
 complete -c pagetap -n $report -l by -x -a 'mapping thread process page' -d 'this table alone'
 complete -c pagetap -n $report -l heatmap -d 'addresses against time'
+complete -c pagetap -n $report -l html -r -F -d 'a page with pictures for any browser'
 complete -c pagetap -n $report -l wss -d 'dirty rate and working set, window by window'
 complete -c pagetap -n $report -l top -x -d 'rows of each table at most'
 complete -c pagetap -n $report -s p -l pid -x -d 'only these processes'

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "cmd-read.h"
+#include "cmd-report-html.h"
 #include "cmd-report.h"
 #include "cmd.h"
 #include "exit.h"
@@ -26,7 +27,7 @@
 struct report_args {
 	struct cmd_voice voice;
 	struct pick_args pick;
-	const char *by;
+	const char *by, *html;
 	uint64_t top;
 	bool json, heatmap, wss;
 };
@@ -40,6 +41,8 @@ static const struct option_spec options[] = {
 	  .type = OPTION_FLAG, AT(heatmap) },
 	{ .name = "wss", .help = "dirty rate and working set, window by window",
 	  .type = OPTION_FLAG, AT(wss) },
+	{ .name = "html", .arg = "FILE", .help = "a page with pictures for any browser",
+	  .type = OPTION_TEXT, AT(html) },
 	{ .name = "top", .arg = "N", .help = "rows of each table at most; 0: all",
 	  .type = OPTION_NUMBER, AT(top) },
 	PICK_ARGS_OPTIONS(struct report_args, pick),
@@ -51,7 +54,7 @@ static const struct option_spec options[] = {
 static const char *const examples[] = {
 	"pagetap report t.ndjson",
 	"pagetap report --heatmap -m heap --since 2 --until 4.5 t.ndjson.zst",
-	"pagetap report --json t.ndjson | jq .total.written",
+	"pagetap report --html t.html t.ndjson",
 	NULL,
 };
 
@@ -138,22 +141,45 @@ static int show(const struct report_args *a, const char *path, const struct load
 	return EXIT_OK;
 }
 
+static int show_html(const char *file, const char *path, const struct loaded *l,
+		       const struct pick *pick, struct report_html *html)
+{
+	const struct symbols_options looking = { .off = false };
+	struct symbols *symbols = NULL;
+	struct cmd_read_name name;
+	int r = symbols_new(&symbols, &looking);
+
+	if (r < 0) {
+		log_error("%s: %s", cmd_read_name(path, &name), strerror(-r));
+		return EXIT_RUNTIME;
+	}
+	r = report_html_write(html, l, pick, symbols, path, file);
+	symbols_free(symbols);
+	return r;
+}
+
 static int report(const struct report_args *a, const char *path, struct pick *pick)
 {
 	_cleanup_(loaded_done) struct loaded l = LOADED_NULL;
+	struct report_html *html = NULL;
 	struct cmd_read_name name;
 	struct reader_error why = { "" };
 	int r = loaded_open(&l, path, &why), status, shown;
 
+	if (!r && a->html)
+		r = report_html_new(&html, l.model);
 	if (!r) {
 		cmd_read_name(path, &name);
 		cmd_read_bar(l.walk, &name);
-		r = loaded_read(&l, pick, NULL, NULL);
+		r = loaded_read(&l, pick, html ? report_html_record : NULL, html);
 	}
-	if (r < 0)
+	if (r < 0) {
+		report_html_free(html);
 		return cmd_read_refused(path, r, &why);
+	}
 	status = cmd_read_end(path, &l.end);
-	shown = show(a, path, &l, pick);
+	shown = html ? show_html(a->html, path, &l, pick, html) : show(a, path, &l, pick);
+	report_html_free(html);
 	return shown ? shown : status;
 }
 

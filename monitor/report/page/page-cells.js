@@ -3,11 +3,12 @@
  * The cells of a heat map: unpacked, looked up, painted.
  *
  * A strip is `rows` by `cols` cells.  They come in base64, row after row: for each cell
- * that is not empty how many empty ones are before it, then its count, both LEB128.
+ * that is not empty how many empty ones are before it, then its count, both LEB128.  The
+ * first row has the lowest addresses, and is the last one here: they are at the bottom.
  */
 "use strict";
 
-function cellsUnpack(packed, cols) {
+function cellsUnpack(packed, rows, cols) {
 	const bytes = Uint8Array.from(atob(packed), c => c.charCodeAt(0));
 	const cells = { at: [], n: [], index: new Map(), cols };
 	let where = -1, i = 0;
@@ -24,8 +25,10 @@ function cellsUnpack(packed, cols) {
 	}
 	while (i < bytes.length) {
 		where += number() + 1;
-		cells.index.set(where, cells.at.length);
-		cells.at.push(where);
+		const col = where % cols, at = (rows - 1) * cols - (where - col) + col;
+
+		cells.index.set(at, cells.at.length);
+		cells.at.push(at);
 		cells.n.push(number());
 	}
 	return cells;

@@ -97,8 +97,8 @@ function heatShowTime(col0, col1) {
 function heatShowRows(strip, row0, row1) {
 	[strip.row0, strip.row1] = heatClamp(row0, row1, Math.min(1, strip.rows), strip.rows);
 	heatPaint(strip);
-	strip.range.textContent = addressText(strip.pageOf[Math.floor(strip.row0)]) + " \u2013 " +
-		lastAddressText(heatLastPage(strip, Math.ceil(strip.row1) - 1));
+	strip.range.textContent = addressText(strip.pageOf[Math.ceil(strip.row1) - 1]) +
+		" \u2013 " + lastAddressText(heatLastPage(strip, Math.floor(strip.row0)));
 }
 
 function heatLastPage(strip, row) {
@@ -170,11 +170,11 @@ function heatStart() {
 	heat.cols = heat.col1 = report.heat.cols;
 	for (const given of report.heat.strips) {
 		const map = report.maps[given.map];
-		const cells = cellsUnpack(given.cells, heat.cols);
+		const rows = heatRows(given);
+		const cells = cellsUnpack(given.cells, rows.rows, heat.cols);
 
 		heat.most = cells.n.reduce((a, b) => Math.max(a, b), heat.most);
-		heat.strips.push({ map, cells, pages_row: given.pages_row,
-				   ...heatRows(given) });
+		heat.strips.push({ map, cells, pages_row: given.pages_row, ...rows });
 	}
 	for (const strip of heat.strips)
 		strip.blind = heatBlind(strip);
@@ -187,7 +187,7 @@ function heatStart() {
 	addEventListener("resize", heatPaintAll);
 }
 
-/* Rows come in runs of neighbours, [page of the first, how many]. */
+/* Rows come in runs of neighbours, [page of the first, how many]; the highest is on top. */
 function heatRows(given) {
 	const pageOf = [], folds = [];
 
@@ -197,7 +197,10 @@ function heatRows(given) {
 		for (let i = 0; i < n; i++)
 			pageOf.push(page + i * given.pages_row);
 	}
-	return { pageOf, folds, rows: pageOf.length, row0: 0, row1: pageOf.length };
+	const rows = pageOf.length;
+
+	return { pageOf: pageOf.reverse(), folds: folds.map(row => rows - row), rows,
+		 row0: 0, row1: rows };
 }
 
 /* What of the gaps concerns the strip, by its rows. */
@@ -209,8 +212,8 @@ function heatBlind(strip) {
 			continue;
 		/* Without a span it is all of the address space. */
 		const last = npages ? page + npages - 1 : Infinity;
-		const row0 = strip.pageOf.findIndex((p) => p + strip.pages_row > page);
-		const row1 = strip.pageOf.findLastIndex((p) => p <= last) + 1;
+		const row0 = strip.pageOf.findIndex(p => p <= last);
+		const row1 = strip.pageOf.findLastIndex(p => p + strip.pages_row > page) + 1;
 
 		if (row0 >= 0 && row1 > row0)
 			blind.push({ t0, t1, row0, row1 });

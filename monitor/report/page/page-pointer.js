@@ -46,7 +46,8 @@ function heatFigure(strip) {
 
 /* Which process: said where there are several. */
 function heatProcess(map) {
-	const several = new Set(report.maps.map(m => m.process)).size > 1;
+	const names = report.maps.map(m => m.process).filter(name => name);
+	const several = new Set(names).size > 1;
 
 	return several ? map.process : "";
 }
