@@ -80,7 +80,7 @@ _pagetap() {
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		_pagetap_words 'record map check report validate demo restore lazy-pages page-server -h --help -V --version' "$cur"
+		_pagetap_words 'record trace map check report validate demo restore lazy-pages page-server -h --help -V --version' "$cur"
 		return
 	fi
 	# readline splits --option=value into three words.
@@ -105,6 +105,12 @@ _pagetap() {
 		_pagetap_words "-p --pid -o --output -f --follow -e --events -m --mapping
 			-a --address -d --duration -n --count --max-size --engine --epoch --who --sure
 			--budget --mode --rearm --granularity --ring --max-processes --watchdog --strict $common --" "$cur"
+		;;
+	trace)
+		_pagetap_words "-p --pid -o --output -f --follow -e --events -m --mapping
+			-a --address -d --duration -n --count -t --time -c --summary-only -C --summary
+			--no-who --engine --epoch --sure --budget --mode --rearm --granularity --ring
+			--max-processes --watchdog $common --" "$cur"
 		;;
 	map)
 		_pagetap_words "-p --pid -m --mapping -a --address --mode -J --json

@@ -119,6 +119,16 @@ static const struct rule events[] = {
 	WHERE(prlimit64, EQUAL(0, 0)), ANY(getrlimit), ANY(setrlimit),
 };
 
+/* Of a thread that shows what happens: a terminal, and names of functions out of files. */
+static const struct rule viewer[] = {
+	REQUEST(TCGETS), REQUEST(TCSETS), REQUEST(TCSETSW), REQUEST(TCSETSF), REQUEST(TCFLSH),
+	REQUEST(TIOCGWINSZ), REQUEST(TIOCGPGRP),
+	ANY(pread64), ANY(readlink), ANY(readlinkat), ANY(getrusage), ANY(getpgrp), ANY(getpgid),
+	ANY(getuid), ANY(geteuid), ANY(uname), ANY(sysinfo),
+	WHERE(openat, BITS(2, FORBIDDEN_OPEN, O_RDONLY)),
+	WHERE(open, BITS(1, FORBIDDEN_OPEN, O_RDONLY)),
+};
+
 /* Of both ends of a page server, TLS or not: threads, and sockets that are there. */
 static const struct rule network[] = {
 	ANY(epoll_wait), ANY(epoll_pwait), ANY(epoll_pwait2), ANY(epoll_ctl),
@@ -227,7 +237,7 @@ struct program {
 
 static struct program for_pager = { .error = -ENODATA }, for_server = { .error = -ENODATA };
 static struct program for_events = { .error = -ENODATA }, for_writer = { .error = -ENODATA },
-		      for_parser = { .error = -ENODATA };
+		      for_parser = { .error = -ENODATA }, for_viewer = { .error = -ENODATA };
 
 /* libseccomp gives what it has made to a file alone. */
 static int read_back(int fd, struct program *ret)
@@ -285,6 +295,7 @@ void sandbox_filter_make(void)
 {
 	make(events, sizeof(events) / sizeof(events[0]), &for_events);
 	make(NULL, 0, &for_writer);
+	make(viewer, sizeof(viewer) / sizeof(viewer[0]), &for_viewer);
 }
 
 /* The kernel wants PR_SET_NO_NEW_PRIVS before it, of who has not CAP_SYS_ADMIN. */
@@ -305,6 +316,11 @@ int sandbox_filter_events(void)
 int sandbox_filter_writer(void)
 {
 	return load(&for_writer);
+}
+
+int sandbox_filter_viewer(void)
+{
+	return load(&for_viewer);
 }
 
 int sandbox_filter_make_parser(int fd)

@@ -112,6 +112,13 @@ void sandbox_writer(void)
 	sandbox_filter_writer();
 }
 
+void sandbox_viewer(void)
+{
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	caps_keep(0);
+	sandbox_filter_viewer();
+}
+
 static bool sees(pid_t pid)
 {
 	_close_ int fd = -1;

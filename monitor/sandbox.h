@@ -50,6 +50,12 @@ void sandbox_prepare(void);
 void sandbox_writer(void);
 
 /*
+ * For a thread that shows what happens while it does: no capability, and a filter for writing,
+ * the settings of a terminal, and reading files (those with names of functions).
+ */
+void sandbox_viewer(void);
+
+/*
  * For the event thread, once everything is attached.  target: a process to try reading
  * /proc with; command: one of ours may have to be signalled, so CAP_KILL stays.  A part
  * that cannot be done is said in the report, and the rest is done.
@@ -84,6 +90,7 @@ void sandbox_filter_make(void);
 /* Set one on the calling thread; allocates nothing. */
 int sandbox_filter_events(void);
 int sandbox_filter_writer(void);
+int sandbox_filter_viewer(void);
 /* Make it and set it on the calling thread. */
 int sandbox_filter_pager(void);
 int sandbox_filter_server(void);

@@ -31,7 +31,10 @@ const char *watch_args_wants_sync(const struct watch_args *a)
 
 const char *watch_args_wants_async(const struct watch_args *a)
 {
-	return a->who ? "--who" : a->epoch_ms ? "--epoch" : a->budget_ppm ? "--budget" : NULL;
+	return a->who ? "--who" :
+	       a->sure ? "--sure" :
+	       a->epoch_ms ? "--epoch" :
+	       a->budget_ppm ? "--budget" : NULL;
 }
 
 int watch_args_check(struct watch_args *a, char **argv, int argc, int operand,
@@ -48,7 +51,7 @@ int watch_args_check(struct watch_args *a, char **argv, int argc, int operand,
 				     a->rearm_ms ? "--rearm" : "--granularity");
 	if (engine_check(a->engine, watch_args_wants_sync(a), watch_args_wants_async(a), e))
 		return -EINVAL;
-	if (a->sure && !a->who)
+	if (a->sure && !a->who && !a->may_who)
 		return options_wrong(e, "--sure needs --who");
 	if (a->engine == ENGINE_BOTH && modes != WATCH_MODE_WRITE)
 		return options_wrong(e, "--mode missing or minor needs --engine sync");

@@ -27,6 +27,7 @@ struct watch_args {
 	uint64_t duration_ns, max_faults, rearm_ms, ring, watchdog_ns, max_processes;
 	uint64_t epoch_ms, granularity, budget_ppm;
 	bool follow, who, sure;
+	bool may_who;			/* who is the rule where the engine can */
 	enum engine engine;
 	char **command;			/* NULL: -p */
 	const char *const *argv;	/* with the name of the program */

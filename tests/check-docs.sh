@@ -184,8 +184,8 @@ zsh_options() {
 		$0 ~ "^\t\t" c "\\)$" { inside = 1; next }
 		inside { print }
 		/;;/ { inside = 0 }' completions/_pagetap |
-		grep -v "^[^-]*'\*:" | sed "s/\[.*//; s/([^)]*)//" |
-		grep -oE -- '--?[a-zA-Z][a-z-]*' | grep -vx -- '-[sSC]' | sort -u
+		grep -v "^[^-]*'\*:" | sed "s/_arguments -s -S//; s/\[.*//; s/([^)]*)//" |
+		grep -oE -- '--?[a-zA-Z][a-z-]*' | sort -u
 }
 
 fish_options() {

@@ -50,6 +50,7 @@ struct writer {
 	struct account account;
 	uint64_t last_ts;
 	bool at_limit;
+	bool enough;		/* so many lines as the form wants */
 	struct record final, detach;	/* last words, once the output has failed */
 	int error;
 };
@@ -147,6 +148,8 @@ static void put_line(struct writer *w, const struct record *r)
 {
 	int64_t n;
 
+	if (w->enough)
+		return;
 	if (!w->len)
 		w->oldest = clock_now();
 	n = form_line(w, r);
@@ -159,6 +162,10 @@ static void put_line(struct writer *w, const struct record *r)
 	w->account.seq++;
 	w->lines++;
 	w->len += (size_t)n;
+	if (w->form && w->account.seq == w->form->most) {
+		w->enough = true;
+		signal_fd(w->full);
+	}
 	mark(w);
 	if (w->len >= BATCH_BYTES)
 		hand_over(w);

@@ -38,6 +38,8 @@ struct writer_result {
  */
 struct writer_form {
 	void *arg;
+	uint64_t most;		/* after so many lines writer_full_fd() becomes readable, and no
+				   more are made; 0: any */
 	int64_t (*head)(void *arg, const struct record_header *h, char *buf, size_t cap);
 	/* In the writer's thread; stats.lost is set, dirty records stand for one line each. */
 	int64_t (*line)(void *arg, const struct record *r, uint64_t seq, char *buf, size_t cap);

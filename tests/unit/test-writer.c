@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -241,7 +242,7 @@ static int64_t short_line(void *arg, const struct record *r, uint64_t seq, char 
 static void test_form(void)
 {
 	unsigned int faults = 0;
-	const struct writer_form form = { &faults, short_head, short_line };
+	struct writer_form form = { &faults, 0, short_head, short_line };
 	char got[256] = { 0 };
 	struct writer_result res;
 	struct rig g;
@@ -260,6 +261,15 @@ static void test_form(void)
 	fclose(f);
 	CU_ASSERT_STRING_EQUAL(got, "page 4096\n1 at 1\n2 at 3\n3 lost 1\n");
 	CU_ASSERT_EQUAL(res.bytes, strlen(got));
+
+	/* So many lines, and it says that it wants no more. */
+	form.most = 2;
+	CU_ASSERT_EQUAL_FATAL(start_form(&g, path, 64, &form), 0);
+	for (uint64_t n = 1; n < 9; n++)
+		push(&g, fault(n));
+	CU_ASSERT_EQUAL(poll(&(struct pollfd){ writer_full_fd(g.writer), POLLIN, 0 }, 1, 5000), 1);
+	res = finish(&g, false);
+	CU_ASSERT_EQUAL(res.bytes, strlen("page 4096\n1 at 1\n2 at 3\n"));
 }
 
 static const struct suite_test tests[] = {

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Code name: what code is called in one short word, for lines and columns.
+ *
+ * Not pure: looks into the files of the mapping (report/symbols.h).
+ */
+#ifndef REPORT_CODE_NAME_H
+#define REPORT_CODE_NAME_H
+
+#include "report/model.h"
+#include "report/symbols.h"
+
+/*
+ * The innermost function at ip, which lies in vma; NULL: none is known.  Good as long as
+ * the symbols.
+ */
+const struct symbol *code_name_find(struct symbols *symbols, const struct model_vma *vma,
+				    uint64_t ip);
+/*
+ * A live_code of report/live.h, whose argument is a struct symbols:
+ * "dictAdd+0x12 (redis-server)".
+ */
+bool code_name(void *symbols, const struct model_vma *vma, uint64_t ip, char *buf, size_t cap);
+
+#endif
