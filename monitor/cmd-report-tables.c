@@ -32,7 +32,7 @@ static int by_weight(const void *a, const void *b)
 /* Names of the columns; what is last has no width. */
 static void head(const struct report_view *v, const char *last)
 {
-	printf("  %14s %8s %22s %14s %8s  %s\n", report_noun(v), "share", "pages", "faults", "gaps",
+	printf("  %12s %7s %19s %12s %6s  %s\n", report_noun(v), "share", "pages", "faults", "gaps",
 	       last);
 }
 
@@ -45,13 +45,13 @@ static void line(const struct report_view *v, const struct tally_counts *c, uint
 
 	snprintf(both, sizeof(both), "%s (%s)", words_count(c->pages, &pages),
 		 words_bytes(c->pages * v->l->tally->page_size, &size));
-	printf("  %14s %8s %22s %14s %8s  ", words_count(report_weight(v, c), &weight),
+	printf("  %12s %7s %19s %12s %6s  ", words_count(report_weight(v, c), &weight),
 	       report_share(report_weight(v, c), all, &share), both,
 	       words_count(c->faults, &faults), gaps ? words_count(gaps, &holes) : "");
 }
 
 /* Columns of a line before its name. */
-#define NAME_AT 73
+#define NAME_AT 64
 
 int report_by_mapping(const struct report_view *v)
 {
@@ -76,14 +76,14 @@ int report_by_mapping(const struct report_view *v)
 	for (size_t i = 0; i < shown; i++) {
 		const struct tally_label *l = &t->labels[rows[i].index];
 		const struct model_label *label = model_label(v->l->model, rows[i].index);
-		struct words many;
+		char many[16] = "";
 
+		if (label->mappings > 1)
+			snprintf(many, sizeof(many), " x%" PRIu32, label->mappings);
 		line(v, &l->c, l->gaps, all);
-		printf("%s%s%s%s\n", report_name(v, label->text, v->width - NAME_AT, name,
-						 sizeof(name)),
-		       label->mappings > 1 ? " (" : "",
-		       label->mappings > 1 ? words_count(label->mappings, &many) : "",
-		       label->mappings > 1 ? " mappings)" : "");
+		printf("%s%s\n", report_name(v, label->text,
+					     v->width - NAME_AT - (unsigned int)strlen(many), name,
+					     sizeof(name)), many);
 	}
 	report_more(shown, n);
 	return 0;
@@ -112,7 +112,7 @@ int report_by_thread(const struct report_view *v)
 	}
 	qsort(rows, t->nr_threads, sizeof(*rows), by_weight);
 	report_title(v, "by thread");
-	printf("  %14s %8s %14s %10s  %8s  %s\n", report_noun(v), "share", "faults", "waited",
+	printf("  %12s %7s %12s %8s %8s  %s\n", report_noun(v), "share", "faults", "waited",
 	       "tid", "thread");
 	shown = report_rows(v, t->nr_threads);
 	for (size_t i = 0; i < shown; i++) {
@@ -120,7 +120,7 @@ int report_by_thread(const struct report_view *v)
 		struct model_text comm = th->tid ? report_comm(v, th->pid, th->mm, th->tid) :
 					 (struct model_text){ 11, "(not known)" };
 
-		printf("  %14s %8s %14s %10s  %8" PRId32 "  %s\n",
+		printf("  %12s %7s %12s %8s %8" PRId32 "  %s\n",
 		       words_count(rows[i].weight, &weight),
 		       report_share(rows[i].weight, all, &share),
 		       words_count(th->c.faults, &faults),
@@ -129,7 +129,7 @@ int report_by_thread(const struct report_view *v)
 	}
 	report_more(shown, t->nr_threads);
 	if (all > seen)
-		printf("  %14s %8s %14s %10s  %8s  %s\n", words_count(all - seen, &weight),
+		printf("  %12s %7s %12s %8s %8s  %s\n", words_count(all - seen, &weight),
 		       report_share(all - seen, all, &share), "", "", "", "(no witness)");
 	return 0;
 }
@@ -178,17 +178,17 @@ int report_by_page(const struct report_view *v)
 		return -ENOMEM;
 	n = pages_top(&t->pages, top, max);
 	report_title(v, "by page");
-	printf("  %14s %14s  %18s %6s  %s\n", report_noun(v), "faults", "address", "space",
+	printf("  %12s %12s  %18s %6s  %s\n", report_noun(v), "faults", "address", "space",
 	       "mapping");
 	for (size_t i = 0; i < n; i++) {
 		const struct model_vma *a = model_find(v->l->model, top[i].mm,
 						       top[i].page * t->page_size);
 
-		printf("  %14s %14s  %#18" PRIx64 " %6" PRIu32 "  %s\n",
+		printf("  %12s %12s  %#18" PRIx64 " %6" PRIu32 "  %s\n",
 		       words_count(top[i].written, &written), words_count(top[i].faults, &faults),
 		       top[i].page * t->page_size, top[i].mm,
 		       report_name(v, a ? a->label->text : (struct model_text){ 1, "-" },
-				   v->width - 63, name, sizeof(name)));
+				   v->width - 56, name, sizeof(name)));
 	}
 	report_more(n, (size_t)t->pages.touched);
 	return 0;

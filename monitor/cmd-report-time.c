@@ -20,47 +20,49 @@ static void say_windows(const struct report_view *v, const struct report_times *
 	uint64_t page = v->l->tally->page_size;
 	struct words length, n;
 
-	report_title(v, "%s, in %s windows of %s", writes ? "dirty rate and working set" :
-		     "touches", words_count(t->n, &n), words_duration(t->window_ns, &length));
-	printf("  %20s", "");
+	report_title(v, "%s, in %s window%s of %s", writes ? "dirty rate and working set" :
+		     "touches", words_count(t->n, &n), t->n == 1 ? "" : "s",
+		     words_duration(t->window_ns, &length));
+	printf("  %15s", "");
 	for (unsigned int i = 0; i < REPORT_TIMES_NR; i++)
-		printf(" %12s", names[i]);
-	printf("\n  %20s", writes ? "writes/s" : "touches/s");
+		printf(" %11s", names[i]);
+	printf("\n  %15s", writes ? "writes/s" : "touches/s");
 	for (unsigned int i = 0; i < REPORT_TIMES_NR; i++)
-		printf(" %12s", words_count(t->rate[i], &n));
-	printf("\n  %20s", writes ? "bytes/s" : "different pages");
+		printf(" %11s", words_count(t->rate[i], &n));
+	printf("\n  %15s", writes ? "bytes/s" : "different pages");
 	for (unsigned int i = 0; i < REPORT_TIMES_NR; i++)
-		printf(" %12s", writes ? words_bytes(t->rate[i] * page, &n) :
+		printf(" %11s", writes ? words_bytes(t->rate[i] * page, &n) :
 					 words_count(t->pages[i], &n));
 	if (writes) {
-		printf("\n  %20s", "different pages");
+		printf("\n  %15s", "different pages");
 		for (unsigned int i = 0; i < REPORT_TIMES_NR; i++)
-			printf(" %12s", words_count(t->pages[i], &n));
-		printf("\n  %20s", "working set");
+			printf(" %11s", words_count(t->pages[i], &n));
+		printf("\n  %15s", "working set");
 		for (unsigned int i = 0; i < REPORT_TIMES_NR; i++)
-			printf(" %12s", words_bytes(t->pages[i] * page, &n));
+			printf(" %11s", words_bytes(t->pages[i] * page, &n));
 	}
 	putchar('\n');
 }
 
+/* Columns of a line of the course before its bar. */
+#define BAR_AT 56u
+
 static void say_course(const struct report_view *v, const struct report_times *t)
 {
 	const struct course *c = &v->l->tally->course;
+	unsigned int room = v->width > BAR_AT + BAR_MAX ? BAR_MAX : v->width - BAR_AT;
 	uint64_t most = t->pages[REPORT_TIMES_NR - 1];
-	struct words at, rate, pages, size;
+	struct words writes, pages, size;
 
-	printf("\n  %12s %14s %14s %12s\n", "second", report_noun(v), "pages", "working set");
+	printf("\n  %10s %12s %12s %12s\n", "second", report_noun(v), "pages", "working set");
 	for (uint32_t i = t->first; i < t->first + t->n; i++) {
 		struct course_window w = course_window(c, t->level, i);
 
-		snprintf(at.s, sizeof(at.s), "%.3f",
-			 (double)(i * t->window_ns) / NSEC_PER_SEC);
-		printf("  %12s %14s %14s %12s %.*s\n", at.s, words_count(w.writes, &rate),
+		printf("  %10.3f %12s %12s %12s%s%.*s\n",
+		       (double)(i * t->window_ns) / NSEC_PER_SEC, words_count(w.writes, &writes),
 		       words_count(w.pages, &pages),
-		       words_bytes(w.pages * v->l->tally->page_size, &size),
-		       most ? (int)(w.pages * (v->width > 62 + BAR_MAX ? BAR_MAX :
-					       v->width > 72 ? v->width - 62 : 10) / most) : 0,
-		       bar);
+		       words_bytes(w.pages * v->l->tally->page_size, &size), w.pages ? "  " : "",
+		       (int)(w.pages * room / (most ? most : 1)), bar);
 	}
 }
 

@@ -63,7 +63,7 @@ const char *report_name(const struct report_view *v, struct model_text t, unsign
 	log_escape(t.s, t.len, buf, cap);
 	if (!v->terminal)
 		return buf;
-	columns = columns < 16 || columns > WIDTH_MAX ? 16 : columns;
+	columns = columns < 12 || columns > WIDTH_MAX ? 12 : columns;
 	if (buf[fitting(buf, columns)]) {
 		fits = fitting(buf, columns - 3);
 		if (fits + 4 <= cap)

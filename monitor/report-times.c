@@ -24,15 +24,30 @@ static uint64_t at(const uint64_t *v, uint32_t n, unsigned int mille)
 	return n ? v[rank ? rank - 1 : 0] : 0;
 }
 
+/*
+ * What was written between two collections is told all at once: windows that are shorter
+ * would be empty, or full.
+ */
+static unsigned int level_of(const struct tally *t)
+{
+	unsigned int fine = course_level(&t->course, REPORT_TIMES_WINDOWS);
+	unsigned int coarse = course_level_of(&t->course, spread_quantile(&t->interval, 500));
+
+	return fine > coarse ? fine : coarse;
+}
+
 void report_times(const struct tally *t, uint64_t since, struct report_times *ret)
 {
 	uint64_t writes[REPORT_TIMES_WINDOWS], pages[REPORT_TIMES_WINDOWS];
 	const struct course *c = &t->course;
 	uint32_t all, n = 0;
 
-	*ret = (struct report_times){ .level = course_level(c, REPORT_TIMES_WINDOWS) };
+	*ret = (struct report_times){ .level = level_of(t) };
 	ret->window_ns = course_window_ns(c, ret->level);
 	all = course_windows(c, ret->level);
+	/* Before the first arming nothing could be seen. */
+	if (!since && t->arm_ts != UINT64_MAX)
+		since = t->arm_ts;
 	ret->first = (uint32_t)(since / ret->window_ns);
 	for (uint32_t i = ret->first; i < all && n < REPORT_TIMES_WINDOWS; i++, n++) {
 		struct course_window w = course_window(c, ret->level, i);

@@ -254,6 +254,7 @@ static int on_dirty(struct tally *t, const struct record *r)
 	if (!s)
 		return -ENOMEM;
 	note(l, r);
+	spread_add(&t->interval, r->ts - r->ts0);
 	t->total.dirty += r->npages;
 	t->total.written += r->npages;
 	l->c.dirty += r->npages;

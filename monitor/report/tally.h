@@ -117,6 +117,7 @@ struct tally {
 	size_t nr_labels, nr_threads, nr_spaces, nr_stacks, nr_ips;
 
 	struct spread latency, stop;	/* ns */
+	struct spread interval;		/* ts - ts0 of dirty records, ns */
 	struct course course;		/* of what was written, or, without writes, of faults */
 	struct pages pages;
 	struct heat heat;		/* the same, by index of the label */

@@ -39,8 +39,8 @@ case_overview() {
 		'^  1 gap \(remove-race\): 2 pages, 500 ns$' \
 		'^  written   5 pages at .*; 5 different ones \(20 KiB\)$' \
 		'^  faults    7: 2 missing, 4 wp, 1 minor; threads waited ' \
-		'not watched: 1 not-writable$' '^ +3 +60\.0 % +3 \(12 KiB\) +4 +1  anon \(2 mappings\)$' \
-		'^ +2 +40\.0 % .* \[heap\] \(2 mappings\)$' ' caf\\351 \(deleted\)$' \
+		'not watched: 1 not-writable$' '^ +3 +60\.0 % +3 \(12 KiB\) +4 +1  anon x2$' \
+		'^ +2 +40\.0 % .* \[heap\] x2$' ' caf\\351 \(deleted\)$' \
 		'^answered in 6\.1 us \(p50\)' || return
 	# Losses and gaps stand before every number.
 	[ "$(grep -nE 'lost \(|gap \(' "$D/r.out" | cut -d: -f1 | tail -n 1)" -lt \
@@ -65,7 +65,7 @@ case_tables() {
 	report 0 --by mapping --top 0 "$GOOD" || return
 	says '^by mapping$' || return
 	report 0 --wss "$ASYNC" || return
-	says '^ +second +writes +pages +working set$' '^ +0\.000 +4 +3 +12 KiB #+$'
+	says '^ +second +writes +pages +working set$' '^ +0\.000 +4 +3 +12 KiB  #+$'
 }
 
 case_heat() {
@@ -178,6 +178,27 @@ case_no_trace() {
 	"$PAGETAP" report "$GOOD" >/dev/full 2>r.err
 	[ $? = 1 ] || wrong 'a full disk is no failure' || return
 	grep -q 'standard output: No space left' r.err || wrong "says: $(cat r.err)"
+}
+
+# A line of how far it is, at a terminal; erased, and never in a file.
+case_terminal() {
+	local esc=$'\033' long
+	long=$(printf 'x%.0s' {1..200})
+	sed "s|\"/dev/shm/caf[^}]*\"off\"|\"/$long\",\"off\"|" "$GOOD" | head -n 10 >"$D/t.ndjson"
+	awk 'BEGIN { for (i = 10; i < 9000; i++) printf "{\"ev\":\"fault\",\"seq\":%d,\"ts\":%d," \
+		"\"pid\":4242,\"mm\":1,\"tid\":4242,\"kind\":\"wp\",\"write\":true,\"addr\":\"0x7f3c20000000\"," \
+		"\"page\":34154348544,\"npages\":1,\"vma\":4,\"act\":\"unprotect\",\"via\":\"uffd\"," \
+		"\"lat_ns\":6100,\"stop_ns\":9100}\n", i, 700000 + i }' >>"$D/t.ndjson"
+	timeout 30 env TERM=xterm COLUMNS=100 SHELL=/bin/sh script -qefc "$PAGETAP report $D/t.ndjson" /dev/null \
+		>"$D/tty" 2>&1 </dev/null || return
+	grep -qE "$esc\\[Kreading \\[#+ *\\] +[0-9]+ % of [0-9.]+ [KM]iB" "$D/tty" || wrong 'no line of progress' || return
+	tr '\r' '\n' <"$D/tty" | grep -A1 '% of' | tail -n 1 | grep -q "^$esc\\[K" || wrong 'it is not erased' || return
+	grep -q 'xxx\.\.\.' "$D/tty" || wrong 'the name is not cut' || return
+	! tr -d '\r' <"$D/tty" | grep -v 'pagetap: ' | sed "s/.*$esc\\[K//; s/$esc\\[[0-9;]*m//g" | grep -qE '^.{101}' ||
+		wrong 'a line is too long' || return
+	report 0 "$D/t.ndjson" || return
+	! grep -q '% of' "$D/r.err" || wrong 'progress in a file' || return
+	says "$long"
 }
 
 # What lazy-pages writes: touches, of threads that nobody knows.

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "report-times.h"
 #include "report/tally.h"
 #include "suite.h"
 
@@ -139,6 +140,29 @@ static void test_troubles(void)
 	CU_ASSERT(t->lost[LOST_RING].uncounted);
 }
 
+/* Windows are as long as collections are apart, and begin when something can be seen. */
+static void test_windows(void)
+{
+	struct report_times times;
+
+	begin("async", "write");
+	add((struct record){ .kind = RECORD_ARM, .ts = 300000000, .addr = 16 * PAGE, .npages = 64 });
+	for (uint64_t ms = 400; ms <= 1000; ms += 100)
+		add((struct record){ .kind = RECORD_DIRTY, .addr = 16 * PAGE, .npages = ms / 100,
+				     .ts0 = (ms - 100) * 1000000, .ts = ms * 1000000,
+				     .dirty.vma = 1 });
+	report_times(t, 0, &times);
+	CU_ASSERT_EQUAL(times.window_ns, 128 * COURSE_TICK_NS);
+	CU_ASSERT_EQUAL(times.first, 2);
+	CU_ASSERT_EQUAL(times.n, 6);
+	/* 900 and 1000 ms are of one window. */
+	CU_ASSERT_EQUAL(times.pages[REPORT_TIMES_NR - 1], 10);
+	CU_ASSERT_EQUAL(times.rate[REPORT_TIMES_NR - 1], (uint64_t)(19 / 0.128));
+	report_times(t, 600000000, &times);
+	CU_ASSERT_EQUAL(times.first, 4);
+	CU_ASSERT_EQUAL(times.n, 4);
+}
+
 /* No line makes it count for hours, or take memory without end. */
 static void test_claims(void)
 {
@@ -164,6 +188,7 @@ static const struct suite_test tests[] = {
 	{ "both engines", test_both },
 	{ "touches", test_touches },
 	{ "gaps and losses", test_troubles },
+	{ "windows of time", test_windows },
 	{ "what no process can have written", test_claims },
 };
 
