@@ -34,7 +34,7 @@ deps_tests = libcunit1-dev mandoc redis-server redis-tools sqlite3 jq python3 \
 	     python3-jsonschema strace gdb musl-tools gcc-aarch64-linux-gnu \
 	     libc6-dev-arm64-cross zstd bash-completion zsh fish shellcheck util-linux \
 	     procps libcap2-bin clang clang-tidy cppcheck libclang-rt-14-dev iproute2 xz-utils git \
-	     postgresql memcached default-jre-headless nodejs golang-go nginx-light
+	     postgresql memcached default-jre-headless nodejs golang-go nginx-light chromium
 # What `make bench` holds us against; it goes without, and says so.
 deps_bench = linux-perf strace gdb redis-server redis-tools sqlite3 python3 zstd util-linux
 

@@ -122,8 +122,8 @@ class Page:
 
     def __init__(self, browser, width=1200, height=900, scheme="light", mobile=False):
         self.browser = browser
-        target = browser.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = browser.call("Target.attachToTarget", targetId=target,
+        self.target = browser.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = browser.call("Target.attachToTarget", targetId=self.target,
                                     flatten=True)["sessionId"]
         browser.pages[self.session] = self
         self.complaints, self.requests, self.dialogs = [], [], []
@@ -136,6 +136,10 @@ class Page:
 
     def call(self, method, **params):
         return self.browser.call(method, self.session, **params)
+
+    def close(self):
+        self.browser.call("Target.closeTarget", targetId=self.target)
+        del self.browser.pages[self.session]
 
     def told(self, method, params):
         if method == "Runtime.consoleAPICalled":
@@ -156,13 +160,13 @@ class Page:
         self.call("Emulation.setEmulatedMedia", features=[
             {"name": "prefers-color-scheme", "value": scheme}])
 
-    def open(self, path):
+    def open(self, path, ready="document.documentElement?.dataset.ready", value="true"):
         url = "file://" + os.path.abspath(path)
         failed = self.call("Page.navigate", url=url).get("errorText")
         if failed:
             raise BrowserError("%s: %s" % (url, failed))
         deadline = time.monotonic() + 30
-        while self.ask("document.documentElement?.dataset.ready") != "true":
+        while self.ask("location.href") != url or self.ask(ready) != value:
             if time.monotonic() > deadline:
                 raise BrowserError("%s is not ready: %s" % (path, self.complaints))
             time.sleep(.02)

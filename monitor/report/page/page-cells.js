@@ -85,11 +85,11 @@ function rampIndex(n, most) {
 	return n ? 1 + Math.round(254 * Math.log(n) / Math.log(Math.max(2, most))) : 0;
 }
 
-/* The points of a cell: at least one, on the canvas. */
+/* The points of a cell, whose middles lie in it: at least one, on the canvas. */
 function cellsPoints(cell, per, all) {
-	const first = Math.max(0, Math.floor(cell * per));
+	const first = Math.min(all - 1, Math.max(0, Math.ceil(cell * per - .5)));
 
-	return [first, Math.min(all, Math.max(first + 1, Math.floor((cell + 1) * per)))];
+	return [first, Math.min(all, Math.max(first + 1, Math.ceil((cell + 1) * per - .5)))];
 }
 
 /*

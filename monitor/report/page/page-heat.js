@@ -137,10 +137,10 @@ function heatCellAt(strip, x, y) {
 	const perX = (heat.col1 - heat.col0) / w, perY = (strip.row1 - strip.row0) / h;
 
 	function range(low, per, p, all) {
-		const first = Math.min(all - 1, Math.max(0, Math.floor(low + p * per)));
-		const last = Math.ceil(low + (p + 1) * per) - 1;
+		const first = Math.floor(low + (per > 1 ? p : p + .5) * per);
+		const last = per > 1 ? Math.ceil(low + (p + 1) * per) - 1 : first;
 
-		return [first, per > 1 ? Math.min(all - 1, Math.max(first, last)) : first];
+		return [first, last].map(i => Math.min(all - 1, Math.max(0, i)));
 	}
 	return cellsHottest(strip.cells, range(strip.row0, perY, Math.floor(y), strip.rows),
 			    range(heat.col0, perX, Math.floor(x), heat.cols));
@@ -158,7 +158,7 @@ function heatCellText(strip, cell) {
 		addressText(first) + " \u2013 " + lastAddressText(last) +
 			" (" + plural(last - first + 1, "page") + ")",
 		plural(cell.n, report.heat.unit),
-		timeText(t0, step) + " \u2013 " + timeText(t1, step),
+		timeText(t0, step / 10) + " \u2013 " + timeText(t1, step / 10),
 	].concat(blind ? ["a gap: not all was seen here"] : []).join("\n");
 }
 
