@@ -31,7 +31,7 @@ deps_build = build-essential pkg-config libjansson-dev libnl-3-dev libnl-genl-3-
 	     libprotobuf-c-dev protobuf-c-compiler libgnutls28-dev libcurl4-gnutls-dev \
 	     libdw-dev libelf-dev libiberty-dev
 deps_tests = libcunit1-dev mandoc redis-server redis-tools sqlite3 jq python3 \
-	     python3-jsonschema strace gdb musl-tools gcc-aarch64-linux-gnu \
+	     python3-jsonschema python3-prometheus-client strace gdb musl-tools gcc-aarch64-linux-gnu \
 	     libc6-dev-arm64-cross zstd bash-completion zsh fish shellcheck util-linux \
 	     procps libcap2-bin clang clang-tidy cppcheck libclang-rt-14-dev iproute2 xz-utils git \
 	     postgresql memcached default-jre-headless nodejs golang-go nginx-light chromium

@@ -59,11 +59,12 @@ _pagetap_value() {
 	--cold) _pagetap_words 'fill leave' "$cur" ;;
 	--on-death) _pagetap_words 'restart kill' "$cur" ;;
 	--engine) _pagetap_words 'auto async sync both' "$cur" ;;
-	-D | --images-dir | -W | --work-dir | --criu-dir)
+	-D | --images-dir | -W | --work-dir | --criu-dir | --root)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		;;
-	--by) _pagetap_words 'mapping thread process page' "$cur" ;;
+	--by) _pagetap_words 'mapping thread process page symbol' "$cur" ;;
+	--to) _pagetap_words 'chrome folded speedscope csv openmetrics pages' "$cur" ;;
 	--granularity) _pagetap_words '2 4 8 16 32 64 128 256 512' "$cur" ;;
 	--color) _pagetap_words 'auto always never' "$cur" ;;
 	-a | --address | -d | --duration | -n | --count | --max-size | --epoch | --budget | --rearm | --ring | --max-processes | --watchdog | --threads | --status-fd | --port | --max-clients | --top | --since | --until) ;;
@@ -80,7 +81,7 @@ _pagetap() {
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		_pagetap_words 'record trace map check report validate demo restore lazy-pages page-server -h --help -V --version' "$cur"
+		_pagetap_words 'record trace map check report diff export validate demo restore lazy-pages page-server -h --help -V --version' "$cur"
 		return
 	fi
 	# readline splits --option=value into three words.
@@ -135,6 +136,22 @@ _pagetap() {
 		if [[ $cur == -* ]]; then
 			_pagetap_words "--by --heatmap --wss --html --top -p --pid -m --mapping -a --address
 				-e --events --since --until -J --json $common" "$cur"
+		else
+			_pagetap_traces "$cur"
+		fi
+		;;
+	diff)
+		if [[ $cur == -* ]]; then
+			_pagetap_words "--by --top -p --pid -m --mapping -a --address -e --events --since
+				--until --no-symbols --root -J --json $common" "$cur"
+		else
+			_pagetap_traces "$cur"
+		fi
+		;;
+	export)
+		if [[ $cur == -* ]]; then
+			_pagetap_words "--to -o --output -p --pid -m --mapping -a --address -e --events
+				--since --until --no-symbols --root $common" "$cur"
 		else
 			_pagetap_traces "$cur"
 		fi

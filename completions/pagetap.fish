@@ -33,6 +33,8 @@ complete -c pagetap -n $none -a trace -d 'show what memory does, a line an event
 complete -c pagetap -n $none -a map -d 'show mappings and what can be watched'
 complete -c pagetap -n $none -a check -d 'say what this machine, user and process allow'
 complete -c pagetap -n $none -a report -d 'say what a trace tells: who wrote what, where and when'
+complete -c pagetap -n $none -a diff -d 'say what changed from one trace to another'
+complete -c pagetap -n $none -a export -d 'write a trace in the format of another tool'
 complete -c pagetap -n $none -a validate -d 'read a trace strictly'
 complete -c pagetap -n $none -a demo -d 'watch a small program for three seconds'
 complete -c pagetap -n $none -a restore -d 'restore a checkpoint that runs before its memory is there'
@@ -41,7 +43,7 @@ complete -c pagetap -n $none -a page-server -d 'give the pages of a checkpoint t
 complete -c pagetap -n $none -s V -l version -d 'print the version and exit'
 complete -c pagetap -s h -l help -d 'print the options and exit'
 
-set -l any '__pagetap_command record trace map check report validate demo restore lazy-pages page-server'
+set -l any '__pagetap_command record trace map check report diff export validate demo restore lazy-pages page-server'
 complete -c pagetap -n $any -s q -l quiet -d 'say nothing but errors'
 complete -c pagetap -n $any -s v -l verbose -d 'say more'
 complete -c pagetap -n $any -l color -x -a 'auto always never' -d 'when to use colour'
@@ -118,6 +120,33 @@ complete -c pagetap -n $report -s e -l events -x -a '(__pagetap_list missing wp 
 complete -c pagetap -n $report -l since -x -d 'only from this time on'
 complete -c pagetap -n $report -l until -x -d 'only up to this time'
 complete -c pagetap -n $report -s J -l json -d 'print one JSON object'
+
+set -l diff '__pagetap_command diff'
+complete -c pagetap -n $diff -F
+complete -c pagetap -n $diff -l by -x -a 'mapping symbol' -d 'what is compared'
+complete -c pagetap -n $diff -l top -x -d 'rows at most'
+complete -c pagetap -n $diff -s p -l pid -x -d 'only these processes'
+complete -c pagetap -n $diff -s m -l mapping -x -a 'heap stack anon shmem hugetlb file' -d 'only mappings of this name'
+complete -c pagetap -n $diff -s a -l address -x -d 'only this range of addresses'
+complete -c pagetap -n $diff -s e -l events -x -a '(__pagetap_list missing wp minor fork exit map)' -d 'only these kinds'
+complete -c pagetap -n $diff -l since -x -d 'only from this time on'
+complete -c pagetap -n $diff -l until -x -d 'only up to this time'
+complete -c pagetap -n $diff -l no-symbols -d 'call code by its file alone'
+complete -c pagetap -n $diff -l root -x -a '(__fish_complete_directories)' -d 'the programs are below this'
+complete -c pagetap -n $diff -s J -l json -d 'print one JSON object'
+
+set -l export '__pagetap_command export'
+complete -c pagetap -n $export -F
+complete -c pagetap -n $export -l to -x -a 'chrome folded speedscope csv openmetrics pages' -d 'the format'
+complete -c pagetap -n $export -s o -l output -r -F -d 'where to write'
+complete -c pagetap -n $export -s p -l pid -x -d 'only these processes'
+complete -c pagetap -n $export -s m -l mapping -x -a 'heap stack anon shmem hugetlb file' -d 'only mappings of this name'
+complete -c pagetap -n $export -s a -l address -x -d 'only this range of addresses'
+complete -c pagetap -n $export -s e -l events -x -a '(__pagetap_list missing wp minor fork exit map)' -d 'only these kinds'
+complete -c pagetap -n $export -l since -x -d 'only from this time on'
+complete -c pagetap -n $export -l until -x -d 'only up to this time'
+complete -c pagetap -n $export -l no-symbols -d 'call code by its file alone'
+complete -c pagetap -n $export -l root -x -a '(__fish_complete_directories)' -d 'the programs are below this'
 
 set -l validate '__pagetap_command validate'
 complete -c pagetap -n $validate -F

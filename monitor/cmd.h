@@ -21,6 +21,8 @@ int cmd_map(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_validate(int argc, char **argv);
 int cmd_report(int argc, char **argv);
+int cmd_diff(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 int cmd_page_server(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_lazy_pages(int argc, char **argv);

@@ -27,6 +27,8 @@ static const struct command commands[] = {
 	{ "check", cmd_check, "say what this machine, user and process allow" },
 	{ "report", cmd_report, "say what a trace tells: who wrote what, where and when" },
 	{ "validate", cmd_validate, "read a trace strictly and say what is wrong with it" },
+	{ "diff", cmd_diff, "say what changed from one trace to another" },
+	{ "export", cmd_export, "write a trace in the format of another tool" },
 	{ "demo", cmd_demo, "watch a small program for three seconds" },
 	{ "restore", cmd_restore, "restore a checkpoint that runs before its memory is there" },
 	{ "lazy-pages", cmd_lazy_pages, "bring the pages of a checkpoint when they are wanted" },
