@@ -309,6 +309,16 @@ restores: tests
 bench: all $(call program,$(bench_c)) $(restored)
 	@O='$(O)' PYTHONDONTWRITEBYTECODE=1 python3 tests/bench/run.py $(B)
 
+# Those of the README, of a recording of the demo; the machine they are made on is nobody's business.
+.PHONY: pictures
+pictures: all
+	@mkdir -p '$(O)/pictures'
+	@$(O)/pagetap demo -q -d 6 -o '$(O)/pictures/made.ndjson'
+	@sed '1s/"host":"[^"]*"/"host":"db1"/; 1s/"kernel":"[^"]*"/"kernel":"6.18.0"/; s|"exe":"[^"]*/|"exe":"/usr/bin/|' \
+		'$(O)/pictures/made.ndjson' > '$(O)/pictures/demo.ndjson'
+	@cd '$(O)/pictures' && '$(abspath $(O))/pagetap' report -q --html demo.html demo.ndjson
+	@python3 -B tests/html/pictures.py '$(O)/pictures/demo.html' man/pictures
+
 lint: all
 	@O='$(O)' CC='$(CC)' sh tests/lint.sh --all
 
@@ -374,6 +384,7 @@ completions_fish = $(datadir)/fish/vendor_completions.d
 
 # source:destination:mode, read by install and uninstall alike.
 manual    = $(foreach page,$(wildcard man/*.[1357]),$(page):$(mandir)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)):644)
+pictures  = $(foreach p,$(wildcard man/pictures/*.png),$(p):$(datadir)/doc/pagetap/$(p):644)
 installed = $(O)/pagetap:$(bindir)/pagetap:755 \
 	    $(O)/libpagetap.a:$(libdir)/libpagetap.a:644 \
 	    $(library_so):$(libdir)/libpagetap.so.$(VERSION):644 \
@@ -387,9 +398,11 @@ installed = $(O)/pagetap:$(bindir)/pagetap:755 \
 	    README.md:$(datadir)/doc/pagetap/README.md:644 \
 	    NEWS.md:$(datadir)/doc/pagetap/NEWS.md:644 \
 	    COPYING:$(datadir)/doc/pagetap/COPYING:644 \
+	    $(pictures) \
 	    $(manual)
 so_links  = $(libdir)/libpagetap.so.$(SOVERSION) $(libdir)/libpagetap.so
-our_dirs  = $(includedir)/pagetap $(datadir)/pagetap $(datadir)/doc/pagetap
+our_dirs  = $(includedir)/pagetap $(datadir)/pagetap $(datadir)/doc/pagetap/man/pictures \
+	    $(datadir)/doc/pagetap/man $(datadir)/doc/pagetap
 
 # pagetap.pc says PREFIX, which may be another one than when it was made.
 install: all
@@ -435,6 +448,7 @@ help:
 	@echo 'make bench      what watching costs, against not watching and other tools: 15 minutes'
 	@echo 'make bench-deps install what it measures against (perf, strace, gdb, redis, sqlite)'
 	@echo 'make fuzz       each fuzzer for fuzz_seconds=30'
+	@echo 'make pictures   those of the README, anew'
 	@echo 'make lint       every checker, also the slow ones'
 	@echo 'make aarch64    compile the library for the other architecture'
 	@echo 'make fresh      both commands of the README in an empty Debian 12'
