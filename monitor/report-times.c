@@ -36,6 +36,18 @@ static unsigned int level_of(const struct tally *t)
 	return fine > coarse ? fine : coarse;
 }
 
+/* Before the first arming nothing is seen, but by the perf ring. */
+static uint32_t first_of(const struct tally *t, uint64_t since, const struct report_times *times)
+{
+	uint64_t begin = !since && t->arm_ts != UINT64_MAX ? t->arm_ts : since;
+	uint32_t first = (uint32_t)(begin / times->window_ns);
+
+	for (uint32_t i = (uint32_t)(since / times->window_ns); i < first; i++)
+		if (course_window(&t->course, times->level, i).writes)
+			return i;
+	return first;
+}
+
 void report_times(const struct tally *t, uint64_t since, struct report_times *ret)
 {
 	uint64_t writes[REPORT_TIMES_WINDOWS], pages[REPORT_TIMES_WINDOWS];
@@ -45,10 +57,7 @@ void report_times(const struct tally *t, uint64_t since, struct report_times *re
 	*ret = (struct report_times){ .level = level_of(t) };
 	ret->window_ns = course_window_ns(c, ret->level);
 	all = course_windows(c, ret->level);
-	/* Before the first arming nothing could be seen. */
-	if (!since && t->arm_ts != UINT64_MAX)
-		since = t->arm_ts;
-	ret->first = (uint32_t)(since / ret->window_ns);
+	ret->first = first_of(t, since, ret);
 	for (uint32_t i = ret->first; i < all && n < REPORT_TIMES_WINDOWS; i++, n++) {
 		struct course_window w = course_window(c, ret->level, i);
 

@@ -78,7 +78,9 @@ static void push_begin(void)
 		.text = record_text_new("maker", 5, "/usr/bin/maker", 14) });
 	push_mapping(MAPPINGS + 1, TEXT, "/usr/bin/maker", VMA_KIND_FILE, RECORD_PROT_EXEC);
 	for (uint32_t i = 1; i <= MAPPINGS; i++) {
-		snprintf(name, sizeof(name), i % 3 ? "" : "/dev/shm/part-%u", i);
+		name[0] = '\0';
+		if (i % 3 == 0)
+			snprintf(name, sizeof(name), "/dev/shm/part-%u", i);
 		push_mapping(i, place(i, 0), name, i % 3 ? VMA_KIND_ANON : VMA_KIND_SHMEM,
 			     RECORD_PROT_WRITE);
 	}

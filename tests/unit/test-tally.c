@@ -43,7 +43,8 @@ static void fault(uint64_t page, enum fault_via via, bool write, uint64_t ms)
 		.ts = ms * 1000000,
 		.fault = { .tid = 9, .vma = 1, .kind = FAULT_WP, .via = (uint8_t)via,
 			   .write = write, .lat_ns = 100, .stop_ns = 200,
-			   .stack = via == VIA_PERF ? 3 : 0, .ip = via == VIA_PERF ? 0x9000 : 0 } });
+			   .stack = via == VIA_PERF ? 3 : 0,
+			   .ip = via == VIA_PERF ? 0x9000 : 0 } });
 }
 
 static void dirty(uint64_t page, uint64_t n, uint64_t ms)
@@ -146,7 +147,8 @@ static void test_windows(void)
 	struct report_times times;
 
 	begin("async", "write");
-	add((struct record){ .kind = RECORD_ARM, .ts = 300000000, .addr = 16 * PAGE, .npages = 64 });
+	add((struct record){ .kind = RECORD_ARM, .ts = 300000000, .addr = 16 * PAGE,
+			     .npages = 64 });
 	for (uint64_t ms = 400; ms <= 1000; ms += 100)
 		add((struct record){ .kind = RECORD_DIRTY, .addr = 16 * PAGE, .npages = ms / 100,
 				     .ts0 = (ms - 100) * 1000000, .ts = ms * 1000000,
