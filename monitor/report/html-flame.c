@@ -145,9 +145,10 @@ static int read_chains(struct flame *f)
 	return r;
 }
 
-static void write_flame(struct html_out *o, const struct flame *f, const char *unit)
+static void write_flame(struct html_out *o, const struct flame *f, bool code)
 {
-	html_print(o, "{\"unit\":\"%s\",\"left_out\":%" PRIu64 ",\"names\":[", unit, f->left_out);
+	html_print(o, "{\"unit\":\"write\",\"code\":%s,\"left_out\":%" PRIu64 ",\"names\":[",
+		   code ? "true" : "false", f->left_out);
 	for (size_t i = 0; i < f->words.keys.n; i++) {
 		const char *word = f->words.words[i];
 
@@ -175,7 +176,7 @@ void html_write_flame(struct html_out *o, struct html_state *s)
 	if (r)
 		s->error = r;
 	else
-		write_flame(o, &f, "write");
+		write_flame(o, &f, s->r->tally->nr_stacks || s->r->tally->nr_ips);
 	keys_done(&f.words.keys);
 	free(f.words.words);
 	free(f.stack);

@@ -133,6 +133,10 @@ function flameStart() {
 		return;
 	}
 	flameRead();
+	byId("flame-how").textContent = (report.flame.code ?
+		"The chain of calls that led to each write, who began it on top" :
+		"Which code wrote is not in this trace; by thread, and what was written") +
+		". As wide as what was written below; click a frame to see its part alone.";
 	const answer = make("span", { id: "flame-found" });
 	const search = make("input", { type: "search", id: "flame-search", placeholder: "Search",
 				       autocomplete: "off", spellcheck: false });

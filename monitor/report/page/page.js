@@ -16,7 +16,8 @@
  *             page-cells.js}; a row is pages_row pages, a column begins at t0 + col * step
  *   blind     [t0, t1, mm, page, npages]: the gaps; npages 0: all of mm
  *   curves    {step, times, rates: [{name, n}], sets: [{name, pages}]}
- *   flame     {unit, names, nodes, left_out}, or null; see page-flame.js
+ *   flame     {unit, code: does the trace know it, names, nodes, left_out}, or null; see
+ *             page-flame.js
  *   events    {list: [ts, process, kind, words, is it bad], left_out}
  *   made      a sentence for the foot of the page
  */
