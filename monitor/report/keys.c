@@ -92,12 +92,14 @@ void keys_done(struct keys *k)
 
 void *keys_room(void *array, size_t n, size_t *room, size_t size)
 {
-	size_t want = *room + *room / 2 + 16;
+	size_t want = *room + *room / 2 + 16, bytes;
 	char *more;
 
 	if (n < *room)
 		return array;
-	more = reallocarray(array, want, size);
+	if (__builtin_mul_overflow(want, size, &bytes))
+		return NULL;
+	more = realloc(array, bytes);
 	if (!more)
 		return NULL;
 	memset(more + *room * size, 0, (want - *room) * size);
