@@ -134,7 +134,7 @@ _pagetap() {
 	demo) _pagetap_words "-o --output -d --duration $common" "$cur" ;;
 	report)
 		if [[ $cur == -* ]]; then
-			_pagetap_words "--by --heatmap --wss --html --top -p --pid -m --mapping -a --address
+			_pagetap_words "--by --heatmap --wss --html --top --no-symbols --root -p --pid -m --mapping -a --address
 				-e --events --since --until -J --json $common" "$cur"
 		else
 			_pagetap_traces "$cur"

@@ -108,7 +108,9 @@ complete -c pagetap -n $check -s J -l json -d 'print one JSON object'
 
 set -l report '__pagetap_command report'
 complete -c pagetap -n $report -F
-complete -c pagetap -n $report -l by -x -a 'mapping thread process page' -d 'this table alone'
+complete -c pagetap -n $report -l by -x -a 'mapping thread process symbol page' -d 'this table alone'
+complete -c pagetap -n $report -l no-symbols -d 'call code by its file alone'
+complete -c pagetap -n $report -l root -x -a '(__fish_complete_directories)' -d 'the programs are below this'
 complete -c pagetap -n $report -l heatmap -d 'addresses against time'
 complete -c pagetap -n $report -l html -r -F -d 'a page with pictures for any browser'
 complete -c pagetap -n $report -l wss -d 'dirty rate and working set, window by window'

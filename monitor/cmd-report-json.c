@@ -327,6 +327,7 @@ int report_json(const struct report_view *v, const char *path)
 		  add(o, "processes", json_array(), put_processes, v) |
 		  add(o, "mappings", json_array(), put_mappings, v) |
 		  add(o, "threads", json_array(), put_threads, v) |
+		  add(o, "functions", json_array(), report_json_functions, v) |
 		  add(o, "pages", json_array(), put_pages, v) |
 		  add(o, "latency", json_object(), latency, v) |
 		  add(o, "stop", json_object(), stop, v) |

@@ -12,5 +12,7 @@
 int report_json_counts(json_t *o, const struct tally_counts *c);
 /* The heat maps, by the order in which their mappings came. */
 int report_json_heat(json_t *o, const struct report_view *v);
+/* Who wrote, by function; nothing without chains. */
+int report_json_functions(json_t *list, const struct report_view *v);
 
 #endif

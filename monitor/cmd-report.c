@@ -6,6 +6,7 @@
  * pagetap-report(1).
  */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@
 #include "cmd.h"
 #include "exit.h"
 #include "pick-args.h"
+#include "report/writers.h"
+#include "symbols-args.h"
 
 /* Rows of each table, where several are shown. */
 #define TOP_OF_MANY 10
@@ -27,6 +30,7 @@
 struct report_args {
 	struct cmd_voice voice;
 	struct pick_args pick;
+	struct symbols_args symbols;
 	const char *by, *html;
 	uint64_t top;
 	bool json, heatmap, wss;
@@ -35,8 +39,8 @@ struct report_args {
 #define AT(member) .offset = offsetof(struct report_args, member)
 
 static const struct option_spec options[] = {
-	{ .name = "by", .arg = "WHAT", .help = "mapping, thread, process or page: that table alone",
-	  .type = OPTION_WORD, .words = "mapping\0thread\0process\0page\0", AT(by) },
+	{ .name = "by", .arg = "WHAT", .help = "mapping, thread, process, symbol, page: that alone",
+	  .type = OPTION_WORD, .words = "mapping\0thread\0process\0symbol\0page\0", AT(by) },
 	{ .name = "heatmap", .help = "addresses against time, mapping by mapping",
 	  .type = OPTION_FLAG, AT(heatmap) },
 	{ .name = "wss", .help = "dirty rate and working set, window by window",
@@ -46,6 +50,7 @@ static const struct option_spec options[] = {
 	{ .name = "top", .arg = "N", .help = "rows of each table at most; 0: all",
 	  .type = OPTION_NUMBER, AT(top) },
 	PICK_ARGS_OPTIONS(struct report_args, pick),
+	SYMBOLS_ARGS_OPTIONS(struct report_args, symbols),
 	{ 'J', "json", NULL, "one JSON object instead of text", OPTION_FLAG, AT(json) },
 	CMD_VOICE_OPTIONS(struct report_args, voice),
 	{ .name = NULL },
@@ -74,6 +79,13 @@ static int report_by(const struct report_view *v, const char *what)
 		return report_by_page(v);
 	if (!strcmp(what, "process"))
 		return report_by_process(v);
+	if (!strcmp(what, "symbol") && v->chains)
+		return report_by_symbol(v);
+	if (!strcmp(what, "symbol")) {
+		log_info("no fault of it says which code wrote");
+		log_hint("pagetap record --who writes that down");
+		return 0;
+	}
 	return report_by_mapping(v);
 }
 
@@ -95,6 +107,8 @@ static int report_overview(const struct report_view *v)
 		r = report_by_process(v);
 	if (!r && knows_threads(v->l->tally))
 		r = report_by_thread(v);
+	if (!r && v->chains)
+		r = report_by_symbol(v);
 	if (!r) {
 		report_rate(v, false);
 		report_latency(v);
@@ -119,8 +133,29 @@ static int report_text(const struct report_args *a, const struct report_view *v)
 	return r;
 }
 
+/* Only a write of which the code is known asks for symbols. */
+static int on_record(void *arg, const struct reader_record *rec)
+{
+	const struct record *r = &rec->record;
+
+	if (r->kind != RECORD_FAULT || !(r->fault.ip || r->fault.stack))
+		return 0;
+	return writers_record(arg, r);
+}
+
+/* *ret NULL: there are none, or they are not shown. */
+static int name_writers(const struct report_args *a, const struct writers *w,
+			struct symbols *symbols, struct chains **ret)
+{
+	bool other = a->heatmap || a->wss || (a->by && strcmp(a->by, "symbol") != 0);
+
+	if (!writers_sums(w)->with_code || (other && !a->json))
+		return 0;
+	return writers_chains(w, symbols, false, ret);
+}
+
 static int show(const struct report_args *a, const char *path, const struct loaded *l,
-		const struct pick *pick)
+		const struct pick *pick, const struct chains *chains)
 {
 	struct cmd_read_name name;
 	bool alone = a->by || a->heatmap || a->wss;
@@ -128,7 +163,7 @@ static int show(const struct report_args *a, const char *path, const struct load
 		.l = l, .pick = pick, .name = cmd_read_name(path, &name),
 		.color = log_color_on(STDOUT_FILENO), .terminal = isatty(STDOUT_FILENO),
 		.width = report_width(),
-		.heatmap = a->heatmap,
+		.heatmap = a->heatmap, .chains = chains,
 		.top = a->top != TOP_UNSET ? a->top : a->json ? TOP_JSON :
 		       alone ? TOP_ALONE : TOP_OF_MANY,
 	};
@@ -141,45 +176,62 @@ static int show(const struct report_args *a, const char *path, const struct load
 	return EXIT_OK;
 }
 
-static int show_html(const char *file, const char *path, const struct loaded *l,
-		       const struct pick *pick, struct report_html *html)
-{
-	const struct symbols_options looking = { .off = false };
-	struct symbols *symbols = NULL;
-	struct cmd_read_name name;
-	int r = symbols_new(&symbols, &looking);
+/* What is read beside the tally: for a page in a browser, or for the table of functions. */
+struct beside {
+	struct report_html *html;
+	struct writers *writers;
+	struct symbols *symbols;
+	struct chains *chains;
+};
 
-	if (r < 0) {
+static void beside_done(struct beside *b)
+{
+	report_html_free(b->html);
+	writers_free(b->writers);
+	chains_free(b->chains);
+	symbols_free(b->symbols);
+}
+
+static int show_all(const struct report_args *a, const char *path, const struct loaded *l,
+		    const struct pick *pick, struct beside *b)
+{
+	struct cmd_read_name name;
+	int r = symbols_args_open(&a->symbols, &b->symbols);
+
+	if (r && r != -ENOMEM)
+		return EXIT_RUNTIME;
+	if (!r && b->writers)
+		r = name_writers(a, b->writers, b->symbols, &b->chains);
+	if (r) {
 		log_error("%s: %s", cmd_read_name(path, &name), strerror(-r));
 		return EXIT_RUNTIME;
 	}
-	r = report_html_write(html, l, pick, symbols, path, file);
-	symbols_free(symbols);
+	r = b->html ? report_html_write(b->html, l, pick, b->symbols, path, a->html) :
+		      show(a, path, l, pick, b->chains);
+	symbols_args_tell(b->symbols);
 	return r;
 }
 
 static int report(const struct report_args *a, const char *path, struct pick *pick)
 {
 	_cleanup_(loaded_done) struct loaded l = LOADED_NULL;
-	struct report_html *html = NULL;
+	_cleanup_(beside_done) struct beside b = { .html = NULL };
 	struct cmd_read_name name;
 	struct reader_error why = { "" };
 	int r = loaded_open(&l, path, &why), status, shown;
 
-	if (!r && a->html)
-		r = report_html_new(&html, l.model);
+	if (!r)
+		r = a->html ? report_html_new(&b.html, l.model) : writers_new(&b.writers, l.model);
 	if (!r) {
 		cmd_read_name(path, &name);
 		cmd_read_bar(l.walk, &name);
-		r = loaded_read(&l, pick, html ? report_html_record : NULL, html);
+		r = b.html ? loaded_read(&l, pick, report_html_record, b.html) :
+			     loaded_read(&l, pick, on_record, b.writers);
 	}
-	if (r < 0) {
-		report_html_free(html);
+	if (r < 0)
 		return cmd_read_refused(path, r, &why);
-	}
 	status = cmd_read_end(path, &l.end);
-	shown = html ? show_html(a->html, path, &l, pick, html) : show(a, path, &l, pick);
-	report_html_free(html);
+	shown = show_all(a, path, &l, pick, &b);
 	return shown ? shown : status;
 }
 

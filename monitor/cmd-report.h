@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "report/chains.h"
 #include "report/loaded.h"
 
 struct report_view {
@@ -22,6 +23,7 @@ struct report_view {
 	unsigned int width;	/* columns */
 	bool heatmap;		/* with heat maps (JSON) */
 	uint64_t top;		/* rows of a table at most; 0: all */
+	const struct chains *chains;	/* of the writes whose code is known; NULL: there are none */
 };
 
 /* The width of standard output: COLUMNS, else the terminal's, else 80. */
@@ -35,6 +37,11 @@ int report_by_mapping(const struct report_view *v);
 int report_by_thread(const struct report_view *v);
 int report_by_page(const struct report_view *v);
 int report_by_process(const struct report_view *v);
+/* Asks for chains. */
+int report_by_symbol(const struct report_view *v);
+/* The nodes of the chain in which a function wrote most, itself first; how many. */
+#define REPORT_CHAIN_MAX 256		/* deeper ones lose their outermost frames */
+size_t report_chain(const struct chains *c, const struct chains_row *row, uint32_t *ret);
 
 /* Rate and working set: percentiles, and with `course` window by window. */
 void report_rate(const struct report_view *v, bool course);
