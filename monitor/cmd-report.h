@@ -23,7 +23,7 @@ struct report_view {
 	unsigned int width;	/* columns */
 	bool heatmap;		/* with heat maps (JSON) */
 	uint64_t top;		/* rows of a table at most; 0: all */
-	const struct chains *chains;	/* of the writes whose code is known; NULL: there are none */
+	const struct chains *chains;	/* of writes whose code is known; NULL: there are none */
 };
 
 /* The width of standard output: COLUMNS, else the terminal's, else 80. */
