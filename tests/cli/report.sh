@@ -189,7 +189,7 @@ case_terminal() {
 		"\"pid\":4242,\"mm\":1,\"tid\":4242,\"kind\":\"wp\",\"write\":true,\"addr\":\"0x7f3c20000000\"," \
 		"\"page\":34154348544,\"npages\":1,\"vma\":4,\"act\":\"unprotect\",\"via\":\"uffd\"," \
 		"\"lat_ns\":6100,\"stop_ns\":9100}\n", i, 700000 + i }' >>"$D/t.ndjson"
-	timeout 30 env TERM=xterm COLUMNS=100 SHELL=/bin/sh script -qefc "$PAGETAP report $D/t.ndjson" /dev/null \
+	timeout 30 env TERM=xterm COLUMNS=100 SHELL=/bin/sh script -qefc "cd $D; $PAGETAP report t.ndjson" /dev/null \
 		>"$D/tty" 2>&1 </dev/null || return
 	grep -qE "$esc\\[Kreading \\[#+ *\\] +[0-9]+ % of [0-9.]+ [KM]iB" "$D/tty" || wrong 'no line of progress' || return
 	tr '\r' '\n' <"$D/tty" | grep -A1 '% of' | tail -n 1 | grep -q "^$esc\\[K" || wrong 'it is not erased' || return
