@@ -97,7 +97,7 @@ criu_c      = $(generated)/criu.pb-c.c
 rooms       = $(O)/librooms.a
 library_so  = $(O)/libpagetap.so.$(VERSION)
 
-all: $(O)/pagetap $(O)/libpagetap.a $(O)/libpagetap.so $(O)/pagetap.pc
+all: $(O)/pagetap $(O)/libpagetap.a $(O)/libpagetap.so $(O)/pagetap.pc $(O)/sqlite.sql $(O)/duckdb.sql
 
 # Both come of one run.
 $(criu_c): monitor/restore/criu.proto | $(after_deps)
@@ -151,6 +151,11 @@ $(O)/pagetap.pc: inject/pagetap.pc.in Makefile
 	$(quiet)sed -e 's|@prefix@|$(PREFIX)|g' -e 's|@libdir@|$(libdir)|g' \
 		-e 's|@includedir@|$(includedir)|g' -e 's|@[Vv][Ee][Rr][Ss][Ii][Oo][Nn]@|$(VERSION)|g' \
 		$< > $@
+
+# What one dialect needs, and what both understand.
+$(O)/%.sql: monitor/trace/sql/%.sql monitor/trace/sql/views.sql
+	@mkdir -p $(@D)
+	$(quiet)cat $^ > $@
 
 # The same program, able to die or fail at each named phase of the injection.
 $(O)/faults/%.o: %.c | $(after_deps)
@@ -392,6 +397,8 @@ installed = $(O)/pagetap:$(bindir)/pagetap:755 \
 	    include/pagetap/inject.h:$(includedir)/pagetap/inject.h:644 \
 	    include/pagetap/trace.h:$(includedir)/pagetap/trace.h:644 \
 	    monitor/trace/trace-1.schema.json:$(datadir)/pagetap/trace-1.schema.json:644 \
+	    $(O)/sqlite.sql:$(datadir)/pagetap/sqlite.sql:644 \
+	    $(O)/duckdb.sql:$(datadir)/pagetap/duckdb.sql:644 \
 	    completions/pagetap.bash:$(completions_bash)/pagetap:644 \
 	    completions/_pagetap:$(completions_zsh)/_pagetap:644 \
 	    completions/pagetap.fish:$(completions_fish)/pagetap.fish:644 \
