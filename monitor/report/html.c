@@ -98,7 +98,7 @@ static void write_trace(struct html_out *o, const struct html_report *r)
 	html_number(o, r->header->page_size);
 	html_words(o, ",\"records\":");
 	html_number(o, r->end->records);
-	html_words(o, "}");
+	html_words(o, r->asked ? ",\"part\":true}" : ",\"part\":false}");
 }
 
 static void write_data(struct html_out *o, const void *arg)

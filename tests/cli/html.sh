@@ -38,6 +38,10 @@ makes_file() {
 	[ "$(head -c 15 "$W/known.html")" = '<!DOCTYPE html>' ] || return
 	report --json --heatmap "$W/known.ndjson" >"$W/known.json"
 }
+makes_part() {
+	report -q --html "$W/part.html" --since 1.2 --until 1.6 -m anon "$W/known.ndjson" || return
+	report --json --heatmap --since 1.2 --until 1.6 -m anon "$W/known.ndjson" >"$W/part.json"
+}
 keeps_the_old_one() {
 	echo old >"$W/f.html"
 	report -q --html "$W/f.html" "$W/known.ndjson" || return
@@ -64,6 +68,7 @@ no_trace() {
 }
 
 judge 'a page is made' makes_file
+judge 'a page of a part is made' makes_part
 judge 'the old one is kept' keeps_the_old_one
 judge 'to standard output' to_stdout
 judge 'no link is followed' follows_no_link

@@ -99,7 +99,8 @@ def check_hover(page, report, name, wanted):
         same(said[2], "%s write%s" % (format(n, ","), "" if n == 1 else "s"), "the count")
         begin, end = [float(t.split()[0]) for t in said[3].split(" \u2013 ")]
         step = heat["column_ns"] / 1e9
-        assert abs(begin - col * step) <= step and abs(end - begin - step) <= step / 10, said[3]
+        assert abs(begin - heat["ts"] / 1e9 - col * step) <= step / 10, said[3]
+        assert abs(end - begin - step) <= step / 10, said[3]
 
 
 # ---- the cases ----------------------------------------------------------------------------
@@ -173,6 +174,17 @@ def case_hover_real(browser):
         for heat_map in report["heat"]["maps"]:
             if len(heat_map["rows"]) < 60:
                 check_hover(page, report, heat_map["label"], cells(heat_map)[:12])
+
+
+def case_part(browser):
+    report = known_json("part")
+    with Shown(browser, "part") as page:
+        check_hover(page, report, "anon", cells(map_named(report, "anon")))
+        same(page.ask("heat.strips.length"), 1, "strips")
+        same(page.ask('byId("losses").innerText').strip(),
+             "Nothing was lost, and there are no gaps in what is shown.", "what is missing")
+        facts = page.ask('byId("facts").textContent')
+        assert facts.endswith("; shown is only mapping anon from 1.2 s on up to 1.6 s"), facts
 
 
 def case_heat_zoom(browser):

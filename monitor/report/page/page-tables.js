@@ -7,7 +7,8 @@ function lossesStart() {
 
 	if (!report.losses.length) {
 		place.append(make("p", { className: "fine" },
-				  "Nothing was lost, and there are no gaps."));
+				  "Nothing was lost, and there are no gaps" +
+				  (report.trace.part ? " in what is shown." : ".")));
 		return;
 	}
 	place.append(make("div", { className: "alert" },

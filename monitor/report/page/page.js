@@ -3,7 +3,8 @@
  * The page: one report, everything on it out of one JSON object that `pagetap report
  * --html` writes (html-*.c), pagetap.html/1:
  *
- *   trace     {name, page_size, records}: what was read.  Times are ns since its base
+ *   trace     {name, page_size, records, part: not all of it is shown}: what was read.  Times
+ *             are ns since its base
  *   facts     a sentence on it
  *   losses    sentences: what is missing in the trace.  They come first
  *   totals    [words, value as text]
