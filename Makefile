@@ -28,13 +28,13 @@ libraries  = jansson libnl-3.0 libnl-genl-3.0 libcap libseccomp libzstd libproto
 
 deps_build = build-essential pkg-config libjansson-dev libnl-3-dev libnl-genl-3-dev \
 	     libcap-dev libseccomp-dev libck-dev libzstd-dev libbsd-dev uthash-dev \
-	     libprotobuf-c-dev protobuf-c-compiler libgnutls28-dev libcurl4-gnutls-dev \
+	     libprotobuf-c-dev protobuf-c-compiler libgnutls28-dev libcurl4-gnutls-dev libncurses-dev \
 	     libdw-dev libelf-dev libiberty-dev
 deps_tests = libcunit1-dev mandoc redis-server redis-tools sqlite3 jq python3 \
 	     python3-jsonschema python3-prometheus-client strace gdb musl-tools gcc-aarch64-linux-gnu \
 	     libc6-dev-arm64-cross zstd bash-completion zsh fish shellcheck util-linux \
 	     procps libcap2-bin clang clang-tidy cppcheck libclang-rt-14-dev iproute2 xz-utils git \
-	     postgresql memcached default-jre-headless nodejs golang-go nginx-light chromium
+	     python3-pyte postgresql memcached default-jre-headless nodejs golang-go nginx-light chromium
 # What `make bench` holds us against; it goes without, and says so.
 deps_bench = linux-perf strace gdb redis-server redis-tools sqlite3 python3 zstd util-linux
 
@@ -50,6 +50,12 @@ language = -std=gnu11 -D_GNU_SOURCE -Iinclude -Imonitor -Iinject -I$(generated) 
 	   -DPAGETAP_VERSION='"$(VERSION)"'
 harden   = -fPIC -fstack-protector-strong
 cflags   = $(language) $(warnings) $(harden) -pthread -MMD -MP
+# Without it `top` shows nothing but --once.
+ifeq ($(WITH_NCURSES),0)
+language += -DWITHOUT_NCURSES
+else
+libraries += ncursesw
+endif
 libs     = $(pkg_libs) -lck -liberty -pthread
 
 ifneq ($(WERROR),)
@@ -462,7 +468,7 @@ help:
 	@echo 'make install uninstall dist clean'
 	@echo
 	@echo 'Variables: O= CC= CFLAGS= PREFIX= DESTDIR= bindir= libdir= includedir= mandir='
-	@echo '           datadir= SAN=address,undefined WERROR=1 V=1'
+	@echo '           datadir= SAN=address,undefined WERROR=1 V=1 WITH_NCURSES=0'
 
 -include $(shell find $(O) -name criu -prune -o -name '*.d' -print 2>/dev/null)
 .DELETE_ON_ERROR:

@@ -67,7 +67,7 @@ _pagetap_value() {
 	--to) _pagetap_words 'chrome folded speedscope csv openmetrics pages' "$cur" ;;
 	--granularity) _pagetap_words '2 4 8 16 32 64 128 256 512' "$cur" ;;
 	--color) _pagetap_words 'auto always never' "$cur" ;;
-	-a | --address | -d | --duration | -n | --count | --max-size | --epoch | --budget | --rearm | --ring | --max-processes | --watchdog | --threads | --status-fd | --port | --max-clients | --top | --since | --until) ;;
+	-a | --address | -d | --duration | -i | --interval | -n | --count | --max-size | --epoch | --budget | --rearm | --ring | --max-processes | --watchdog | --threads | --status-fd | --port | --max-clients | --top | --since | --until) ;;
 	*) return 1 ;;
 	esac
 }
@@ -81,7 +81,7 @@ _pagetap() {
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		_pagetap_words 'record trace map check report diff export validate demo restore lazy-pages page-server -h --help -V --version' "$cur"
+		_pagetap_words 'record trace top map check report diff export validate demo restore lazy-pages page-server -h --help -V --version' "$cur"
 		return
 	fi
 	# readline splits --option=value into three words.
@@ -112,6 +112,11 @@ _pagetap() {
 			-a --address -d --duration -n --count -t --time -c --summary-only -C --summary
 			--no-who --engine --epoch --sure --budget --mode --rearm --granularity --ring
 			--max-processes --watchdog $common --" "$cur"
+		;;
+	top)
+		_pagetap_words "-p --pid -f --follow -m --mapping -a --address -d --duration -i --interval
+			--once -J --json --who --engine --epoch --sure --budget --mode --rearm --granularity
+			--ring --max-processes --watchdog $common --" "$cur"
 		;;
 	map)
 		_pagetap_words "-p --pid -m --mapping -a --address --mode -J --json

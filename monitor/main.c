@@ -23,6 +23,7 @@ struct command {
 static const struct command commands[] = {
 	{ "record", cmd_record, "attach to a process and write what its memory does" },
 	{ "trace", cmd_trace, "show what a process's memory does, a line an event" },
+	{ "top", cmd_top, "show which memory is written now, and by whom" },
 	{ "map", cmd_map, "show a process's mappings and what can be watched" },
 	{ "check", cmd_check, "say what this machine, user and process allow" },
 	{ "report", cmd_report, "say what a trace tells: who wrote what, where and when" },

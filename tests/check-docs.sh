@@ -130,7 +130,7 @@ bash_options() {
 			"of $c is not completed" "of $c is completed, and no option"
 		for o in $(valued "$c"); do
 			case $o in
-			--address | --duration | --count | --max-size | --epoch | --budget | --rearm | --ring | --max-processes | --watchdog | --threads | --status-fd | --port | --max-clients | --top | --since | --until) ;;
+			--address | --duration | --interval | --count | --max-size | --epoch | --budget | --rearm | --ring | --max-processes | --watchdog | --threads | --status-fd | --port | --max-clients | --top | --since | --until) ;;
 			*) [ -n "$(bash_complete "$c" "$o" '')" ] || echo "$c $o has no candidates" ;;
 			esac
 		done

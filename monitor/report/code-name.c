@@ -24,6 +24,17 @@ const struct symbol *code_name_find(struct symbols *symbols, const struct model_
 	return n && found->known ? found : NULL;
 }
 
+bool code_name_function(void *symbols, const struct model_vma *vma, uint64_t ip, char *buf,
+			size_t cap)
+{
+	const struct symbol *f = code_name_find(symbols, vma, ip);
+
+	if (!f)
+		return false;
+	snprintf(buf, cap, "%s (%s)", f->function, f->module);
+	return true;
+}
+
 bool code_name(void *symbols, const struct model_vma *vma, uint64_t ip, char *buf, size_t cap)
 {
 	const struct symbol *f = code_name_find(symbols, vma, ip);

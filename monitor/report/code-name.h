@@ -21,5 +21,8 @@ const struct symbol *code_name_find(struct symbols *symbols, const struct model_
  * "dictAdd+0x12 (redis-server)".
  */
 bool code_name(void *symbols, const struct model_vma *vma, uint64_t ip, char *buf, size_t cap);
+/* The same without the place in the function: "dictAdd (redis-server)". */
+bool code_name_function(void *symbols, const struct model_vma *vma, uint64_t ip, char *buf,
+			size_t cap);
 
 #endif
