@@ -79,6 +79,7 @@ static int put_total(json_t *o, const struct tally *t)
 	       json_object_set_new(o, "pages_exact",
 				   json_boolean(!t->pages.left_out && !t->unreported)) |
 	       record_json_int(o, "unwitnessed", t->total.written - seen) |
+	       record_json_int(o, "released_pages", t->pages.released) |
 	       record_json_int(o, "stop_ns", t->stop.sum) |
 	       record_json_int(o, "local", t->src[SRC_LOCAL]) |
 	       record_json_int(o, "remote", t->src[SRC_REMOTE]) |

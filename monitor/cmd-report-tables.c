@@ -190,6 +190,9 @@ int report_by_page(const struct report_view *v)
 		       report_name(v, a ? a->label->text : (struct model_text){ 1, "-" },
 				   v->width - 56, name, sizeof(name)));
 	}
-	report_more(n, (size_t)t->pages.touched);
+	report_more(n, (size_t)(t->pages.touched - t->pages.released));
+	if (t->pages.released)
+		printf("  %s pages of processes that have ended are not listed\n",
+		       words_count(t->pages.released, &written));
 	return 0;
 }

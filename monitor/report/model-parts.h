@@ -39,14 +39,17 @@ struct model {
 	struct pool labels, vmas, spaces, threads, stacks;
 	struct keys label_keys;		/* by kind and name */
 	struct keys label_texts;	/* by text: which are taken */
-	struct keys vma_ids, mms, tids, stack_ids;
-	uint32_t *vma_now;		/* by index of vma_ids: index of the last one */
-	size_t vma_now_room;
+	struct keys mms, tids, stack_ids;
+	/* Index + 1 of the last mapping with an id: by the id, or by its index in far_ids. */
+	uint32_t *vma_now, *vma_far;
+	size_t vma_now_room, vma_far_room;
+	struct keys far_ids;		/* ids that are larger than any that came in order */
 	uint64_t stack_bytes, stacks_left_out;
 	struct model_space *last;	/* found last: most records are about few */
 };
 
 int model_vma_record(struct model *m, const struct record *r);
+void model_vma_done(struct model *m);
 int model_stack_record(struct model *m, const struct record *r);
 /* The space of that number, made if it has not been there.  NULL: no memory. */
 struct model_space *model_space_get(struct model *m, uint32_t mm, int32_t pid, uint64_t ts);

@@ -2,48 +2,53 @@
 /* Model, mappings: where they are, and how they are called.  Pure.  See model.h. */
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "report/model-parts.h"
 
-static int compare(const struct model_vma *a, const struct model_vma *b)
+/* ---- where they are ------------------------------------------------------------------- */
+
+static struct model_vma *at(const struct model *m, const struct model_space *s, size_t i)
 {
-	return a->lo < b->lo ? -1 : a->lo > b->lo;
+	return pool_at(&m->vmas, s->there[i]);
 }
 
-RB_GENERATE_INTERNAL(model_tree, model_vma, node, compare, __attribute__((unused)) static)
-
-/* The first that ends behind the address. */
-static struct model_vma *from(const struct model_space *s, uint64_t addr)
+/* The place, among those that are there, of the first that ends behind the address. */
+static size_t from(const struct model *m, const struct model_space *s, uint64_t addr)
 {
-	struct model_vma *v = RB_ROOT(&s->tree), *best = NULL;
+	size_t lo = 0, hi = s->nr_there;
 
-	while (v) {
-		if (v->hi > addr) {
-			best = v;
-			v = RB_LEFT(v, node);
-		} else {
-			v = RB_RIGHT(v, node);
-		}
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (at(m, s, mid)->hi > addr)
+			hi = mid;
+		else
+			lo = mid + 1;
 	}
-	return best;
+	return lo;
 }
 
 const struct model_vma *model_find(const struct model *m, uint32_t mm, uint64_t addr)
 {
 	const struct model_space *s = model_space(m, mm);
-	const struct model_vma *v = s ? from(s, addr) : NULL;
+	size_t i = s ? from(m, s, addr) : 0;
 
-	return v && v->lo <= addr ? v : NULL;
+	if (!s || i == s->nr_there || at(m, s, i)->lo > addr)
+		return NULL;
+	return at(m, s, i);
 }
 
 const struct model_vma *model_vma_of(const struct model *m, uint32_t id)
 {
-	uint32_t index;
+	uint32_t index, number = 0;
 
-	if (!id || !keys_find(&m->vma_ids, id, 0, &index))
-		return NULL;
-	return pool_at(&m->vmas, m->vma_now[index]);
+	if (id < m->vma_now_room)
+		number = m->vma_now[id];
+	if (!number && keys_find(&m->far_ids, id, 0, &index))
+		number = m->vma_far[index];
+	return number ? pool_at(&m->vmas, number - 1) : NULL;
 }
 
 const struct model_vma *model_place(const struct model *m, const struct record *r)
@@ -133,24 +138,35 @@ int model_label_unknown(struct model *m)
 
 /* ---- coming and going --------------------------------------------------------------- */
 
-static void leave(struct model_space *s, struct model_vma *v)
+static void leave(struct model *m, struct model_space *s, struct model_vma *v)
 {
-	if (v->there)
-		RB_REMOVE(model_tree, &s->tree, v);
+	size_t i;
+
+	if (!v->there)
+		return;
 	v->there = false;
+	i = from(m, s, v->lo);
+	s->nr_there--;
+	memmove(s->there + i, s->there + i + 1, (s->nr_there - i) * sizeof(*s->there));
 }
 
 /* At most one is at one place: who stands in the way has gone unseen. */
-static void enter(struct model_space *s, struct model_vma *v)
+static int enter(struct model *m, struct model_space *s, struct model_vma *v)
 {
-	struct model_vma *old, *next;
+	size_t i = from(m, s, v->lo);
+	uint32_t *more;
 
-	for (old = from(s, v->lo); old && old->lo < v->hi; old = next) {
-		next = RB_NEXT(model_tree, &s->tree, old);
-		leave(s, old);
-	}
-	RB_INSERT(model_tree, &s->tree, v);
+	while (i < s->nr_there && at(m, s, i)->lo < v->hi)
+		leave(m, s, at(m, s, i));
+	more = keys_room(s->there, s->nr_there, &s->there_room, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	s->there = more;
+	memmove(more + i + 1, more + i, (s->nr_there - i) * sizeof(*more));
+	more[i] = v->index;
+	s->nr_there++;
 	v->there = true;
+	return 0;
 }
 
 static void set(struct model *m, struct model_vma *v, const struct record *r)
@@ -166,29 +182,69 @@ static void set(struct model *m, struct model_vma *v, const struct record *r)
 	v->watch = r->vma.watch;
 }
 
-/* Its number, for the first time or because it is another mapping from now on. */
+/* Ids come in order, but for those of somebody who makes traces up. */
+static bool is_far(const struct model *m, uint32_t id)
+{
+	uint32_t index;
+
+	return id >= 65536 + 8 * m->vmas.n || keys_find(&m->far_ids, id, 0, &index);
+}
+
+static int set_far(struct model *m, uint32_t id, uint32_t number)
+{
+	uint32_t index, *far;
+
+	if (keys_index(&m->far_ids, id, 0, &index) < 0)
+		return -ENOMEM;
+	far = keys_room(m->vma_far, index, &m->vma_far_room, sizeof(*far));
+	if (!far)
+		return -ENOMEM;
+	m->vma_far = far;
+	far[index] = number;
+	return 0;
+}
+
+/* From now on that mapping has the id. */
+static int set_now(struct model *m, uint32_t id, uint32_t number)
+{
+	if (is_far(m, id))
+		return set_far(m, id, number);
+	while (m->vma_now_room <= id) {
+		uint32_t *now = keys_room(m->vma_now, m->vma_now_room, &m->vma_now_room,
+					  sizeof(*now));
+
+		if (!now)
+			return -ENOMEM;
+		m->vma_now = now;
+	}
+	m->vma_now[id] = number;
+	return 0;
+}
+
+/* For the first time, or because it is another mapping from now on. */
 static struct model_vma *add(struct model *m, const struct model_space *s, const struct record *r,
 			     const struct model_label *label)
 {
-	struct model_vma *v;
-	uint32_t index, *now;
+	struct model_vma *v = pool_add(&m->vmas);
 
-	if (keys_index(&m->vma_ids, r->vma.id, 0, &index) < 0)
-		return NULL;
-	now = keys_room(m->vma_now, index, &m->vma_now_room, sizeof(*now));
-	if (!now)
-		return NULL;
-	m->vma_now = now;
-	v = pool_add(&m->vmas);
 	if (!v)
 		return NULL;
-	v->index = now[index] = (uint32_t)m->vmas.n - 1;
+	v->index = (uint32_t)m->vmas.n - 1;
 	v->id = r->vma.id;
 	v->mm = s->mm;
 	v->pid = s->pid;
 	v->label = label;
 	((struct model_label *)label)->mappings++;
-	return v;
+	return set_now(m, v->id, v->index + 1) < 0 ? NULL : v;
+}
+
+void model_vma_done(struct model *m)
+{
+	for (size_t i = 0; i < m->spaces.n; i++)
+		free(((struct model_space *)pool_at(&m->spaces, i))->there);
+	free(m->vma_now);
+	free(m->vma_far);
+	keys_done(&m->far_ids);
 }
 
 static int set_build_id(struct model *m, struct model_vma *v, const struct record_text *t)
@@ -210,7 +266,7 @@ int model_vma_record(struct model *m, const struct record *r)
 	if (v && v->mm != s->mm)
 		v = NULL;
 	if (v)
-		leave(s, v);
+		leave(m, s, v);
 	if (r->vma.op == VMA_OP_GONE)
 		return 0;
 	label = label_of(m, r->text ? r->text->bytes : "", r->text ? r->text->len[0] : 0,
@@ -222,6 +278,7 @@ int model_vma_record(struct model *m, const struct record *r)
 	if (!v)
 		return -ENOMEM;
 	set(m, v, r);
-	enter(s, v);
+	if (enter(m, s, v) < 0)
+		return -ENOMEM;
 	return set_build_id(m, v, r->text);
 }

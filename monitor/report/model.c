@@ -37,6 +37,7 @@ struct model *model_free(struct model *m)
 {
 	if (!m)
 		return NULL;
+	model_vma_done(m);
 	texts_done(&m->texts);
 	pool_done(&m->labels);
 	pool_done(&m->vmas);
@@ -45,11 +46,9 @@ struct model *model_free(struct model *m)
 	pool_done(&m->stacks);
 	keys_done(&m->label_keys);
 	keys_done(&m->label_texts);
-	keys_done(&m->vma_ids);
 	keys_done(&m->mms);
 	keys_done(&m->tids);
 	keys_done(&m->stack_ids);
-	free(m->vma_now);
 	free(m);
 	return NULL;
 }
@@ -91,7 +90,6 @@ struct model_space *model_space_get(struct model *m, uint32_t mm, int32_t pid, u
 		s->begin = ts;
 		s->code = s->signal = RECORD_UNKNOWN;
 		s->comm = s->exe = (struct model_text){ 0, "" };
-		RB_INIT(&s->tree);
 	}
 	if (!s->pid)
 		s->pid = pid;

@@ -13,7 +13,6 @@
 #ifndef REPORT_MODEL_H
 #define REPORT_MODEL_H
 
-#include <bsd/sys/tree.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,7 +38,6 @@ struct model_label {
 };
 
 struct model_vma {
-	RB_ENTRY(model_vma) node;
 	uint64_t lo, hi;		/* where it is, or was when it went */
 	uint64_t off, ino;		/* of its file, for lo */
 	const struct model_label *label;
@@ -60,7 +58,10 @@ struct model_space {
 	uint64_t begin, end;		/* ts of its first and of its last record */
 	int64_t code, signal;		/* RECORD_UNKNOWN; of its exit */
 	bool exited;
-	RB_HEAD(model_tree, model_vma) tree;	/* private */
+
+	/* Private: indexes of the mappings that are there, by address. */
+	uint32_t *there;
+	size_t nr_there, there_room;
 };
 
 struct model_thread {

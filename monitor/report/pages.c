@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Pages: counters in pieces of 64.  See pages.h. */
+/* Pages: counters in pieces of 16.  See pages.h. */
 
 #include "report/pages.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define CHUNK 64u
+#define CHUNK 16u
 
 struct pages_chunk {
 	uint32_t mm;
@@ -17,33 +17,95 @@ struct pages_chunk {
 /* What a piece costs with its key: they have about two slots each. */
 #define CHUNKS_MAX (PAGES_BYTES_MAX / (sizeof(struct pages_chunk) + 64))
 
+static bool has_ended(const struct pages *p, const struct pages_chunk *c)
+{
+	uint32_t index;
+
+	return keys_find(&p->ended, c->mm, 0, &index);
+}
+
+static void release(struct pages *p, struct pages_chunk *c)
+{
+	for (unsigned int i = 0; i < CHUNK; i++)
+		p->released += c->cell[i].written || c->cell[i].faults;
+	free(c);
+}
+
+/*
+ * Let go what has ended.  Not again before more has ended: where that frees little, all would
+ * be looked at for each page.  -ENOMEM: nothing changed.
+ */
+static int sweep(struct pages *p)
+{
+	struct keys keys = KEYS_NULL;
+	size_t n = p->keys.n, kept = 0;
+	uint32_t index;
+
+	for (size_t i = 0; i < n; i++)
+		if (!has_ended(p, p->chunks[i]) &&
+		    keys_index(&keys, p->chunks[i]->number, p->chunks[i]->mm, &index) < 0) {
+			keys_done(&keys);
+			return -ENOMEM;
+		}
+	for (size_t i = 0; i < n; i++) {
+		if (has_ended(p, p->chunks[i]))
+			release(p, p->chunks[i]);
+		else
+			p->chunks[kept++] = p->chunks[i];
+	}
+	keys_done(&p->keys);
+	p->keys = keys;
+	p->last = NULL;
+	p->ended_swept = p->ended.n;
+	p->sweep_after = n - kept > n / 8 ? 1 : p->sweep_after * 2 + 1;
+	return 0;
+}
+
+static int new_chunk(struct pages *p, uint32_t mm, uint64_t number, struct pages_chunk **ret)
+{
+	struct pages_chunk **more, *c;
+	uint32_t index;
+
+	more = keys_room(p->chunks, p->keys.n, &p->room, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	p->chunks = more;
+	c = calloc(1, sizeof(*c));
+	if (!c || keys_index(&p->keys, number, mm, &index) < 0) {
+		free(c);
+		return -ENOMEM;
+	}
+	c->mm = mm;
+	c->number = number;
+	more[index] = *ret = p->last = c;
+	return 0;
+}
+
 /* NULL with *ret_err 0: there is no room for more. */
 static struct pages_chunk *chunk_of(struct pages *p, uint32_t mm, uint64_t number, int *ret_err)
 {
-	struct pages_chunk **more, *c = p->last;
+	struct pages_chunk *c = p->last;
 	uint32_t index;
-	int r;
 
 	*ret_err = 0;
 	if (c && c->mm == mm && c->number == number)
 		return c;
-	if (p->keys.n >= CHUNKS_MAX)
-		return keys_find(&p->keys, number, mm, &index) ? p->chunks[index] : NULL;
-	r = keys_index(&p->keys, number, mm, &index);
-	if (!r)
+	if (keys_find(&p->keys, number, mm, &index))
 		return p->last = p->chunks[index];
-	more = r < 0 ? NULL : keys_room(p->chunks, index, &p->room, sizeof(*more));
-	if (more) {
-		p->chunks = more;
-		more[index] = c = calloc(1, sizeof(*c));
-	}
-	if (!more || !c) {
-		*ret_err = -ENOMEM;
-		return NULL;
-	}
-	c->mm = mm;
-	c->number = number;
-	return p->last = c;
+	c = NULL;
+	if (p->keys.n >= CHUNKS_MAX && p->ended.n - p->ended_swept > p->sweep_after)
+		*ret_err = sweep(p);
+	if (!*ret_err && p->keys.n < CHUNKS_MAX)
+		*ret_err = new_chunk(p, mm, number, &c);
+	return c;
+}
+
+int pages_end(struct pages *p, uint32_t mm)
+{
+	uint32_t index;
+	int r = keys_index(&p->ended, mm, 0, &index);
+
+	return r < 0 ? r : 0;
 }
 
 static void write_one(struct pages *p, struct page_cell *cell, uint32_t tick, struct course *c,
@@ -143,9 +205,10 @@ size_t pages_top(const struct pages *p, struct page_top *ret, size_t max)
 
 void pages_done(struct pages *p)
 {
-	for (size_t i = 0; i < p->keys.n && i < p->room; i++)
+	for (size_t i = 0; i < p->keys.n; i++)
 		free(p->chunks[i]);
 	free(p->chunks);
 	keys_done(&p->keys);
+	keys_done(&p->ended);
 	*p = (struct pages){ .keys = KEYS_NULL };
 }

@@ -2,8 +2,9 @@
 /*
  * Pages: what happened to each page, by address space and address.
  *
- * Pure.  Twelve bytes a page where pages lie close, in pieces of 64; all together have
- * PAGES_BYTES_MAX, and what is beyond that is counted as left out.
+ * Pure.  Twelve bytes a page where pages lie close, in pieces of 16; all together have
+ * PAGES_BYTES_MAX.  Beyond that, those of address spaces that have ended are let go (they
+ * have been counted, but cannot be listed any more), and then new ones are left out.
  */
 #ifndef REPORT_PAGES_H
 #define REPORT_PAGES_H
@@ -14,7 +15,7 @@
 #include "report/course.h"
 #include "report/keys.h"
 
-#define PAGES_BYTES_MAX (UINT64_C(224) << 20)
+#define PAGES_BYTES_MAX (UINT64_C(192) << 20)
 
 struct page_cell {
 	uint32_t written;	/* first writes */
@@ -32,6 +33,9 @@ struct pages {
 	uint64_t distinct;		/* pages that were written */
 	uint64_t touched;		/* pages of which anything was told */
 	uint64_t left_out;		/* writes and faults of pages there was no room for */
+	uint64_t released;		/* pages that were let go: of `touched`, not listed */
+	struct keys ended;		/* address spaces */
+	size_t ended_swept, sweep_after;
 };
 
 /* A page that stands out. */
@@ -47,6 +51,8 @@ struct page_top {
  */
 int pages_write(struct pages *p, uint32_t mm, uint64_t page, uint64_t n, uint32_t tick,
 		struct course *c, uint64_t *ret_new);
+/* The address space has ended: nothing more of it will be told.  -ENOMEM. */
+int pages_end(struct pages *p, uint32_t mm);
 /* A fault record names the page.  -ENOMEM. */
 int pages_fault(struct pages *p, uint32_t mm, uint64_t page);
 /*

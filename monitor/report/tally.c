@@ -295,6 +295,14 @@ static void on_lost(struct tally *t, const struct record *r)
 		l->n += (uint64_t)r->lost.n;
 }
 
+/* A child of vfork(2) had its parent's: that goes on. */
+static int on_exec(struct tally *t, const struct record *r)
+{
+	const struct model_space *s = model_space(t->model, r->mm);
+
+	return s && s->pid == r->pid ? pages_end(&t->pages, r->mm) : 0;
+}
+
 int tally_record(struct tally *t, const struct record *r)
 {
 	if (r->kind >= RECORD_NR)
@@ -320,6 +328,10 @@ int tally_record(struct tally *t, const struct record *r)
 	case RECORD_UNMAP:
 		t->dropped_pages += r->npages;
 		return 0;
+	case RECORD_EXEC:
+		return on_exec(t, r);
+	case RECORD_EXIT:
+		return pages_end(&t->pages, r->mm);
 	case RECORD_STATS:
 		t->stats = r->stats;
 		t->has_stats = true;

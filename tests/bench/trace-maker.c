@@ -2,11 +2,12 @@
 /*
  * Trace-maker: a large trace, by the writer that writes all traces.
  *
- *	trace-maker sync|async|who RECORDS FILE
+ *	trace-maker sync|async|who|churn RECORDS FILE
  *
  * sync: faults of four threads; async: runs of pages found written, epoch by epoch; who:
- * these, and for each page a witness with its instruction and stack.  RECORDS is how many
- * lines there are in all, about.  The same each time.
+ * these, and for each page a witness with its instruction and stack; churn: short-lived
+ * children, one after the other, with mappings of their own.  RECORDS is how many lines
+ * there are in all, about.  The same each time.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@
 
 static struct queue *queue;
 static uint64_t made, now = 1000000, state = 88172645463325252u;
+static uint32_t mm = 1, last_id = MAPPINGS + 1;
 
 static uint64_t random_below(uint64_t n)
 {
@@ -39,8 +41,8 @@ static uint64_t random_below(uint64_t n)
 /* The ring drops what it has no room for: here nothing may be missing. */
 static void push(struct record r)
 {
-	r.pid = PID;
-	r.mm = 1;
+	r.pid = PID + (int32_t)(mm - 1) % 30000;
+	r.mm = mm;
 	r.ts = now;
 	made++;
 	while (!queue_roomy(queue)) {
@@ -161,6 +163,35 @@ static void make_async(uint64_t records, bool who)
 	}
 }
 
+/* A child, what it maps and writes, and its end. */
+static void push_child(uint32_t child_mm)
+{
+	uint64_t begin = now;
+
+	mm = 1;
+	push((struct record){ .kind = RECORD_FORK,
+		.fork = { .child = PID + (int32_t)(child_mm - 1) % 30000, .child_mm = child_mm,
+			  .followed = true } });
+	mm = child_mm;
+	for (uint32_t i = 0; i < 25; i++)
+		push_mapping(++last_id, place(i + random_below(1000), 0),
+			     i % 3 ? "" : "/usr/lib/libc.so.6", VMA_KIND_ANON, RECORD_PROT_WRITE);
+	now += EPOCH_NS / 100;
+	for (uint32_t i = 0; i < 40; i++)
+		push((struct record){ .kind = RECORD_DIRTY,
+			.addr = place(random_below(1000), random_below(100)), .npages = 2,
+			.ts0 = begin, .dirty = { .epoch = 1, .vma = last_id - i % 25 } });
+	push((struct record){ .kind = RECORD_EXIT,
+			      .exit = { .code = 0, .signal = RECORD_UNKNOWN } });
+}
+
+static void make_churn(uint64_t records)
+{
+	for (uint32_t child_mm = 2; made < records; child_mm++)
+		push_child(child_mm);
+	mm = 1;
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const modes[] = { "write", NULL }, *const none[] = { NULL };
@@ -183,6 +214,8 @@ int main(int argc, char **argv)
 	push_begin();
 	if (!strcmp(h.engine, "sync"))
 		make_sync(records);
+	else if (!strcmp(argv[1], "churn"))
+		make_churn(records);
 	else
 		make_async(records, !strcmp(argv[1], "who"));
 	push((struct record){ .kind = RECORD_STATS, .stats = { .final = true,

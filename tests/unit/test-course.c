@@ -134,6 +134,34 @@ static void test_pages(void)
 	pages_done(&p);
 }
 
+/* When there is no room any more, what has ended goes; it stays counted. */
+static void test_release(void)
+{
+	struct pages p = { .keys = KEYS_NULL };
+	struct page_top top[2];
+	uint64_t fresh, all = 0, i;
+
+	for (i = 0; !p.released && i < 3000000; i++) {
+		uint32_t mm = 2 + (uint32_t)(i / 1000);
+
+		CU_ASSERT_EQUAL(pages_write(&p, i % 10 ? mm : 1, i * 16, 1, 5, &course, &fresh), 0);
+		all += fresh;
+		if (i % 1000 == 999)
+			CU_ASSERT_EQUAL(pages_end(&p, mm), 0);
+	}
+	CU_ASSERT(p.released > 500000);
+	CU_ASSERT_EQUAL(all, i);
+	CU_ASSERT_EQUAL(p.distinct, i);
+	CU_ASSERT_EQUAL(p.left_out, 0);
+	/* Of space 1 nothing has gone. */
+	CU_ASSERT_EQUAL(pages_write(&p, 1, 0, 1, 6, &course, &fresh), 0);
+	CU_ASSERT_EQUAL(fresh, 0);
+	CU_ASSERT_EQUAL(pages_top(&p, top, 2), 2);
+	CU_ASSERT_EQUAL(top[0].mm, 1);
+	CU_ASSERT_EQUAL(top[0].written, 2);
+	pages_done(&p);
+}
+
 static void test_spread(void)
 {
 	static struct spread s;
@@ -160,6 +188,7 @@ static const struct suite_test tests[] = {
 	{ "windows against sets", test_windows },
 	{ "levels and the end of time", test_levels },
 	{ "spans of pages", test_pages },
+	{ "what has ended goes first", test_release },
 	{ "how long things took", test_spread },
 };
 

@@ -174,12 +174,12 @@ static void test_claims(void)
 	CU_ASSERT_EQUAL(t->unreported, UINT64_C(1) << 50);
 	CU_ASSERT_EQUAL(t->total.pages, 0);
 	/* A page a piece, and more pieces than there is room for. */
-	for (uint64_t i = 0; i < 400000; i++)
+	for (uint64_t i = 0; i < 900000; i++)
 		dirty(i * 64, 1, 2);
 	CU_ASSERT(t->pages.left_out > 0);
-	CU_ASSERT_EQUAL(t->total.pages + t->pages.left_out, 400000);
-	CU_ASSERT(t->total.pages * 784 < PAGES_BYTES_MAX);
-	CU_ASSERT_EQUAL(t->heat.maps[1].sum, 400000);
+	CU_ASSERT_EQUAL(t->total.pages + t->pages.left_out, 900000);
+	CU_ASSERT(t->total.pages * 208 < PAGES_BYTES_MAX);
+	CU_ASSERT_EQUAL(t->heat.maps[1].sum, 900000);
 	m = model_free(m);
 	t = tally_free(t);
 }
