@@ -180,7 +180,7 @@ int report_html_write(struct report_html *h, const struct loaded *l, const struc
 	if (r < 0)
 		log_error("%s: %s", name.s, r == -EINVAL ?
 			  "it is no regular file (symbolic links are not followed)" : strerror(-r));
-	else if (strcmp(path, "-"))
+	else if (strcmp(path, "-") != 0)
 		log_info("%s: %s, for any browser", name.s, words_bytes(m.len, &bytes));
 	free(m.bytes);
 	return r < 0 ? EXIT_RUNTIME : EXIT_OK;

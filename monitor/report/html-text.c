@@ -91,6 +91,10 @@ static uint32_t code_of(const char *s, size_t n)
 	}
 }
 
+/* U+FFFD, and the mark of what is left out. */
+static const char no_character[] = { '\xef', '\xbf', '\xbd' };
+static const char ellipsis[] = { '\xe2', '\x80', '\xa6' };
+
 /* What can be shown of len bytes; at most six bytes for one of them. */
 static size_t plain(const char *bytes, size_t len, char *to)
 {
@@ -101,8 +105,8 @@ static size_t plain(const char *bytes, size_t len, char *to)
 
 		n = utf8_sequence(bytes + i, len - i);
 		if (!n) {
-			memcpy(to + used, "\xef\xbf\xbd", 3);
-			used += 3;
+			memcpy(to + used, no_character, sizeof(no_character));
+			used += sizeof(no_character);
 			n = 1;
 			continue;
 		}
@@ -143,8 +147,8 @@ static const char *plain_name(const char *bytes, size_t len, size_t most, char *
 		size_t tail = begin_of(bytes, len - most / 2 + 3);
 
 		used = plain(bytes, head, buf);
-		memcpy(buf + used, "\xe2\x80\xa6", 3);	/* an ellipsis */
-		used += 3;
+		memcpy(buf + used, ellipsis, sizeof(ellipsis));
+		used += sizeof(ellipsis);
 		used += plain(bytes + tail, len - tail, buf + used);
 	}
 	buf[used] = '\0';
