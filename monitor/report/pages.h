@@ -15,7 +15,7 @@
 #include "report/course.h"
 #include "report/keys.h"
 
-#define PAGES_BYTES_MAX (UINT64_C(192) << 20)
+#define PAGES_BYTES_MAX (UINT64_C(160) << 20)
 
 struct page_cell {
 	uint32_t written;	/* first writes */

@@ -22,8 +22,8 @@ json_t *reader_object(const char *line, size_t len, struct reader_error *ret_err
 int reader_no_object(const struct reader_error *e);
 
 /*
- * reader-short.c: a line of a fault, dirty, stack or vma byte for byte as record-*.c write
- * it.  False: not such a line, or not a right one, or no memory for it; the other way says
+ * reader-short.c: a line of a fault, dirty, stack, vma, arm or gap byte for byte as record-*.c
+ * write it.  False: not such a line, or not a right one, or no memory for it; the other way says
  * what is wrong.  Then *ret owns nothing.
  */
 bool reader_short_cut(const char *line, size_t len, uint32_t page_size,
@@ -32,6 +32,8 @@ bool reader_short_cut(const char *line, size_t len, uint32_t page_size,
 /* reader-short-kinds.c: the same behind the kind. */
 struct cursor;
 bool reader_short_dirty(struct cursor *c, uint32_t page_size, struct reader_record *ret);
+bool reader_short_arm(struct cursor *c, uint32_t page_size, struct reader_record *ret);
+bool reader_short_gap(struct cursor *c, uint32_t page_size, struct reader_record *ret);
 bool reader_short_stack(struct cursor *c, struct reader_record *ret);
 bool reader_short_vma(struct cursor *c, uint32_t page_size, struct reader_record *ret);
 

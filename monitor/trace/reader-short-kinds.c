@@ -1,12 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reader, short cut: dirty, stack and vma lines as record-*.c write them.
+ * Reader, short cut: dirty, stack, vma, arm and gap lines as record-*.c write them.
  *
  * Pure.  See reader-short.c.  Here, too, whatever is not as expected is for the long way:
  * a name with anything that would be escaped, say.
  */
 
 #include "trace/reader-cursor.h"
+
+static bool interval(struct cursor *c, struct record *r)
+{
+	return cursor_skip(c, ",\"ts0\":") && cursor_number(c, LINE_INT_MAX, &r->ts0) &&
+	       r->ts0 <= r->ts;
+}
+
+bool reader_short_arm(struct cursor *c, uint32_t page_size, struct reader_record *ret)
+{
+	struct record *r = &ret->record;
+
+	r->kind = RECORD_ARM;
+	return cursor_common(c, ret) && interval(c, r) && cursor_place(c, page_size, true, r) &&
+	       cursor_skip(c, ",\"mode\":") && cursor_word(c, NAMES_ARM_MODE, &r->arm.mode) &&
+	       cursor_skip(c, "}") && c->p == c->end;
+}
+
+/* Of a span; one of a whole address space is rare. */
+bool reader_short_gap(struct cursor *c, uint32_t page_size, struct reader_record *ret)
+{
+	struct record *r = &ret->record;
+
+	r->kind = RECORD_GAP;
+	return cursor_common(c, ret) && interval(c, r) && cursor_place(c, page_size, true, r) &&
+	       cursor_skip(c, ",\"reason\":") &&
+	       cursor_word(c, NAMES_GAP_REASON, &r->gap.reason) &&
+	       cursor_skip(c, "}") && c->p == c->end;
+}
 
 bool reader_short_dirty(struct cursor *c, uint32_t page_size, struct reader_record *ret)
 {
@@ -16,8 +44,7 @@ bool reader_short_dirty(struct cursor *c, uint32_t page_size, struct reader_reco
 	r->kind = RECORD_DIRTY;
 	if (!cursor_common(c, ret) ||
 	    !cursor_skip(c, ",\"epoch\":") || !cursor_number(c, LINE_INT_MAX, &r->dirty.epoch) ||
-	    !cursor_skip(c, ",\"ts0\":") || !cursor_number(c, LINE_INT_MAX, &r->ts0) ||
-	    r->ts0 > r->ts || !cursor_place(c, page_size, true, r) ||
+	    !interval(c, r) || !cursor_place(c, page_size, true, r) ||
 	    !cursor_skip(c, ",\"vma\":") || !cursor_number(c, UINT32_MAX, &vma))
 		return false;
 	r->dirty.vma = (uint32_t)vma;

@@ -86,5 +86,9 @@ bool reader_short_cut(const char *line, size_t len, uint32_t page_size,
 		return reader_short_stack(&c, ret);
 	if (cursor_skip(&c, "vma\""))
 		return reader_short_vma(&c, page_size, ret);
+	if (cursor_skip(&c, "arm\""))
+		return reader_short_arm(&c, page_size, ret);
+	if (cursor_skip(&c, "gap\""))
+		return reader_short_gap(&c, page_size, ret);
 	return false;
 }

@@ -7,7 +7,7 @@ from harness import ROUNDS, Broken
 
 RECORDS = int(os.environ.get("RECORDS", "10000000"))
 KINDS = (("sync", "", "synchronous"), ("async", ".zst", "asynchronous, zstd"),
-         ("who", ".zst", "--who, zstd"))
+         ("who", ".zst", "--who, zstd"), ("churn", ".zst", "short-lived processes, zstd"))
 
 
 def read_once(bench, path):

@@ -125,7 +125,8 @@ static void test_samples(void)
 		size_t n = format(&r, i + 1);
 
 		CU_ASSERT(check_ways(line, n));
-		if (r.kind == RECORD_FAULT || r.kind == RECORD_DIRTY || r.kind == RECORD_STACK)
+		if (r.kind == RECORD_FAULT || r.kind == RECORD_DIRTY || r.kind == RECORD_STACK ||
+		    r.kind == RECORD_ARM)
 			CU_ASSERT(is_short(line, n));
 		taken += is_short(line, n);
 		check_mutants(line, n);
