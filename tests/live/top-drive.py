@@ -212,7 +212,7 @@ def case_keys(pagetap, pid, *_):
     t.press(" ")
     t.until(r"  paused$")
     held = rows(t.text())
-    t.read(1.2)
+    t.read(0.8)
     if rows(t.text()) != held:
         fail("paused, and the picture moves")
     t.press(" ")
@@ -294,7 +294,7 @@ def case_suspend(pagetap, pid, *_):
         fail("the other screen was not left")
     drawn = t.raw.count(b"\x1b[?1049h")
     t.press("bg\n")
-    t.read(1.0)
+    t.read(0.7)
     if t.raw.count(b"\x1b[?1049h") != drawn:
         fail("it draws from the background")
     t.press("fg\n")

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -22,6 +23,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <termios.h>
 
 #include "caps.h"
 #include "compat/sys.h"
@@ -211,6 +213,44 @@ static void writer(void)
 	WANT(!close(open("/dev/null", O_RDWR)));
 }
 
+static void *view_only(void *arg)
+{
+	int *fds = arg, fd;
+	struct termios t;
+
+	sandbox_viewer();
+	if (!prctl(PR_GET_SECCOMP))
+		_exit(NO_FILTER);
+	WANT(write(fds[1], "x", 1) == 1);
+	/* Names of functions are in files; the terminal is the screen's. */
+	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	WANT(fd >= 0 && !close(fd));
+	WANT(tcgetattr(fds[0], &t) < 0 && errno == ENOTTY);
+	WANT(tcsetattr(fds[0], TCSADRAIN, &t) < 0 && errno == ENOTTY);
+	WANT(tcgetpgrp(fds[0]) < 0 && errno == ENOTTY);
+	DENIED(open("/dev/null", O_WRONLY));
+	DENIED(open("/tmp/pagetap-sandbox", O_RDONLY | O_CREAT | O_CLOEXEC, 0600));
+	DENIED(syscall(SYS_ioctl, fds[0], TIOCSTI, "x"));
+	DENIED(syscall(SYS_ioctl, fds[0], 0xaa3f /* of userfaultfd(2) */, 0));
+	DENIED(syscall(SYS_socket, AF_INET, SOCK_STREAM, 0));
+	DENIED(syscall(SYS_kill, getppid(), 0));
+	DENIED(syscall(SYS_tgkill, getppid(), getppid(), 0));
+	DENIED(syscall(SYS_execve, "/bin/true", NULL, NULL));
+	DENIED(syscall(SYS_clone, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND, NULL, NULL, NULL, NULL));
+	return NULL;
+}
+
+static void viewer(void)
+{
+	pthread_t thread;
+	int fds[2];
+
+	WANT(!pipe(fds));
+	sandbox_prepare();
+	WANT(!pthread_create(&thread, NULL, view_only, fds) && !pthread_join(thread, NULL));
+	WANT(!close(open("/dev/null", O_RDWR)));
+}
+
 /* capget(2) is refused there: /proc tells. */
 static uint64_t in_status(const char *key)
 {
@@ -314,6 +354,7 @@ static void test_files(void) { in_child(forbidden_files); }
 static void test_memory(void) { in_child(forbidden_memory); }
 static void test_allowed(void) { in_child(allowed); }
 static void test_writer(void) { in_child(writer); }
+static void test_viewer(void) { in_child(viewer); }
 static void test_capabilities(void) { in_child(capabilities); }
 static void test_no_capability(void) { in_child(no_capability); }
 static void test_not_prepared(void) { in_child(not_prepared); }
@@ -333,6 +374,7 @@ static const struct suite_test tests[] = {
 	{ "no new code, no new rights", test_memory },
 	{ "what it needs is left", test_allowed },
 	{ "the writer", test_writer },
+	{ "who shows what happens", test_viewer },
 	{ "capabilities", test_capabilities },
 	{ "no capability", test_no_capability },
 	{ "without memory", test_without_memory },
