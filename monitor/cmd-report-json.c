@@ -90,6 +90,17 @@ static int put_total(json_t *o, const struct tally *t)
 				   json_integer(t->stats.slowdown_ppm));
 }
 
+/* How many there are in all: of rows, the heaviest alone may be told. */
+static int put_rows(json_t *o, const struct report_view *v)
+{
+	const struct tally *t = v->l->tally;
+
+	return record_json_int(o, "processes", t->nr_spaces) |
+	       record_json_int(o, "mappings", t->nr_labels) |
+	       record_json_int(o, "threads", t->nr_threads) |
+	       record_json_int(o, "pages", t->pages.touched);
+}
+
 static int put_records(json_t *o, const struct tally *t)
 {
 	int err = 0;
@@ -139,17 +150,72 @@ static int put_gaps(json_t *list, const struct tally *t)
 	return err;
 }
 
+/* Which rows are told where there are more than v->top: the heaviest, in their order. */
+struct choice {
+	bool all;
+	uint64_t least;		/* what the lightest of them weighs */
+	size_t ties;		/* how many of that weight are still wanted */
+};
+
+static int heavier(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x < *y) - (*x > *y);
+}
+
+/* The weight of row i: what there is most of. */
+static uint64_t weigh(const struct tally_counts *c)
+{
+	return c->faults > c->written ? c->faults : c->written;
+}
+
+/* counts: of the first row; the others are `size` bytes apart.  -1: no memory. */
+static int choose(const struct report_view *v, const struct tally_counts *counts, size_t size,
+		  size_t n, struct choice *ret)
+{
+	_free_ uint64_t *weights = NULL;
+
+	*ret = (struct choice){ .all = !v->top || n <= v->top };
+	if (ret->all)
+		return 0;
+	weights = calloc(n, sizeof(*weights));
+	if (!weights)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		weights[i] = weigh((const void *)((const char *)counts + i * size));
+	qsort(weights, n, sizeof(*weights), heavier);
+	ret->least = weights[v->top - 1];
+	for (size_t i = 0; i < v->top; i++)
+		ret->ties += weights[i] == ret->least;
+	return 0;
+}
+
+static bool is_chosen(struct choice *c, const struct tally_counts *counts)
+{
+	uint64_t weight = weigh(counts);
+
+	if (c->all || weight > c->least)
+		return true;
+	return weight == c->least && c->ties && c->ties--;
+}
+
 static int put_processes(json_t *list, const struct report_view *v)
 {
 	const struct tally *t = v->l->tally;
-	int err = 0;
+	struct choice choice;
+	int err = choose(v, t->nr_spaces ? &t->spaces->c : NULL, sizeof(*t->spaces), t->nr_spaces,
+			 &choice);
 
 	for (size_t i = 0; i < t->nr_spaces && !err; i++) {
 		const struct tally_space *row = &t->spaces[i];
 		const struct model_space *s = model_space(v->l->model, row->mm);
 		struct model_text none = { 0, "" };
-		json_t *o = json_object();
+		json_t *o;
 
+		if (!is_chosen(&choice, &row->c))
+			continue;
+		o = json_object();
 		err = record_json_int(o, "mm", row->mm) |
 		      record_json_int(o, "pid", s ? (uint64_t)s->pid : 0) |
 		      put_text(o, "comm", "comm_hex", s ? s->comm : none) |
@@ -162,14 +228,17 @@ static int put_processes(json_t *list, const struct report_view *v)
 static int put_mappings(json_t *list, const struct report_view *v)
 {
 	const struct tally *t = v->l->tally;
-	int err = 0;
+	struct choice choice;
+	int err = choose(v, t->nr_labels ? &t->labels->c : NULL, sizeof(*t->labels), t->nr_labels,
+			 &choice);
 
 	for (size_t i = 0; i < t->nr_labels && !err; i++) {
 		const struct tally_label *row = &t->labels[i];
 		const struct model_label *l = model_label(v->l->model, i);
 		json_t *o;
 
-		if (!row->c.faults && !row->c.written && !row->gaps)
+		if ((!row->c.faults && !row->c.written && !row->gaps) ||
+		    !is_chosen(&choice, &row->c))
 			continue;
 		o = json_object();
 		err = put_text(o, "name", "name_hex", l->name) |
@@ -185,12 +254,17 @@ static int put_mappings(json_t *list, const struct report_view *v)
 static int put_threads(json_t *list, const struct report_view *v)
 {
 	const struct tally *t = v->l->tally;
-	int err = 0;
+	struct choice choice;
+	int err = choose(v, t->nr_threads ? &t->threads->c : NULL, sizeof(*t->threads), t->nr_threads,
+			 &choice);
 
 	for (size_t i = 0; i < t->nr_threads && !err; i++) {
 		const struct tally_thread *row = &t->threads[i];
-		json_t *o = json_object();
+		json_t *o;
 
+		if (!is_chosen(&choice, &row->c))
+			continue;
+		o = json_object();
 		err = record_json_int(o, "pid", (uint64_t)row->pid) |
 		      record_json_int(o, "tid", (uint64_t)row->tid) |
 		      put_text(o, "comm", "comm_hex",
@@ -325,6 +399,7 @@ int report_json(const struct report_view *v, const char *path)
 		  add(o, "lost", json_array(), lost, v) |
 		  add(o, "gaps", json_array(), gaps, v) |
 		  add(o, "records", json_object(), records, v) |
+		  add(o, "rows", json_object(), put_rows, v) |
 		  add(o, "processes", json_array(), put_processes, v) |
 		  add(o, "mappings", json_array(), put_mappings, v) |
 		  add(o, "threads", json_array(), put_threads, v) |

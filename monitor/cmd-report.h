@@ -50,7 +50,7 @@ void report_latency(const struct report_view *v);
 /* Addresses against time, a map a mapping, at most v->top of them. */
 int report_heat(const struct report_view *v);
 
-/* All of it as one JSON object on one line: all rows, and of pages v->top.  0, -ENOMEM. */
+/* All of it as one JSON object on one line: at most v->top rows of each kind.  0, -ENOMEM. */
 int report_json(const struct report_view *v, const char *path);
 
 /* What the pieces share. */

@@ -120,6 +120,11 @@ case_json() {
 	json '.latency | [.n, .octaves[12]]' '[7,5]' || return
 	json '[.heat.maps[] | .sum]' '[2,3]' || return
 	json '.threads | map(.writes) | add' 5 || return
+	json '.rows | [.processes, .threads, .pages]' '[2,4,6]' || return
+	report 0 --json --top 1 "$GOOD" || return
+	json '[.processes, .mappings, .threads, .pages] | map(length)' '[1,1,1,1]' || return
+	json '[.processes[0].mm, .mappings[0].kind, .threads[0].tid]' '[1,"anon",4242]' || return
+	report 0 --json --heatmap "$GOOD" || return
 	# Keys that other tools take for something else.
 	jq -e '[paths | map(strings)[-1]] | any(test("^(end|from|to|order|group|count|size|date)$|_at$|_time$"))
 		| not' "$D/r.out" >/dev/null || wrong 'a key with a forbidden name'
