@@ -18,6 +18,7 @@
 struct metrics {
 	struct tally *tally;
 	struct lexicon *words;
+	bool starved;		/* a word had no memory */
 };
 
 
@@ -36,6 +37,7 @@ static const char *word(struct metrics *m, struct model_text t)
 {
 	const char *w = lexicon_word(m->words, t.s ? t.s : "", t.len);
 
+	m->starved = m->starved || !w;
 	return w ? w : "";
 }
 
@@ -271,7 +273,7 @@ static int end(struct export *e)
 	write_latency(e->pen, &t->stop, "pagetap_stop_seconds",
 		      "How long threads stood still for a fault, at least.");
 	pen_text(e->pen, "# EOF\n");
-	return 0;
+	return ((struct metrics *)e->state)->starved ? -ENOMEM : 0;
 }
 
 static void done(struct export *e)

@@ -104,6 +104,15 @@ static bool is_separator(const char *s, size_t n)
 	return n == 3 && !memcmp(s, "\xe2\x80", 2) && ((unsigned char)s[2] & 0xfe) == 0xa8;
 }
 
+/* C0, DEL, C1, or no character at all. */
+static bool is_control(const char *s, size_t n)
+{
+	unsigned char c = (unsigned char)s[0];
+
+	return !n || (n == 1 && (c < 0x20 || c == 0x7f)) ||
+	       (n == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0);
+}
+
 void pen_json(struct pen *p, const char *bytes, size_t len)
 {
 	pen_bytes(p, "\"", 1);
@@ -116,6 +125,8 @@ void pen_json(struct pen *p, const char *bytes, size_t len)
 			pen_text(p, "\\ufffd");
 		} else if (is_separator(bytes + i, n)) {
 			pen_text(p, bytes[i + 2] & 1 ? "\\u2029" : "\\u2028");
+		} else if (n == 2 && is_control(bytes + i, n)) {
+			pen_format(p, "\\u%04x", (unsigned char)bytes[i + 1]);
 		} else if (n > 1) {
 			pen_bytes(p, bytes + i, n);
 		} else if (c == '"' || c == '\\') {
@@ -127,15 +138,6 @@ void pen_json(struct pen *p, const char *bytes, size_t len)
 		}
 	}
 	pen_bytes(p, "\"", 1);
-}
-
-/* C0, DEL, C1, or no character at all. */
-static bool is_control(const char *s, size_t n)
-{
-	unsigned char c = (unsigned char)s[0];
-
-	return !n || (n == 1 && (c < 0x20 || c == 0x7f)) ||
-	       (n == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0);
 }
 
 /* Bytes as they are, but controls as \ooo, and what `escape` names as it says. */

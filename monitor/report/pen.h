@@ -38,8 +38,9 @@ void pen_micros(struct pen *p, uint64_t ns);
 void pen_seconds(struct pen *p, uint64_t ns);
 
 /*
- * A string of JSON with its quotes.  What is not UTF-8 is U+FFFD; `<`, `>`, `&` and the line
- * separators of JavaScript are escaped too, so that it may stand in a page.
+ * A string of JSON with its quotes.  What is not UTF-8 is U+FFFD; `<`, `>`, `&`, the line
+ * separators of JavaScript and all control characters are escaped, so that it may stand in a
+ * page or go to a terminal.
  */
 void pen_json(struct pen *p, const char *bytes, size_t len);
 /*

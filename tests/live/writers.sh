@@ -118,4 +118,36 @@ case_sqlite() {
 	say "$(tail -n 1 "$D/check.out")"
 }
 
+javascript() {
+	cat >"$D/x.js" <<-'EOF'
+		const pages = Buffer.alloc(4096 * 2000);
+		let round = 0;
+		function scribble(k) { for (let i = 0; i < 2000; i++) pages[i * 4096 + k % 50] = k; }
+		function again() { scribble(round++); if (round < 2000) setTimeout(again, 5); }
+		again();
+	EOF
+	node --perf-basic-prof --interpreted-frames-native-stack "$D/x.js" >"$D/node.out" 2>&1 &
+	TARGET=$!
+	started "$TARGET"
+	within 10 grep -q scribble "/tmp/perf-$TARGET.map" 2>/dev/null || wrong 'no perf map' || return
+	recorded 100 "$TARGET" || return
+	sleep 0.7
+	stop_record "$RECORDER" || return
+	reported || return
+	jq -c '.functions[0] | [.name, .writes]' "$D/report.json" >"$D/first.out"
+	say "$(cat "$D/first.out")"
+	jq -e '.total.writes as $all | .functions | map(select(.name | test("scribble .*x[.]js:3"))) |
+		map(.writes) | add * 10 > $all * 9' "$D/report.json" >/dev/null ||
+		wrong 'it is not told who wrote'
+}
+
+# Code that is made at run time has the names that its maker left for perf(1).
+case_javascript() {
+	local rc
+	javascript
+	rc=$?
+	rm -f "/tmp/perf-$TARGET.map"
+	return $rc
+}
+
 run_cases "$@"

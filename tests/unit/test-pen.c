@@ -59,12 +59,12 @@ static void test_numbers(void)
 static void test_json(void)
 {
 	static const char hostile[] = "a\"b\\</script>&\x1b\n\x7f\xff"
-				      "\xe2\x80\xa8\xe2\x80\xa9\xc3\xa9\0z";
+				      "\xc2\x9b\xe2\x80\xa8\xe2\x80\xa9\xc3\xa9\0z";
 
 	begin();
 	pen_json(&p, hostile, sizeof(hostile) - 1);
 	CU_ASSERT_STRING_EQUAL(written(), "\"a\\\"b\\\\\\u003c/script\\u003e\\u0026\\u001b\\u000a"
-			       "\\u007f\\ufffd\\u2028\\u2029\xc3\xa9\\u0000z\"");
+			       "\\u007f\\ufffd\\u009b\\u2028\\u2029\xc3\xa9\\u0000z\"");
 }
 
 static void test_csv(void)
