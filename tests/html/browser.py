@@ -202,6 +202,10 @@ class Page:
             self.mouse("mousePressed", x, y, button="left", buttons=1, clickCount=n)
             self.mouse("mouseReleased", x, y, button="left", clickCount=n)
 
+    def tap(self, x, y):
+        self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
     def key(self, key):
         text = {"text": key} if len(key) == 1 else {}
         self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **text)

@@ -301,6 +301,22 @@ def case_phone(browser):
                 same(wide, 0, "what sticks out")
 
 
+def case_finger(browser):
+    report = known_json()
+    with Shown(browser, "known", width=390, height=844, mobile=True) as page:
+        page.call("Emulation.setTouchEmulationEnabled", enabled=True)
+        heat_map, i = map_named(report, "[heap]"), strip_index(page, "[heap]")
+        row, col, _ = max(cells(heat_map), key=lambda cell: cell[2])
+        page.tap(*cell_point(strip_box(page, i), len(heat_map["rows"]), page.ask("heat.cols"),
+                             row, col))
+        # The words are still there when the finger has gone; cells are half a point wide.
+        same(tip(page)[::2][:1], ["[heap]"], "what a tap says")
+        assert int(tip(page)[2].split()[0]) > 0, tip(page)
+        title = page.ask("(b => [b.x + 5, b.y + 5])(byId('heat-title').getBoundingClientRect())")
+        page.tap(*title)
+        same(tip(page), [""], "after a tap elsewhere")
+
+
 def case_light_and_dark(browser):
     paper = "getComputedStyle(document.body).backgroundColor"
     colors = {}

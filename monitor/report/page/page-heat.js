@@ -185,6 +185,10 @@ function heatStart() {
 	heatPaintAll();
 	heatReset();
 	addEventListener("resize", heatPaintAll);
+	addEventListener("pointerdown", event => {
+		if (!event.target.closest(".strip"))
+			hideTip();
+	});
 }
 
 /* Rows come in runs of neighbours, [page of the first, how many]; the highest is on top. */

@@ -69,19 +69,23 @@ function heatPointer(strip) {
 		});
 		strip.rubber.hidden = false;
 	}
+	function tell(event) {
+		const { x, y } = place(event);
+
+		showTip(event.clientX, event.clientY,
+			heatCellText(strip, heatCellAt(strip, x, y)));
+	}
 	canvas.addEventListener("pointerdown", event => {
 		if (event.button)
 			return;
 		from = place(event);
 		canvas.setPointerCapture(event.pointerId);
+		tell(event);
 	});
 	canvas.addEventListener("pointermove", event => {
-		const at = place(event);
-
 		if (from)
-			rubber(at);
-		showTip(event.clientX, event.clientY,
-			heatCellText(strip, heatCellAt(strip, at.x, at.y)));
+			rubber(place(event));
+		tell(event);
 	});
 	canvas.addEventListener("pointerup", event => {
 		if (from)
@@ -93,7 +97,11 @@ function heatPointer(strip) {
 		from = null;
 		strip.rubber.hidden = true;
 	});
-	canvas.addEventListener("pointerleave", hideTip);
+	/* A finger covers what it points at: the words stay until it points elsewhere. */
+	canvas.addEventListener("pointerleave", event => {
+		if (event.pointerType !== "touch")
+			hideTip();
+	});
 	canvas.addEventListener("dblclick", heatReset);
 	canvas.addEventListener("wheel", event => {
 		const at = place(event);
