@@ -37,6 +37,11 @@ static uint64_t pages_so_far(const struct course_window *w, void *sum)
 	return *(uint64_t *)sum += w->fresh;
 }
 
+static unsigned int coarser(unsigned int a, unsigned int b)
+{
+	return a > b ? a : b;
+}
+
 /* How many pages were written in the longer window around each window. */
 static void write_set(struct html_out *o, const struct course *c, unsigned int level,
 		      uint32_t first, unsigned int longer)
@@ -57,10 +62,11 @@ static void write_set(struct html_out *o, const struct course *c, unsigned int l
 void html_write_curves(struct html_out *o, const struct html_state *s)
 {
 	const struct course *c = &s->r->tally->course;
-	const unsigned int level = course_level(c, WINDOWS_MAX);
+	const unsigned int collection = course_level_of(c, html_collection_ns(s->r));
+	const unsigned int level = coarser(course_level(c, WINDOWS_MAX), collection);
 	const uint64_t step = course_window_ns(c, level);
 	const uint32_t n = course_windows(c, level);
-	const unsigned int longer = course_level(c, SET_WINDOWS_MAX);
+	const unsigned int longer = coarser(course_level(c, SET_WINDOWS_MAX), level);
 	const char *verb = s->r->tally->watches_writes ? "written" : "touched";
 	struct words w;
 	uint32_t first = (uint32_t)(s->r->tally->heat.origin / step);

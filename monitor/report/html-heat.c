@@ -2,8 +2,8 @@
 /*
  * HTML, heat: the maps of the hottest labels, packed as page-cells.js unpacks them.
  *
- * All of them together have BYTES_MAX bytes before base64.  While they need more, the one
- * that needs most gets rows of twice the pages.
+ * A column is as long as a collection at least.  All maps together have BYTES_MAX bytes
+ * before base64; while they need more, the one that needs most gets rows of twice the pages.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,12 +12,14 @@
 #include "report/html-parts.h"
 
 #define BYTES_MAX (500u << 10)
+#define COLUMNS_MIN 8u
 
 /* A map and by how many bits more its rows are merged. */
 struct strip {
 	struct heat_map *map;
 	uint32_t rank;		/* its label's place among the ranked */
 	unsigned int more;
+	unsigned int wider;	/* the same of its columns */
 	size_t bytes;		/* packed so */
 };
 
@@ -71,7 +73,7 @@ static size_t merge(const struct strip *s, size_t row, uint64_t ret_sum[HEAT_COL
 		ret_sum[i] = 0;
 	for (; row < s->map->n && number_of(s, row) == number; row++)
 		for (unsigned int i = 0; i < HEAT_COLUMNS; i++)
-			ret_sum[i] += s->map->rows[row]->column[i];
+			ret_sum[i >> s->wider] += s->map->rows[row]->column[i];
 	return row;
 }
 
@@ -148,10 +150,21 @@ static int write_strip(struct html_out *o, const struct strip *s, unsigned int c
 	return 0;
 }
 
+/* By how many bits columns are merged. */
+static unsigned int widen(const struct heat *heat, uint64_t least_ns)
+{
+	unsigned int wider = 0;
+
+	while (heat_column_ns(heat) << wider < least_ns && heat->used >> (wider + 1) >= COLUMNS_MIN)
+		wider++;
+	return wider;
+}
+
 void html_write_heat(struct html_out *o, struct html_state *s)
 {
 	struct heat *heat = &s->r->tally->heat;
-	const unsigned int columns = heat->used ? heat->used : 1;
+	const unsigned int wider = widen(heat, html_collection_ns(s->r));
+	const unsigned int columns = heat->used ? ((heat->used - 1) >> wider) + 1 : 1;
 	struct strip strips[HTML_STRIPS_MAX];
 	size_t n = 0, left_out = 0;
 
@@ -165,11 +178,12 @@ void html_write_heat(struct html_out *o, struct html_state *s)
 			continue;
 		}
 		heat_sort(&heat->maps[label]);
-		strips[n++] = (struct strip){ .map = &heat->maps[label], .rank = (uint32_t)i };
+		strips[n++] = (struct strip){ .map = &heat->maps[label], .rank = (uint32_t)i,
+					      .wider = wider };
 	}
 	fit(strips, n, columns);
 	html_print(o, "{\"t0\":%" PRIu64 ",\"step\":%" PRIu64 ",\"cols\":%u,\"unit\":\"%s\"",
-		   heat->origin, heat_column_ns(heat), columns, html_unit(s->r));
+		   heat->origin, heat_column_ns(heat) << wider, columns, html_unit(s->r));
 	html_print(o, ",\"left_out\":%zu,\"strips\":[", left_out);
 	for (size_t i = 0; i < n && !s->error; i++) {
 		html_words(o, i ? ",\n" : "\n");

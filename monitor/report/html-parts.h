@@ -26,6 +26,12 @@ const char *html_unit(const struct html_report *r);
 /* How often that was, for a label. */
 uint64_t html_count(const struct html_report *r, uint32_t label);
 
+/*
+ * What was written between two collections is told all at once: in less time than this
+ * nothing would be seen, or all.  0: each write is told as it happens.
+ */
+uint64_t html_collection_ns(const struct html_report *r);
+
 /* Sentences of ours and of escaped names. */
 void html_losses(const struct html_report *r, void (*say)(void *arg, const char *words), void *arg);
 void html_totals(const struct html_report *r,

@@ -26,6 +26,11 @@ uint64_t html_count(const struct html_report *r, uint32_t label)
 	return r->tally->watches_writes ? c->written : c->faults;
 }
 
+uint64_t html_collection_ns(const struct html_report *r)
+{
+	return spread_quantile(&r->tally->interval, 500);
+}
+
 struct ranked {
 	uint64_t count;
 	uint32_t label;

@@ -92,7 +92,7 @@ hostile() {
 real() {
 	"$O/tests/target/writer" -t 2 -T 30 >/dev/null 2>&1 &
 	target=$!
-	timeout 60 "$PAGETAP" record -q -p "$target" -d 1 -o "$W/real.ndjson" || return
+	timeout 60 "$PAGETAP" record -q --engine async --epoch 50 -p "$target" -d 1 -o "$W/real.ndjson" || return
 	kill "$target"
 	wait "$target" 2>/dev/null
 	target=
