@@ -458,7 +458,7 @@ help:
 	@echo 'make sweep      every allocation, every system call fails once: hours'
 	@echo 'make soak       the same for SECONDS=3600 under one monitor, whose size is watched'
 	@echo 'make restores   lazy restores of 1 GiB, of 20 clones at once, with 160 dead page servers'
-	@echo 'make bench      what watching costs, against not watching and other tools: 15 minutes'
+	@echo 'make bench      what watching costs, against not watching and other tools: 20 minutes'
 	@echo 'make bench-deps install what it measures against (perf, strace, gdb, redis, sqlite)'
 	@echo 'make fuzz       each fuzzer for fuzz_seconds=30'
 	@echo 'make pictures   those of the README, anew'

@@ -57,9 +57,12 @@ create view counts as
     from event group by label, name;
 
 select json_object('total', json_object(
-  'faults', sum(faults), 'missing', sum(missing), 'wp', sum(wp), 'minor', sum(minor),
-  'writes', sum(writes), 'unsure', sum(unsure), 'witnesses', sum(witnesses),
-  'dirty', sum(dirty), 'written', sum(written), 'pages', (select count(*) from first)))
+  'faults', ifnull(sum(faults), 0), 'missing', ifnull(sum(missing), 0),
+  'wp', ifnull(sum(wp), 0), 'minor', ifnull(sum(minor), 0),
+  'writes', ifnull(sum(writes), 0), 'unsure', ifnull(sum(unsure), 0),
+  'witnesses', ifnull(sum(witnesses), 0),
+  'dirty', ifnull(sum(dirty), 0), 'written', ifnull(sum(written), 0),
+  'pages', (select count(*) from first)))
   from counts;
 select json_object('mapping', json_object(
   'kind', label, 'name', name, 'faults', faults, 'missing', missing, 'wp', wp,
