@@ -255,8 +255,8 @@ static int put_threads(json_t *list, const struct report_view *v)
 {
 	const struct tally *t = v->l->tally;
 	struct choice choice;
-	int err = choose(v, t->nr_threads ? &t->threads->c : NULL, sizeof(*t->threads), t->nr_threads,
-			 &choice);
+	int err = choose(v, t->nr_threads ? &t->threads->c : NULL, sizeof(*t->threads),
+			 t->nr_threads, &choice);
 
 	for (size_t i = 0; i < t->nr_threads && !err; i++) {
 		const struct tally_thread *row = &t->threads[i];
