@@ -170,6 +170,18 @@ static int watch(struct top_args *a, struct recording_taker *taker, struct top_l
 	return watch_end(w, ending(a, l, error));
 }
 
+/* A picture has what one collection has found, or what was written since all was armed anew. */
+static void every_interval(struct top_args *a)
+{
+	struct watch_args *w = &a->watch.a;
+	const bool writes = filter_args_filter(&w->filter).modes & WATCH_MODE_WRITE;
+
+	if (a->watch.async && !w->epoch_ms)
+		w->epoch_ms = a->interval_ns / NSEC_PER_MSEC;
+	if (!a->watch.async && !w->rearm_ms && writes)
+		w->rearm_ms = a->interval_ns / NSEC_PER_MSEC;
+}
+
 static int top(struct top_args *a)
 {
 	struct recording_taker taker;
@@ -183,9 +195,7 @@ static int top(struct top_args *a)
 	status = watch_begin(w);
 	if (status)
 		return status;
-	/* A picture has what one collection has found. */
-	if (w->async && !w->a.epoch_ms)
-		w->a.epoch_ms = a->interval_ns / NSEC_PER_MSEC;
+	every_interval(a);
 	r = symbols_new(&symbols, &(struct symbols_options){ 0 });
 	o = loop_opts(a, symbols);
 	if (!r)

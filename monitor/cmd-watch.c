@@ -238,7 +238,7 @@ bool watch_run(struct cmd_watch *w, int *ret_error)
 	if (r != -EINTR && !w->rec.summary.at_once)
 		return true;
 	log_error("stopping at once; buffered records dropped%s; target detached",
-		  r == -EINTR || w->rec.result.error || w->path == NULL ? "" :
+		  r == -EINTR || w->rec.result.error || w->rec.form || w->rec.taker ? "" :
 		  " (said in the trace)");
 	return false;
 }

@@ -199,7 +199,7 @@ static void draw_rates(const struct watched *w, struct screen *s)
 
 	snprintf(text, sizeof(text), "%s pages/s (%s/s)", words_count(all->rate, &n),
 		 words_bytes(all->rate * w->o.page_size, &m));
-	at = say(s, 1, 0, SCREEN_STRONG, "written ", text);
+	at = say(s, 1, 0, SCREEN_STRONG, w->o.writes ? "written " : "touched ", text);
 	if (w->has_stats && w->stats.distinct_pages != RECORD_UNKNOWN) {
 		uint64_t pages = (uint64_t)w->stats.distinct_pages;
 

@@ -92,6 +92,12 @@ case_once() {
 		.working_set_pages >= $n and
 		(.threads == null or (.threads | length == 0 or (.[0].tid == $pid and .[0].pages >= $n)))' \
 		"$D/o.json" >/dev/null || wrong "$(jq -c 'del(.mappings[3:])' "$D/o.json")" || return
+	# Each write waits for its answer: then it is known who made it.
+	"$PAGETAP" top -p "$TARGET" --once --json --engine sync -i 0.5 >"$D/o.json" 2>"$D/top.err" </dev/null || return
+	jq -e --argjson n "$PAGES" --argjson pid "$TARGET" '
+		.engine == "sync" and .pages >= $n and .threads[0].tid == $pid and
+		.threads[0].pages >= $n and .working_set_pages == null' "$D/o.json" >/dev/null ||
+		wrong "$(jq -c 'del(.mappings[3:])' "$D/o.json")" || return
 	"$PAGETAP" top -p "$TARGET" --once -i 0.3 >"$D/o.out" 2>"$D/top.err" </dev/null || return
 	grep -qE '^ +[0-9,]+ +[0-9.]+ [KM]iB +[0-9.]+ +400 .* memfd:known \(deleted\)$' "$D/o.out" ||
 		wrong "$(head -n 7 "$D/o.out")" || return
