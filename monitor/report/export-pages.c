@@ -13,6 +13,11 @@
 #include "report/export.h"
 #include "report/keys.h"
 
+/* So many pieces of 64 pages: 256 GiB.  A trace may claim any number of pages. */
+#define WORDS_MAX (1u << 20)
+/* Pages beyond are the kernel's, or none. */
+#define ADDRESSES_END (UINT64_C(1) << 51)
+
 struct touched {
 	struct keys spaces;	/* mm */
 	int32_t *pids;		/* of each: the number that the list calls it by */
@@ -20,6 +25,7 @@ struct touched {
 	struct keys words;	/* of 64 pages each, by process */
 	uint64_t *seen;
 	size_t room;
+	bool full;		/* the rest is left out */
 	int32_t pid;		/* of the run that is not written yet */
 	uint64_t page, n;
 };
@@ -62,9 +68,14 @@ static int touch(struct export *e, int32_t pid, uint64_t page)
 	struct touched *t = e->state;
 	uint64_t bit = UINT64_C(1) << page % 64;
 	uint32_t i;
-	int new = keys_index(&t->words, (uint32_t)pid, page / 64, &i);
 	uint64_t *seen;
+	int new;
 
+	if (t->words.n == WORDS_MAX && !keys_find(&t->words, (uint32_t)pid, page / 64, &i)) {
+		t->full = true;
+		return 0;
+	}
+	new = keys_index(&t->words, (uint32_t)pid, page / 64, &i);
 	if (new < 0)
 		return new;
 	if (new) {
@@ -88,15 +99,16 @@ static int touch(struct export *e, int32_t pid, uint64_t page)
 
 static int touch_all(struct export *e, const struct record *r)
 {
+	const struct touched *t = e->state;
 	uint64_t page = r->addr / e->header->page_size, n = r->npages;
-	int32_t pid = pid_of(e->state, r);
+	int32_t pid = pid_of(t, r);
 	int err = 0;
 
 	/* A fault of several pages is about the block of them that its own one is in. */
 	if (r->kind == RECORD_FAULT && n && !(n & (n - 1)))
 		page = align_down(page, n);
-	/* One in the other half of the addresses is the kernel's, or none. */
-	for (uint64_t i = 0; pid > 0 && !err && i < n && page + i < UINT64_C(1) << 51; i++)
+	n = page + n <= ADDRESSES_END ? n : page < ADDRESSES_END ? ADDRESSES_END - page : 0;
+	for (uint64_t i = 0; pid > 0 && !t->full && !err && i < n; i++)
 		err = touch(e, pid, page + i);
 	return err;
 }
@@ -149,7 +161,11 @@ static int begin(struct export *e)
 
 static int end(struct export *e)
 {
+	const struct touched *t = e->state;
+
 	flush(e);
+	if (t->full)
+		pen_text(e->pen, "# more was touched than is listed\n");
 	return 0;
 }
 
