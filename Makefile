@@ -291,7 +291,7 @@ soak: all $(judged)
 	@O='$(O)' bash tests/judge/soak.sh $(SECONDS) --csv '$(O)/soak.csv' $(SOAK)
 
 # Real recordings by a program that watches itself: ASan and UBSan, then TSan.
-sanitized ?= live/ends live/follow live/truth live/strain live/kill cli/output
+sanitized ?= live/ends live/trace live/top live/follow live/truth live/strain live/kill cli/output
 sanitize-live:
 	@$(MAKE) -s O='$(O)/asan' SAN=address,undefined CFLAGS='-O1 -g' tests
 	@ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
