@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
+/* Slices of a collection follow one another faster than that. */
+#define SETTLED_NS (50 * NSEC_PER_MSEC)
+
 int watched_new(struct watched **ret, const struct watched_opts *opts)
 {
 	struct watched *w = calloc(1, sizeof(*w));
@@ -149,9 +154,23 @@ int watched_record(struct watched *w, const struct record *r)
 
 /*
  * What a collection finds was written since the one before, so the time between the two is
- * what rates are made of, and not that at which somebody looked.  Where nothing is found
- * nothing is told: two and a half epochs of silence are one.
+ * what rates are made of, and not that at which somebody looked.  One that has just brought
+ * something may not be done; the first comes at once, and is about next to no time.  Where
+ * nothing is found nothing is told: two and a half epochs of silence are one.
  */
+static bool collected(struct watched *w, uint64_t ts)
+{
+	const bool enough = w->told >= w->covered + w->o.epoch_ns / 2;
+
+	if (enough && ts >= w->told + SETTLED_NS)
+		return true;
+	if (ts < w->covered + w->o.epoch_ns * 5 / 2)
+		return false;
+	if (!enough)
+		w->told = ts;
+	return true;
+}
+
 bool watched_close(struct watched *w, uint64_t ts)
 {
 	uint64_t ns;
@@ -162,10 +181,8 @@ bool watched_close(struct watched *w, uint64_t ts)
 			w->covered = 0;
 	} else if (w->covered == UINT64_MAX) {
 		return false;
-	} else if (w->told <= w->covered) {
-		if (ts < w->covered + w->o.epoch_ns * 5 / 2)
-			return false;
-		w->told = ts;
+	} else if (!collected(w, ts)) {
+		return false;
 	}
 	ns = w->told > w->covered ? w->told - w->covered : 1;
 	w->covered = w->told;
