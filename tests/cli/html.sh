@@ -92,6 +92,11 @@ hostile() {
 real() {
 	"$O/tests/target/writer" -t 2 -T 30 >/dev/null 2>&1 &
 	target=$!
+	# Until the exec it is this shell, and what is recorded of that ends there.
+	for _ in {1..200}; do
+		[ "$(cat "/proc/$target/comm")" != writer ] || break
+		sleep .05
+	done
 	timeout 60 "$PAGETAP" record -q --engine async --epoch 50 -p "$target" -d 1 -o "$W/real.ndjson" || return
 	kill "$target"
 	wait "$target" 2>/dev/null
