@@ -173,13 +173,15 @@ def case_hover(browser):
 
 def case_hover_real(browser):
     report = known_json("real")
+    looked = 0
     with Shown(browser, "real") as page:
         for heat_map in report["heat"]["maps"]:
             # Columns are as long as a collection, which tells of all of it at once.
             wide = page.ask("report.heat.step") // report["heat"]["column_ns"]
             if len(heat_map["rows"]) < 60:
                 check_hover(page, report, heat_map["label"], cells(heat_map, wide)[:12])
-        assert wide > 1, "columns of %d ns" % report["heat"]["column_ns"]
+                looked += 1
+    assert looked, "no mapping of a size to look at"
 
 
 def case_part(browser):
