@@ -3,7 +3,7 @@
 #
 # check-sanitizers: the unit suites again, watched by ASan and UBSan; the ring and
 # the writer by TSan.  A finding ends the program, so that it fails.
-# limit: 420
+# limit: 600
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
