@@ -62,8 +62,9 @@ the_command() {
 	pgrep -P "$parent" -x pagetap
 }
 first_inside() { pgrep -P "$RESTORE_PID"; }
-# No process is in the namespace but the first.
-nobody_inside() { ! pgrep -P "$(first_inside)" >"$D/inside.out"; }
+# No process is in the namespace but the first, once that has reaped them.
+is_alone() { ! pgrep -P "$(first_inside)" -l >"$D/inside.out"; }
+nobody_inside() { within 5 is_alone || wrong "left: $(cat "$D/inside.out")"; }
 case_detached() {
 	checkpoint children 32 || return
 	start_command check -- -d
