@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "caps.h"
-#include "restore/image-process.h"
+#include "restore/apart.h"
 
 /* As of a user that owns nothing; the kernel's overflowuid. */
 #define NOBODY 65534
@@ -60,7 +60,7 @@ static void become_nobody(void)
 
 void sandbox_parser(void)
 {
-	const int filter = sandbox_filter_make_parser(IMAGE_PROCESS_SOCKET);
+	const int filter = sandbox_filter_make_parser(APART_SOCKET);
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	become_nobody();

@@ -10,18 +10,14 @@
 #include "restore/image-process.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
+#include "restore/apart.h"
 
-#define SILENCE (60 * NSEC_PER_SEC)
 /* 128 levels of 8192 tasks, three files each. */
 #define ASKS_MAX (UINT64_C(3) << 20)
 /*
@@ -55,46 +51,13 @@ struct answer {
 
 /* ---- the child ------------------------------------------------------------------ */
 
-/* Nobody is there any more who would want to know why. */
-static void give_or_end(const void *bytes, size_t len)
-{
-	const char *at = bytes;
-
-	while (len) {
-		ssize_t n = write(IMAGE_PROCESS_SOCKET, at, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			_exit(1);
-		at += n;
-		len -= (size_t)n;
-	}
-}
-
-static void take_or_end(void *bytes, size_t len)
-{
-	char *at = bytes;
-
-	while (len) {
-		ssize_t n = read(IMAGE_PROCESS_SOCKET, at, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			_exit(1);
-		at += n;
-		len -= (size_t)n;
-	}
-}
-
 static struct answer ask(enum op op, const struct image_name *name)
 {
 	const struct ask a = { .op = op, .kind = name->kind, .id = name->id, .level = name->level };
 	struct answer answer;
 
-	give_or_end(&a, sizeof(a));
-	take_or_end(&answer, sizeof(answer));
+	apart_give(&a, sizeof(a));
+	apart_take(&answer, sizeof(answer));
 	return answer;
 }
 
@@ -126,14 +89,14 @@ static int ask_read(struct image_dir *dir, const struct image_name *name, void *
 		return a.err;
 	bytes = malloc(a.size + 1);
 	if (bytes) {
-		take_or_end(bytes, a.size);
+		apart_take(bytes, a.size);
 		*ret = bytes;
 		*ret_len = a.size;
 		return 0;
 	}
 	for (size_t n; a.size; a.size -= n) {
 		n = a.size < sizeof(rest) ? a.size : sizeof(rest);
-		take_or_end(rest, n);
+		apart_take(rest, n);
 	}
 	return -ENOMEM;
 }
@@ -144,20 +107,7 @@ static const struct image_dir_ops ask_ops = {
 	.read = ask_read,
 };
 
-/* What the parent has open is not ours to hold, and nothing is read from its terminal. */
-static void keep_socket(int fd)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
-	    dup2(fd, IMAGE_PROCESS_SOCKET) < 0)
-		_exit(1);
-	if (close_range(IMAGE_PROCESS_SOCKET + 1, ~0U, 0) < 0)
-		for (int i = IMAGE_PROCESS_SOCKET + 1; i < 1 << 16; i++)
-			close(i);
-}
-
-static _Noreturn void child_main(int fd, void (*confine)(void))
+static void parse(void *arg)
 {
 	struct image_dir dir = { &ask_ops };
 	struct image_problem why = { "" };
@@ -165,87 +115,42 @@ static _Noreturn void child_main(int fd, void (*confine)(void))
 	void *bytes = NULL;
 	size_t len = 0;
 
-	/* Of its socket it hears by EPIPE. */
-	signal(SIGPIPE, SIG_IGN);
-	keep_socket(fd);
-	if (confine)
-		confine();
+	(void)arg;
 	end.err = image_parse(&dir, &bytes, &len, &why);
 	end.size = len;
 	if (end.err)
 		end.op = OP_REFUSED;
-	give_or_end(&end, sizeof(end));
+	apart_give(&end, sizeof(end));
 	if (end.err)
-		give_or_end(&why, sizeof(why));
+		apart_give(&why, sizeof(why));
 	else
-		give_or_end(bytes, len);
-	_exit(0);
+		apart_give(bytes, len);
+	free(bytes);
 }
 
 /* ---- the parent ----------------------------------------------------------------- */
 
-struct apart {
+struct reading {
 	struct image_dir *dir;
-	int fd;
-	pid_t pid;
-	uint64_t deadline;
+	struct apart child;
 	uint64_t given;			/* bytes of files */
 	void *bytes;			/* what came of it */
 	size_t len;
 };
 
-static int wait_for(const struct apart *a, short events)
-{
-	struct pollfd p = { .fd = a->fd, .events = events };
-	uint64_t now = clock_now();
-	int r;
-
-	if (now >= a->deadline)
-		return -ETIMEDOUT;
-	r = poll(&p, 1, (int)((a->deadline - now) / NSEC_PER_MSEC) + 1);
-	return r < 0 && errno != EINTR ? -errno : 0;
-}
-
-/* All of it; EPIPE: the child has gone. */
-static int move(struct apart *a, void *bytes, size_t len, bool out)
-{
-	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-	char *at = bytes;
-	int r = 0;
-
-	while (len && !r) {
-		ssize_t n = out ? send(a->fd, at, len, flags) : recv(a->fd, at, len, flags);
-
-		if (n > 0) {
-			at += n;
-			len -= (size_t)n;
-		} else if (!n || errno == ECONNRESET || errno == EPIPE) {
-			r = -EPIPE;
-		} else if (errno == EAGAIN) {
-			r = wait_for(a, out ? POLLOUT : POLLIN);
-		} else if (errno != EINTR) {
-			r = -errno;
-		}
-	}
-	return r;
-}
-
-static int answer_with(struct apart *a, int err, void *bytes, uint64_t size)
+static int answer_with(struct reading *a, int err, const void *bytes, uint64_t size)
 {
 	struct answer answer = { .err = err, .size = err ? 0 : size };
-	int r;
+	int r = apart_send(&a->child, &answer, sizeof(answer));
 
-	a->deadline = clock_now() + SILENCE;
-	r = move(a, &answer, sizeof(answer), true);
 	if (!r && !err && bytes) {
 		a->given += size;
-		r = move(a, bytes, size, true);
+		r = apart_send(&a->child, bytes, size);
 	}
-	a->deadline = clock_now() + SILENCE;
 	return r;
 }
 
-static int serve_read(struct apart *a, const struct image_name *name)
+static int serve_read(struct reading *a, const struct image_name *name)
 {
 	_free_ void *bytes = NULL;
 	size_t len = 0;
@@ -254,7 +159,7 @@ static int serve_read(struct apart *a, const struct image_name *name)
 	return answer_with(a, err, bytes, len);
 }
 
-static int serve(struct apart *a, const struct ask *ask)
+static int serve(struct reading *a, const struct ask *ask)
 {
 	const struct image_name name = { (enum image_kind)ask->kind, ask->id, ask->level };
 	uint64_t size = 0;
@@ -276,24 +181,21 @@ static int serve(struct apart *a, const struct ask *ask)
 	}
 }
 
-static int take_refusal(struct apart *a, const struct ask *ask, struct image_problem *ret_why)
+static int take_refusal(struct reading *a, const struct ask *ask, struct image_problem *ret_why)
 {
 	struct image_problem why;
-	int r = move(a, &why, sizeof(why), false);
+	int r = apart_receive(&a->child, &why, sizeof(why));
 
 	if (r)
 		return r;
 	if (ask->err >= 0 || ask->err < -4095)
 		return -EPROTO;
-	why.text[sizeof(why.text) - 1] = 0;
-	for (char *c = why.text; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
+	apart_clean(why.text, sizeof(why.text));
 	*ret_why = why;
 	return ask->err;
 }
 
-static int take_image(struct apart *a, uint64_t size)
+static int take_image(struct reading *a, uint64_t size)
 {
 	if (size > IMAGE_HEAD + a->given * IMAGE_PER_BYTE)
 		return -EPROTO;
@@ -301,18 +203,17 @@ static int take_image(struct apart *a, uint64_t size)
 	if (!a->bytes)
 		return -ENOMEM;
 	a->len = size;
-	return move(a, a->bytes, size, false);
+	return apart_receive(&a->child, a->bytes, size);
 }
 
 /* Until it has said what came of it. */
-static int serve_all(struct apart *a, struct image_problem *ret_why)
+static int serve_all(struct reading *a, struct image_problem *ret_why)
 {
 	struct ask ask;
 	int r = 0;
 
-	a->deadline = clock_now() + SILENCE;
 	for (uint64_t n = 0; !r; n++) {
-		r = n < ASKS_MAX ? move(a, &ask, sizeof(ask), false) : -EPROTO;
+		r = n < ASKS_MAX ? apart_receive(&a->child, &ask, sizeof(ask)) : -EPROTO;
 		if (r)
 			break;
 		if (ask.op == OP_IMAGE)
@@ -322,17 +223,6 @@ static int serve_all(struct apart *a, struct image_problem *ret_why)
 		r = serve(a, &ask);
 	}
 	return r;
-}
-
-/* The child is ours, and not waited for before: so its pid is its own. */
-static int end_child(struct apart *a)
-{
-	int status = 0;
-
-	kill(a->pid, SIGKILL);
-	while (waitpid(a->pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return status;
 }
 
 static int say(struct image_problem *why, int err, const char *words)
@@ -370,40 +260,19 @@ static int check_sizes(struct image_dir *dir, const struct image *image)
 	return 0;
 }
 
-static int start_child(struct apart *a, void (*confine)(void))
-{
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	a->pid = fork();
-	if (!a->pid)
-		child_main(pair[1], confine);
-	close(pair[1]);
-	if (a->pid < 0) {
-		int err = -errno;
-
-		close(pair[0]);
-		return err;
-	}
-	a->fd = pair[0];
-	return 0;
-}
-
 int image_read_apart(struct image_dir *dir, void (*confine)(void), struct image *ret,
 		     struct image_problem *ret_why)
 {
-	struct apart a = { .dir = dir };
+	struct reading a = { .dir = dir };
 	struct image image;
-	int status, r = start_child(&a, confine);
+	int status, r = apart_begin(&a.child, confine, parse, NULL);
 
 	if (r)
 		return say(ret_why, r, strerror(-r));
 	/* Words of a refusal are the child's; of all else there are none yet. */
 	ret_why->text[0] = 0;
 	r = serve_all(&a, ret_why);
-	status = end_child(&a);
-	close(a.fd);
+	status = apart_end(&a.child);
 	if (!r)
 		r = image_adopt(a.bytes, a.len, &image, ret_why);
 	else if (!ret_why->text[0])

@@ -13,9 +13,6 @@
 
 #include "restore/image.h"
 
-/* The socket of the child; 0 to 2 are there too, of which it needs none. */
-#define IMAGE_PROCESS_SOCKET 3
-
 /*
  * As image_read(), by a child.  confine() is run in it before anything is read, and gives
  * up what it does not need (sandbox_parser()); NULL: nothing is given up.  Errors are

@@ -8,19 +8,15 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "restore/image-process.h"
+#include "restore/apart.h"
 #include "restore/prefetch.h"
 #include "trace/reader-file.h"
 #include "trace/reader.h"
@@ -33,34 +29,6 @@ struct outcome {
 };
 
 /* ---- the child ------------------------------------------------------------------ */
-
-static void give_or_end(const void *bytes, size_t len)
-{
-	const char *at = bytes;
-
-	while (len) {
-		ssize_t n = write(IMAGE_PROCESS_SOCKET, at, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			_exit(1);
-		at += n;
-		len -= (size_t)n;
-	}
-}
-
-static void keep_socket(int fd)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
-	    dup2(fd, IMAGE_PROCESS_SOCKET) < 0)
-		_exit(1);
-	if (close_range(IMAGE_PROCESS_SOCKET + 1, ~0U, 0) < 0)
-		for (int i = IMAGE_PROCESS_SOCKET + 1; i < 1 << 16; i++)
-			close(i);
-}
 
 static int say_line(struct prefetch_problem *why, uint64_t line, int err, const char *words)
 {
@@ -161,7 +129,7 @@ static int make(const struct image *image, struct prefetch *ret, struct prefetch
 	int r = prefetch_maker_new(image, &m);
 
 	if (!r)
-		r = reader_file_take(&f, IMAGE_PROCESS_SOCKET);
+		r = reader_file_take(&f, APART_SOCKET);
 	if (!r)
 		r = read_all(f, m, why);
 	if (!r)
@@ -171,71 +139,52 @@ static int make(const struct image *image, struct prefetch *ret, struct prefetch
 	return r;
 }
 
-static _Noreturn void child_main(int fd, const struct image *image, void (*confine)(void))
+static void work(void *arg)
 {
 	struct prefetch_problem why = { "" };
 	struct prefetch p = PREFETCH_NULL;
 	struct outcome o = { 0 };
 
-	signal(SIGPIPE, SIG_IGN);
-	keep_socket(fd);
-	if (confine)
-		confine();
-	o.err = make(image, &p, &why);
-	give_or_end(&o, sizeof(o));
+	o.err = make(arg, &p, &why);
+	apart_give(&o, sizeof(o));
 	if (o.err)
-		give_or_end(&why, sizeof(why));
+		apart_give(&why, sizeof(why));
 	for (size_t i = 0; !o.err && i < p.ntasks; i++) {
 		const uint64_t n = p.lists[i].n;
 
-		give_or_end(&n, sizeof(n));
-		give_or_end(p.lists[i].v, p.lists[i].n * sizeof(*p.lists[i].v));
+		apart_give(&n, sizeof(n));
+		apart_give(p.lists[i].v, p.lists[i].n * sizeof(*p.lists[i].v));
 	}
-	_exit(0);
+	prefetch_free(&p);
 }
 
 /* ---- the parent ----------------------------------------------------------------- */
 
 /* The bytes of the file, as far as the child wants them; it may refuse the rest. */
-static int feed(int from, int to)
+static int feed(int from, const struct apart *child)
 {
 	_free_ char *buf = malloc(BLOCK);
-	ssize_t n, sent;
+	int r = buf ? 0 : -ENOMEM;
 
-	if (!buf)
-		return -ENOMEM;
-	while ((n = read(from, buf, BLOCK))) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		for (char *at = buf; n > 0; at += sent, n -= sent) {
-			sent = send(to, at, (size_t)n, MSG_NOSIGNAL);
-			if (sent < 0 && errno == EINTR)
-				sent = 0;
-			else if (sent < 0)
-				return errno == EPIPE || errno == ECONNRESET ? 0 : -errno;
-		}
+	while (!r) {
+		ssize_t n = read(from, buf, BLOCK);
+
+		if (!n)
+			break;
+		if (n > 0)
+			r = apart_send(child, buf, (size_t)n);
+		else if (errno != EINTR)
+			r = -errno;
 	}
-	shutdown(to, SHUT_WR);
-	return 0;
+	shutdown(child->fd, SHUT_WR);
+	return r == -EPIPE ? 0 : r;
 }
 
-static int take(int fd, void *bytes, size_t len)
+static int take(const struct apart *child, void *bytes, size_t len)
 {
-	char *at = bytes;
+	int r = apart_receive(child, bytes, len);
 
-	while (len) {
-		ssize_t n = recv(fd, at, len, 0);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -EPROTO;
-		at += n;
-		len -= (size_t)n;
-	}
-	return 0;
+	return r == -EPIPE ? -EPROTO : r;
 }
 
 /* A run lies in one mapping's worth of lazy pages, or in several next to one another. */
@@ -253,20 +202,21 @@ static bool is_lazy(const struct image_task *task, struct range r)
 	return at >= r.hi;
 }
 
-static int take_list(int fd, const struct image_task *task, struct prefetch *p, size_t i)
+static int take_list(const struct apart *child, const struct image_task *task,
+		     struct prefetch *p, size_t i)
 {
 	struct prefetch_list *l = &p->lists[i];
 	uint64_t n, pages = 0;
-	int r = take(fd, &n, sizeof(n));
+	int r = take(child, &n, sizeof(n));
 
 	/* Each page once at most: so there is a bound. */
 	if (r || n > task->lazy_pages)
-		return -EPROTO;
+		return r ? r : -EPROTO;
 	l->v = n ? calloc((size_t)n, sizeof(*l->v)) : NULL;
 	if (n && !l->v)
 		return -ENOMEM;
 	l->n = l->room = (size_t)n;
-	r = take(fd, l->v, l->n * sizeof(*l->v));
+	r = take(child, l->v, l->n * sizeof(*l->v));
 	for (size_t k = 0; !r && k < l->n; k++) {
 		if (!is_lazy(task, l->v[k]))
 			return -EPROTO;
@@ -278,7 +228,7 @@ static int take_list(int fd, const struct image_task *task, struct prefetch *p, 
 	return r;
 }
 
-static int take_lists(int fd, const struct image *image, struct prefetch *p)
+static int take_lists(const struct apart *child, const struct image *image, struct prefetch *p)
 {
 	int r = 0;
 
@@ -287,27 +237,27 @@ static int take_lists(int fd, const struct image *image, struct prefetch *p)
 		return -ENOMEM;
 	p->ntasks = image->ntasks;
 	for (size_t i = 0; !r && i < image->ntasks; i++)
-		r = take_list(fd, &image->tasks[i], p, i);
+		r = take_list(child, &image->tasks[i], p, i);
 	return r;
 }
 
-static int take_outcome(int fd, const struct image *image, struct prefetch *p,
-			struct prefetch_problem *why)
+static int take_outcome(const struct apart *child, const struct image *image,
+			struct prefetch *p, struct prefetch_problem *why)
 {
 	struct prefetch_problem words;
 	struct outcome o;
-	int r = take(fd, &o, sizeof(o));
+	int r = take(child, &o, sizeof(o));
 
 	if (r)
 		return r;
 	if (!o.err)
-		return take_lists(fd, image, p);
-	if (o.err > 0 || o.err < -4095 || take(fd, &words, sizeof(words)))
+		return take_lists(child, image, p);
+	if (o.err > 0 || o.err < -4095)
 		return -EPROTO;
-	words.text[sizeof(words.text) - 1] = '\0';
-	for (char *c = words.text; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
+	r = take(child, &words, sizeof(words));
+	if (r)
+		return r;
+	apart_clean(words.text, sizeof(words.text));
 	*why = words;
 	return o.err;
 }
@@ -316,28 +266,17 @@ int prefetch_read_apart(int fd, const struct image *image, void (*confine)(void)
 			struct prefetch *ret, struct prefetch_problem *ret_why)
 {
 	struct prefetch p = PREFETCH_NULL;
-	int pair[2], r, status;
-	pid_t pid;
+	struct apart child;
+	int r;
 
 	ret_why->text[0] = '\0';
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	pid = fork();
-	if (!pid)
-		child_main(pair[1], image, confine);
-	r = pid < 0 ? -errno : 0;
-	close(pair[1]);
+	r = apart_begin(&child, confine, work, (void *)(uintptr_t)image);
+	if (r)
+		return r;
+	r = feed(fd, &child);
 	if (!r)
-		r = feed(fd, pair[0]);
-	if (!r)
-		r = take_outcome(pair[0], image, &p, ret_why);
-	close(pair[0]);
-	if (pid > 0) {
-		/* Ours, and not waited for before: so its pid is its own. */
-		kill(pid, SIGKILL);
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			;
-	}
+		r = take_outcome(&child, image, &p, ret_why);
+	apart_end(&child);
 	if (!r) {
 		*ret = p;
 		return 0;
@@ -345,6 +284,7 @@ int prefetch_read_apart(int fd, const struct image *image, void (*confine)(void)
 	prefetch_free(&p);
 	if (!ret_why->text[0])
 		snprintf(ret_why->text, sizeof(ret_why->text), "%s", r == -EPROTO ?
-			 "the process that reads it failed" : strerror(-r));
+			 "the process that reads it failed" : r == -ETIMEDOUT ?
+			 "reading it takes too long" : strerror(-r));
 	return r;
 }

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "image-made.h"
+#include "restore/apart.h"
 #include "restore/image-process.h"
 #include "sandbox.h"
 #include "suite.h"
@@ -34,7 +35,7 @@ struct ask {
 
 static void put(const void *bytes, size_t len)
 {
-	if (write(IMAGE_PROCESS_SOCKET, bytes, len) != (ssize_t)len)
+	if (write(APART_SOCKET, bytes, len) != (ssize_t)len)
 		_exit(9);
 }
 
@@ -146,7 +147,7 @@ static void try_everything(void)
 		at = put_word(at, " execute");
 	if (getrlimit(RLIMIT_NOFILE, &r) >= 0)
 		at = put_word(at, " ask");
-	if (dup(IMAGE_PROCESS_SOCKET) >= 0)
+	if (dup(APART_SOCKET) >= 0)
 		at = put_word(at, " dup");
 	put(&refused, sizeof(refused));
 	put(&said, sizeof(said));
@@ -166,7 +167,7 @@ static void try_files(void)
 		at = put_word(at, " open");
 	if (geteuid() == 0)
 		at = put_word(at, " root");
-	if (dup(IMAGE_PROCESS_SOCKET) >= 0)
+	if (dup(APART_SOCKET) >= 0)
 		at = put_word(at, " dup");
 	put(&refused, sizeof(refused));
 	put(&said, sizeof(said));
@@ -176,7 +177,7 @@ static void try_files(void)
 static void test_nothing_left(void)
 {
 	/* An instrumented build has no filter, and is told apart by that. */
-	const bool filtered = sandbox_filter_make_parser(IMAGE_PROCESS_SOCKET) != -EOPNOTSUPP;
+	const bool filtered = sandbox_filter_make_parser(APART_SOCKET) != -EOPNOTSUPP;
 
 	made_good(&made);
 	CU_ASSERT_EQUAL(read_apart(filtered ? try_everything : try_files), -EBADMSG);
@@ -198,8 +199,8 @@ static void says(struct ask a)
 {
 	put(&a, sizeof(a));
 	/* Until it has been read: what an end of the other side would throw away. */
-	shutdown(IMAGE_PROCESS_SOCKET, SHUT_WR);
-	while (read(IMAGE_PROCESS_SOCKET, &a, sizeof(a)) > 0)
+	shutdown(APART_SOCKET, SHUT_WR);
+	while (read(APART_SOCKET, &a, sizeof(a)) > 0)
 		;
 	_exit(0);
 }

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "restore/apart.h"
 #include "restore/prefetch.h"
 #include "suite.h"
 #include "trace-samples.h"
@@ -183,6 +184,27 @@ static void test_apart(void)
 	close(fd);
 }
 
+static void sleep_on(void)
+{
+	for (;;)
+		pause();
+}
+
+/* Whoever has taken over the process that reads it cannot keep us waiting for ever. */
+static void test_silent(void)
+{
+	const uint64_t old = apart_silence_ns;
+	struct prefetch_problem why;
+	struct prefetch p;
+	int fd = file_of("hello\n");
+
+	apart_silence_ns = 20000000;
+	CU_ASSERT_EQUAL(prefetch_read_apart(fd, &three, sleep_on, &p, &why), -ETIMEDOUT);
+	CU_ASSERT_STRING_EQUAL(why.text, "reading it takes too long");
+	apart_silence_ns = old;
+	close(fd);
+}
+
 /* The same by hand: no trace, but a list. */
 static void test_list(void)
 {
@@ -234,6 +256,7 @@ static const struct suite_test tests[] = {
 	{ "whose touches", test_whose },
 	{ "anything", test_anything },
 	{ "read apart", test_apart },
+	{ "read by one that is silent", test_silent },
 	{ "a list in place of a trace", test_list },
 };
 
