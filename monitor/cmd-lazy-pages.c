@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cmd-status-fd.h"
 #include "cmd.h"
 #include "exit.h"
 #include "lazy-serve.h"
@@ -175,18 +176,6 @@ static bool go_to_background(const struct lazy_args *a, int *ret_status)
 	return false;
 }
 
-static int tell_listening(const struct lazy_args *a)
-{
-	if (!a->status_fd)
-		return EXIT_OK;
-	if (write((int)a->status_fd, "", 1) != 1) {
-		log_error("status fd %" PRIu64 ": %s", a->status_fd, strerror(errno));
-		return EXIT_RUNTIME;
-	}
-	close((int)a->status_fd);
-	return EXIT_OK;
-}
-
 static int run(const struct lazy_args *a)
 {
 	struct lazy l = LAZY_NULL;
@@ -199,7 +188,7 @@ static int run(const struct lazy_args *a)
 			lazy_leave(&l);
 		goto out;
 	}
-	status = tell_listening(a);
+	status = status_fd_tell(a->status_fd);
 	if (status == EXIT_OK)
 		status = lazy_serve(&a->lazy, &l);
 out:
@@ -225,8 +214,8 @@ int cmd_lazy_pages(int argc, char **argv)
 	status = lazy_check(&a.lazy, &page);
 	if (status != EXIT_OK)
 		return status;
-	if (a.status_fd && fcntl((int)a.status_fd, F_GETFD) < 0)
-		return cmd_usage(&page, "option --status-fd: %" PRIu64 " is not open", a.status_fd);
-	status = log_to_file(&a);
+	status = status_fd_check(a.status_fd, &page);
+	if (status == EXIT_OK)
+		status = log_to_file(&a);
 	return status == EXIT_OK ? run(&a) : status;
 }

@@ -6,7 +6,6 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <netdb.h>
 #include <poll.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cmd-status-fd.h"
 #include "cmd.h"
 #include "exit.h"
 #include "images-args.h"
@@ -197,18 +197,6 @@ static int serve(struct page_server *s, int signals)
 	return r;
 }
 
-static int tell_listening(const struct server_args *a)
-{
-	if (!a->status_fd)
-		return EXIT_OK;
-	if (write((int)a->status_fd, "", 1) != 1) {
-		log_error("status fd %" PRIu64 ": %s", a->status_fd, strerror(errno));
-		return EXIT_RUNTIME;
-	}
-	close((int)a->status_fd);
-	return EXIT_OK;
-}
-
 static int run_server(const struct server_args *a, const struct shelf *shelf,
 		      const struct tls_credentials *tls, int listener)
 {
@@ -226,7 +214,7 @@ static int run_server(const struct server_args *a, const struct shelf *shelf,
 	/* All is open.  Nothing else is wanted. */
 	sandbox_server(http_url_is(a->images.path));
 	if (!r) {
-		status = tell_listening(a);
+		status = status_fd_tell(a->status_fd);
 		r = status == EXIT_OK ? serve(s, signals) : 0;
 	}
 	if (r < 0)
@@ -252,9 +240,9 @@ int cmd_page_server(int argc, char **argv)
 		return status;
 	if (operand < argc)
 		return cmd_usage(&page, "unexpected argument '%s'", argv[operand]);
-	if (a.status_fd && fcntl((int)a.status_fd, F_GETFD) < 0)
-		return cmd_usage(&page, "option --status-fd: %" PRIu64 " is not open", a.status_fd);
-	status = images_check(&a.images, &page);
+	status = status_fd_check(a.status_fd, &page);
+	if (status == EXIT_OK)
+		status = images_check(&a.images, &page);
 	if (status == EXIT_OK)
 		status = tls_args_load(&a.tls, &tls);
 	if (status == EXIT_OK)
