@@ -183,11 +183,11 @@ case_ctrl_c_when_they_run() {
 
 # A folder that is given stays, with the log; pages may come from a page server.
 case_work_dir_and_page_server() {
-	checkpoint plain 32 && start_source && mkdir "$D/work" || return
-	start_command check -W "$D/work" --page-server --port "$PORT" -- -d -v4
+	checkpoint plain 32 && start_source && mkdir "$D/given" || return
+	start_command check -W "$D/given" --page-server --port "$PORT" -- -d -v4
 	all_right && command_ends 0 || return
-	[ -s "$D/work/restore.log" ] || wrong 'no log' || return
-	[ ! -e "$D/work/lazy-pages.socket" ] || wrong 'the socket is still there' || return
+	[ -s "$D/given/restore.log" ] || wrong 'no log' || return
+	[ ! -e "$D/given/lazy-pages.socket" ] || wrong 'the socket is still there' || return
 	end_run && end_source
 }
 

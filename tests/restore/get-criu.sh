@@ -62,7 +62,8 @@ for package in "$world"/archives/*.deb; do
 	case ${package##*/} in python3* | libpython* | perl* | iptables_* | nftables_*) continue ;; esac
 	dpkg -x "$package" "$fresh/root"
 done
-rm -rf "$world" "$fresh/root/etc" "$fresh/root/usr/share"
+rm -rf "$world"
+(cd "$fresh/root" && rm -rf etc usr/share)
 loader=$(cd "$fresh" && find root -name 'ld-linux*.so.*' | head -n 1)
 libraries=$(cd "$fresh" && find root -name libc.so.6 -printf '%h\n' | head -n 1)
 program=$(cd "$fresh" && find root -type f -path '*/sbin/criu')
