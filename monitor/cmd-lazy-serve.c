@@ -8,10 +8,10 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/limit.h"
 #include "cmd.h"
 #include "exit.h"
 #include "restore/handoff.h"
@@ -79,17 +79,6 @@ static int read_prefetch(const struct lazy_options *o, const struct image *image
 	else
 		log_verbose("%s: %s pages first", o->prefetch, words_count(ret->pages, &words));
 	return EXIT_OK;
-}
-
-/* Every process brings a descriptor, and every fork of one another. */
-static void raise_descriptors(void)
-{
-	struct rlimit l;
-
-	if (!getrlimit(RLIMIT_NOFILE, &l) && l.rlim_cur < l.rlim_max) {
-		l.rlim_cur = l.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &l);
-	}
 }
 
 static unsigned int fillers(const struct lazy_options *o)
@@ -192,7 +181,8 @@ int lazy_open(const struct lazy_options *o, struct lazy *ret)
 		status = lazy_trace_open(&ret->trace, o->trace);
 	if (status != EXIT_OK)
 		return status;
-	raise_descriptors();
+	/* Every process brings a descriptor, and every fork of one another. */
+	limit_raise_descriptors();
 	ret->listener = handoff_listen(o->work, &why);
 	if (ret->listener >= 0)
 		return EXIT_OK;

@@ -11,11 +11,11 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/limit.h"
 #include "cmd-status-fd.h"
 #include "cmd.h"
 #include "exit.h"
@@ -131,17 +131,6 @@ static int listen_at(const struct server_args *a, int *ret_fd)
 	return EXIT_OK;
 }
 
-/* A connection takes one, and each pages file. */
-static void raise_descriptors(void)
-{
-	struct rlimit l;
-
-	if (!getrlimit(RLIMIT_NOFILE, &l) && l.rlim_cur < l.rlim_max) {
-		l.rlim_cur = l.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &l);
-	}
-}
-
 static void on_event(void *arg, const struct page_server_event *ev)
 {
 	struct words w;
@@ -247,7 +236,8 @@ int cmd_page_server(int argc, char **argv)
 		status = tls_args_load(&a.tls, &tls);
 	if (status == EXIT_OK)
 		status = images_open(&a.images, &images);
-	raise_descriptors();
+	/* A connection takes one, and each pages file. */
+	limit_raise_descriptors();
 	if (status == EXIT_OK)
 		status = open_shelf(&images, &pages);
 	if (status == EXIT_OK)

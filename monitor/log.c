@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #define LINE_MAX_BYTES 2048
 #define PROGRESS_MAX 160
@@ -49,86 +50,9 @@ bool log_color_on(int fd)
 	return fd_is_terminal(fd) && !(no && *no);
 }
 
-/* Bytes of the well-formed UTF-8 character at p, 0 if there is none (RFC 3629). */
-static size_t utf8_len(const unsigned char *p, size_t left)
-{
-	unsigned char lo = 0x80, hi = 0xbf;
-	size_t n;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (left < n)
-		return 0;
-	if (p[0] == 0xe0)
-		lo = 0xa0;
-	else if (p[0] == 0xed)
-		hi = 0x9f;
-	else if (p[0] == 0xf0)
-		lo = 0x90;
-	else if (p[0] == 0xf4)
-		hi = 0x8f;
-	if (p[1] < lo || p[1] > hi)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if (p[i] < 0x80 || p[i] > 0xbf)
-			return 0;
-	return n;
-}
-
-/*
- * What a terminal may obey: C0, DEL, C1, and the characters that turn the
- * direction of the text around (they make a line read as another).
- */
-static bool is_command(const unsigned char *p, size_t n)
-{
-	if (n == 1)
-		return p[0] < 0x20 || p[0] == 0x7f;
-	if (n == 2)
-		return p[0] == 0xc2 && p[1] < 0xa0;
-	if (n != 3 || p[0] != 0xe2)
-		return false;
-	if (p[1] == 0x80)
-		return p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae);
-	return p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9;
-}
-
 const char *log_escape(const char *bytes, size_t len, char *buf, size_t cap)
 {
-	const unsigned char *p = (const unsigned char *)bytes;
-	size_t at = 0, cut = 0;		/* cut: where "..." and the NUL still fit */
-
-	if (!cap)
-		return buf;
-	for (size_t i = 0, n; i < len; i += n) {
-		bool raw;
-		size_t need;
-
-		n = utf8_len(p + i, len - i);
-		raw = n && !is_command(p + i, n);
-		n = n ? n : 1;
-		need = raw ? n : 4 * n;
-		if (at + need + 1 > cap) {
-			at = cut;
-			for (int k = 0; k < 3 && at + 1 < cap; k++)
-				buf[at++] = '.';
-			break;
-		}
-		if (raw)
-			memcpy(buf + at, p + i, n);
-		for (size_t k = 0; !raw && k < n; k++) {
-			buf[at + 4 * k] = '\\';
-			buf[at + 4 * k + 1] = (char)('0' + (p[i + k] >> 6));
-			buf[at + 4 * k + 2] = (char)('0' + ((p[i + k] >> 3) & 7));
-			buf[at + 4 * k + 3] = (char)('0' + (p[i + k] & 7));
-		}
-		at += need;
-		if (at + 4 <= cap)
-			cut = at;
-	}
-	buf[at] = '\0';
+	utf8_escape(bytes, len, buf, cap);
 	return buf;
 }
 

@@ -22,4 +22,12 @@ static inline uint64_t clock_now(void)
 	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
+/* n in so many nanoseconds, by the second, rounded down; UINT64_MAX: that or more. */
+static inline uint64_t clock_rate(double n, uint64_t ns)
+{
+	const double rate = ns ? n * 1e9 / (double)ns : 0;
+
+	return rate < 0x1p64 ? (uint64_t)rate : UINT64_MAX;
+}
+
 #endif

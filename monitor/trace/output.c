@@ -48,6 +48,11 @@ static int descriptor_of(const char *path)
 	return -1;
 }
 
+bool output_is_lent(const char *path)
+{
+	return descriptor_of(path) >= 0;
+}
+
 static int keep_old(const char *path)
 {
 	_free_ char *old = NULL;
@@ -140,7 +145,7 @@ int output_open(struct output *o, const char *path)
 	if (r < 0)
 		return r;
 	o->fd = r;
-	o->made = descriptor_of(path) < 0;
+	o->made = !output_is_lent(path);
 	r = look_at(o);
 	if (!r) {
 		o->hurry = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -2,7 +2,7 @@
 /*
  * Output: bytes to a descriptor, with everything that can go wrong there.
  *
- * Private to sink*.c.  Knows nothing of lines.  A signal that write(2) raises
+ * For sink*.c, and who writes no lines: it knows nothing of them.  A signal that write(2) raises
  * (SIGPIPE, SIGXFSZ) is swallowed here and comes back as -EPIPE or -EFBIG, in
  * whichever thread.  See pipe(7), write(2), open(2).
  */
@@ -31,6 +31,8 @@ struct output {
 	uint64_t bytes;		/* written since */
 };
 
+/* It is a name of a descriptor that is open already: "-", "/dev/stdout", "/dev/fd/N". */
+bool output_is_lent(const char *path);
 /* As sink_open(). */
 int output_open(struct output *o, const char *path);
 /*

@@ -7,6 +7,7 @@
  * one fault is not told a thousand times.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ static struct mapping *find(struct validator *v, uint32_t id)
 static void drop(struct validator *v, struct address_space *s, struct mapping *m)
 {
 	RB_REMOVE(mapping_tree, &s->mappings, m);
+	assert(v->mappings);
 	HASH_DEL(v->mappings, m);
 	free(m);
 }

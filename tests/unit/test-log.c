@@ -57,6 +57,9 @@ static void test_escape_commands(void)
 	CU_ASSERT_STRING_EQUAL(escaped("\xc2\x9b""31m", 5, 100), "\\302\\23331m");
 	CU_ASSERT_STRING_EQUAL(escaped("\xe2\x80\xae""txt", 6, 100), "\\342\\200\\256txt");
 	CU_ASSERT_STRING_EQUAL(escaped("\xe2\x81\xa6", 3, 100), "\\342\\201\\246");
+	/* Nobody sees it. */
+	CU_ASSERT_STRING_EQUAL(escaped("a\xe2\x80\x8b""b\xc2\xad", 7, 100),
+			       "a\\342\\200\\213b\\302\\255");
 }
 
 static void test_escape_invalid(void)

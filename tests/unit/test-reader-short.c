@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "record-equal.h"
 #include "suite.h"
 #include "trace-samples.h"
 #include "trace/reader-file.h"
@@ -27,19 +28,6 @@ static size_t random_below(size_t n)
 	return (size_t)(state % n);
 }
 
-static bool equal(const struct record *x, const struct record *y)
-{
-	struct record a = *x, b = *y;
-
-	if (!a.text != !b.text)
-		return false;
-	if (a.text && (memcmp(a.text->len, b.text->len, sizeof(a.text->len)) ||
-		       memcmp(a.text->bytes, b.text->bytes, a.text->len[0] + a.text->len[1])))
-		return false;
-	a.text = b.text = NULL;
-	return !memcmp(&a, &b, sizeof(a));
-}
-
 /* Both ways, on bytes that end where the line does.  True: it is a record. */
 static bool check_ways(const char *text, size_t n)
 {
@@ -58,7 +46,7 @@ static bool check_ways(const char *text, size_t n)
 	if (!ra && !rb) {
 		CU_ASSERT_EQUAL(a.seq, b.seq);
 		CU_ASSERT_EQUAL(a.unknown, b.unknown);
-		CU_ASSERT(equal(&a.record, &b.record));
+		CU_ASSERT(record_equal(&a.record, &b.record));
 	}
 	record_release(&a.record);
 	record_release(&b.record);

@@ -327,13 +327,12 @@ static void check_full_zstd(const char *where, bool amend)
 /* In place of lines that were written; a shared file and a pipe are left alone. */
 static void test_amend(void)
 {
-	size_t len = make_lines(lines, 0, 500), keep = make_lines(lines, 0, 200);
+	size_t keep = make_lines(lines, 0, 200), len = make_lines(lines, 0, 500);
 	char text[32];
 	struct sink *s;
 	bool cut;
 	int fd;
 
-	len = make_lines(lines, 0, 500);
 	CU_ASSERT_EQUAL_FATAL(sink_open(&s, at("amended")), 0);
 	CU_ASSERT_EQUAL(sink_write(s, lines, len), 0);
 	CU_ASSERT_EQUAL(sink_amend(s, len + 1, 501, "x\n", 2), -EINVAL);
