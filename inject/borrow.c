@@ -290,5 +290,5 @@ int pagetap_borrow(pid_t pid, const struct pagetap_opts *opts, struct pagetap_lo
 	struct pagetap_borrowing *b;
 	int r = pagetap_borrow_start(&b, pid, opts, ret_failure);
 
-	return r < 0 ? r : pagetap_borrow_finish(b, ret, ret_failure);
+	return b ? pagetap_borrow_finish(b, ret, ret_failure) : r;
 }

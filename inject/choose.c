@@ -205,14 +205,14 @@ int choose_threads(int procfd, pid_t pid, const struct memory *m, struct choose 
 	_close_ int dir = openat(procfd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct procfile_numbers tids;
 	struct choose_thread t;
-	int tid, r;
+	int tid;
 
 	ret->pid = pid;
 	ret->n = ret->seen = 0;
 	if (dir < 0)
 		return -errno;
 	procfile_numbers_init(&tids, dir);
-	while (ret->seen < CHOOSE_LOOK_AT && (r = procfile_numbers_next(&tids, &tid)) > 0) {
+	while (ret->seen < CHOOSE_LOOK_AT && procfile_numbers_next(&tids, &tid) > 0) {
 		if (look_at(dir, m, tid, &t) < 0)
 			continue;
 		insert(ret, &t);

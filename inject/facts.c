@@ -47,7 +47,7 @@ int facts_parse_stat(const char *text, struct facts *ret)
 	copy_name(ret->comm, open + 1, (size_t)(close - open - 1));
 	ret->state = close[2];
 	p = close + 3;
-	field[39] = field[41] = -1;
+	field[26] = field[39] = field[41] = -1;
 	for (int i = 4; i <= 41; i++)
 		if (!next_field(&p, &field[i]) && i <= 22)
 			return -EBADMSG;
@@ -55,6 +55,7 @@ int facts_parse_stat(const char *text, struct facts *ret)
 	ret->flags = (uint32_t)field[9];
 	ret->threads = (uint32_t)field[20];
 	ret->start_time = (uint64_t)field[22];
+	ret->has_program = field[26] != 0;
 	ret->cpu = (int)field[39];
 	ret->policy = (int)field[41];
 	return 0;

@@ -26,6 +26,7 @@ struct facts {
 	uint32_t threads;
 	uint32_t flags;			/* field 9, PF_* of the kernel */
 	uint64_t start_time;		/* field 22, clock ticks since boot */
+	bool has_program;		/* field 26: not while it execs, and when it ends */
 	int cpu;			/* field 39, where it runs or ran; -1 not known */
 	int policy;			/* field 41, SCHED_*; -1 not known */
 	uid_t uid[3];			/* real, effective, saved */

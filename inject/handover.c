@@ -42,7 +42,8 @@ static int fail_call(struct visit *v, const char *call, int error)
 		failure_set(v->failure, phase, PAGETAP_REASON_UFFD_FORBIDDEN, error,
 			    "it may not create a userfaultfd (%s in the target: %s)", call,
 			    strerrorname_np(error));
-		failure_hint(v->failure, "run as root (uses /dev/userfaultfd), or sudo sysctl "
+		failure_hint(v->failure, "run as root (uses /dev/userfaultfd; a container wants "
+					 "--device /dev/userfaultfd), or sudo sysctl "
 					 "vm.unprivileged_userfaultfd=1");
 		return -error;
 	}

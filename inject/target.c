@@ -25,7 +25,7 @@ struct name {
 
 static struct name escaped(const char *raw)
 {
-	struct name n;
+	struct name n = { "" };
 
 	failure_escape(n.s, sizeof(n.s), raw[0] ? raw : "?");
 	return n;
@@ -34,8 +34,8 @@ static struct name escaped(const char *raw)
 static struct name user_name(uid_t uid)
 {
 	struct passwd pw, *found = NULL;
+	struct name n = { "" };
 	char buf[2048];
-	struct name n;
 
 	if (!getpwuid_r(uid, &pw, buf, sizeof(buf), &found) && found)
 		failure_escape(n.s, sizeof(n.s), pw.pw_name);
@@ -194,7 +194,8 @@ static int judge_uffd(const struct facts *f, const struct viewer *v, unsigned in
 	failure_set(ret, PHASE, PAGETAP_REASON_UFFD_FORBIDDEN, 0,
 		    "it may not create a userfaultfd: vm.unprivileged_userfaultfd is 0 and "
 		    "/dev/userfaultfd is not open to you");
-	failure_hint(ret, "run as root (uses /dev/userfaultfd), or sudo sysctl "
+	failure_hint(ret, "run as root (uses /dev/userfaultfd; a container wants "
+			  "--device /dev/userfaultfd), or sudo sysctl "
 			  "vm.unprivileged_userfaultfd=1");
 	return -ret->error;
 }

@@ -43,19 +43,18 @@ static int request(enum __ptrace_request what, pid_t tid, unsigned long addr, un
 int tracee_seize(struct tracee *t, pid_t pid, pid_t tid, bool suspend_seccomp, uint64_t deadline)
 {
 	unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC;
+	bool ours = t->seized && t->tid == tid;
 	int r;
 
 	t->tid = tid;
 	t->pid = pid;
-	t->seized = t->stopped = t->was_stopped = t->ended = false;
+	t->stopped = t->was_stopped = t->ended = false;
 	t->deadline = deadline;
 	if (suspend_seccomp)
 		options |= PTRACE_O_SUSPEND_SECCOMP;
-	r = request(PTRACE_SEIZE, tid, 0, options);
-	if (r < 0)
-		return r;
-	t->seized = true;
-	return 0;
+	r = ours ? 0 : request(PTRACE_SEIZE, tid, 0, options);
+	t->seized = !r;
+	return r;
 }
 
 /*
@@ -249,12 +248,14 @@ int tracee_detach(struct tracee *t)
 
 void tracee_release(struct tracee *t, uint64_t deadline)
 {
-	int status;
+	int status, r;
 
 	t->deadline = deadline;
 	/* ESRCH: it is ending, and must be waited for all the same. */
 	interrupt(t);
-	if (!wait_stop(t, &status))
+	r = wait_stop(t, &status);
+	if (!r)
 		request(PTRACE_DETACH, t->tid, 0, signal_of(status));
-	t->seized = t->stopped = false;
+	t->seized = r == -ETIMEDOUT;
+	t->stopped = false;
 }

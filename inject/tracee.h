@@ -32,7 +32,8 @@ struct tracee {
 
 /*
  * PTRACE_SEIZE.  Never PTRACE_O_EXITKILL: our death must not be the target's.
- * suspend_seccomp needs CAP_SYS_ADMIN, 4.3.  -ESRCH, -EPERM, -EINVAL.
+ * suspend_seccomp needs CAP_SYS_ADMIN, 4.3.  One that tracee_release() could not let go is
+ * ours already.  -ESRCH, -EPERM, -EINVAL.
  */
 int tracee_seize(struct tracee *t, pid_t pid, pid_t tid, bool suspend_seccomp, uint64_t deadline);
 
@@ -66,7 +67,7 @@ int tracee_rescue(struct tracee *t, const struct arch_regs *aside, bool *ret_mad
 
 /*
  * Let go of one that has not stopped yet, by stopping it: PTRACE_DETACH wants that.  If
- * it does not stop in time our own end lets it go.
+ * it does not stop in time it stays seized, and our own end lets it go.
  */
 void tracee_release(struct tracee *t, uint64_t deadline);
 

@@ -36,12 +36,16 @@ static int fail(struct visit *v, enum pagetap_reason reason, int error, const ch
 			   what);
 }
 
-static bool is_exiting(int procfd)
+/*
+ * Its memory goes, or a program is being put into it: where that begins is set when all of it
+ * is mapped (load_elf_binary() in fs/binfmt_elf.c).
+ */
+static bool is_in_between(int procfd)
 {
 	struct facts f = { 0 };
 
 	return facts_stat(procfd, &f) < 0 || f.state == 'Z' || f.state == 'X' ||
-	       (f.flags & PF_EXITING);
+	       (f.flags & PF_EXITING) || !f.has_program;
 }
 
 /*
@@ -86,8 +90,8 @@ int visit_prepare(struct visit *v, int procfd)
 	r = memory_find_insns(&v->memory, v->room, sizeof(v->room), &v->insns);
 	if (r < 0)
 		return r;
-	/* In the middle of an exec nothing can be read, either. */
-	if (!v->insns.call && (is_exiting(procfd) || ++v->refusals < REFUSALS))
+	/* The new program may have been complete when it was looked at, and the text not yet. */
+	if (!v->insns.call && (is_in_between(procfd) || ++v->refusals < REFUSALS))
 		return -ESRCH;
 	if (!v->insns.call)
 		return fail(v, PAGETAP_REASON_NO_SYSCALL_INSN, 0,

@@ -3,7 +3,9 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "facts.h"
 #include "failure.h"
@@ -33,8 +35,29 @@ static void test_stat(void)
 	CU_ASSERT_EQUAL(f.flags, 4194304);
 	CU_ASSERT_EQUAL(f.threads, 7);
 	CU_ASSERT_EQUAL(f.start_time, 3091547);
+	CU_ASSERT(f.has_program);
 	CU_ASSERT_EQUAL(f.cpu, 1);
 	CU_ASSERT_EQUAL(f.policy, 0);
+}
+
+/* In the middle of an exec there is no code yet: field 26. */
+static void test_stat_in_exec(void)
+{
+	static const char code[] = " 18446744073709551615 1 ", none[] = " 18446744073709551615 0 ";
+	char text[sizeof(stat_text)], *at;
+	struct facts f = { 0 };
+	int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	memcpy(text, stat_text, sizeof(text));
+	at = strstr(text, code);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+	memcpy(at, none, sizeof(none) - 1);
+	CU_ASSERT_EQUAL(facts_parse_stat(text, &f), 0);
+	CU_ASSERT_FALSE(f.has_program);
+	/* Our own is there. */
+	CU_ASSERT_EQUAL(facts_stat(self, &f), 0);
+	CU_ASSERT(f.has_program);
+	close(self);
 }
 
 static void test_stat_broken(void)
@@ -338,6 +361,7 @@ static void test_failures(void)
 
 static const struct suite_test tests[] = {
 	{ "stat", test_stat },
+	{ "/proc/PID/stat in the middle of an exec", test_stat_in_exec },
 	{ "stat, broken", test_stat_broken },
 	{ "status", test_status },
 	{ "status, features of the thread", test_status_features },

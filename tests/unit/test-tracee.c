@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* Tracee: the pure parts - which thread, where scratch lies, instructions, lines. */
+/* Tracee: which thread, where scratch lies, instructions, lines; one that does not stop. */
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "arch.h"
+#include "base/clock.h"
 #include "choose.h"
 #include "memory.h"
 #include "procfile.h"
 #include "scratch.h"
 #include "suite.h"
+#include "tracee.h"
 
 static enum choose_rank rank(char state, const char *call)
 {
@@ -255,6 +261,59 @@ static void test_values(void)
 	CU_ASSERT_FALSE(procfile_number("f", 10, &v, NULL));
 }
 
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+/* It waits for a child of vfork(2), and stops when that has ended: kill(2) it. */
+static pid_t start_waiting(pid_t *ret_child)
+{
+	int p[2];
+	pid_t pid;
+
+	CU_ASSERT_EQUAL_FATAL(pipe(p), 0);
+	pid = fork();
+	if (!pid) {
+		if (!vfork()) {
+			pid = getpid();
+			if (write(p[1], &pid, sizeof(pid)) == sizeof(pid))
+				pause();
+			_exit(0);
+		}
+		pause();
+		_exit(0);
+	}
+	CU_ASSERT_EQUAL_FATAL(read(p[0], ret_child, sizeof(*ret_child)), sizeof(*ret_child));
+	close(p[0]);
+	close(p[1]);
+	return pid;
+}
+
+/* What could not be let go, as it did not stop in time, is seized again. */
+static void test_seized_again(void)
+{
+	const struct itimerval often = { { 0, 5000 }, { 0, 5000 } }, never = { { 0, 0 }, { 0, 0 } };
+	struct sigaction sa = { .sa_handler = on_alarm }, before;
+	static struct tracee t;		/* aligned, also where a sanitizer lays out the stack */
+	pid_t child, pid = start_waiting(&child);
+
+	sigaction(SIGALRM, &sa, &before);
+	setitimer(ITIMER_REAL, &often, NULL);
+	CU_ASSERT_EQUAL(tracee_seize(&t, pid, pid, false, clock_now()), 0);
+	tracee_release(&t, clock_now() + 20 * NSEC_PER_MSEC);
+	CU_ASSERT(t.seized && !t.stopped);
+	CU_ASSERT_EQUAL(tracee_seize(&t, pid, pid, false, clock_now() + 5 * NSEC_PER_SEC), 0);
+	kill(child, SIGKILL);
+	CU_ASSERT_EQUAL(tracee_stop(&t), 0);
+	CU_ASSERT_EQUAL(tracee_detach(&t), 0);
+	CU_ASSERT(!t.seized);
+	setitimer(ITIMER_REAL, &never, NULL);
+	sigaction(SIGALRM, &before, NULL);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 static const struct suite_test tests[] = {
 	{ "ranks of threads", test_ranks },
 	{ "calls that may be issued again", test_reissue },
@@ -266,6 +325,7 @@ static const struct suite_test tests[] = {
 	{ "what was interrupted", test_interrupted },
 	{ "lines", test_lines },
 	{ "values", test_values },
+	{ "seized again", test_seized_again },
 };
 
 SUITE_MAIN("tracee", tests)
