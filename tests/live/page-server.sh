@@ -26,9 +26,11 @@ served() {
 	grep -qE "^pagetap: $1" "$D/source.err" || wrong "the server said: $(cat "$D/source.err")"
 }
 
+# Nothing drops memory here: CRIU's daemon (4.1.1) forgets a page whose copy was put off, if
+# what lies beside it is dropped before the next try, and whoever touches it waits for ever.
 case_crius_daemon() {
 	checkpoint single 32 || return
-	start_source -v && remotely criu check && remotely criu mix &&
+	start_source -v && remotely criu check && remotely criu stamp &&
 		served '2 connections, [0-9,]+ requests, [0-9,]+ pages given' &&
 		grep -qE ': done, [0-9,]+ pages$' "$D/source.err"
 }
