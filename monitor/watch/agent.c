@@ -407,12 +407,12 @@ int agent_about(struct agent *a, pid_t pid, struct procinfo *ret)
 	int r = procinfo_of(pid, ret), fds[AGENT_FDS_MAX];
 	unsigned int nfds;
 
-	/* Who may read the link may read the exit code (do_task_stat() in fs/proc/array.c). */
+	/* Who may read the link may read the exit code; 0 to others (do_task_stat()). */
 	if (r < 0 || ret->exe_len || !a)
 		return r;
 	q = request(a, AGENT_ABOUT, pid);
-	r = ask(a, &q, &p, fds, &nfds);
-	if (!r)
+	ret->exit_code = -1;
+	if (!ask(a, &q, &p, fds, &nfds))
 		*ret = p.about;
 	return 0;
 }

@@ -72,7 +72,10 @@ int agent_finish(struct agent *a, uint32_t id, struct agent_loan *ret,
 int agent_open(struct agent *a, pid_t pid, struct door *ret);
 /* Once a second or so: close doors that were asked for and never fetched.  NULL: nothing. */
 void agent_expire(struct agent *a, uint64_t now);
-/* As procinfo_of(), with what an unprivileged reader is not told (exe, exit code). */
+/*
+ * As procinfo_of(), with what an unprivileged reader is not told (exe, exit code).  Between two
+ * readings it may have been waited for: then its exit code is not known.
+ */
 int agent_about(struct agent *a, pid_t pid, struct procinfo *ret);
 /* statfs(2) of the file that is mapped at r. */
 int agent_filesystem(struct agent *a, pid_t pid, int procfd, struct range r, uint64_t *ret_type,

@@ -163,39 +163,30 @@ void emit_arm(struct emit *e, pid_t pid, uint32_t mm, uint64_t t0, uint64_t now,
 	emit_push(e, &r);
 }
 
-void emit_dirty(struct emit *e, pid_t pid, uint32_t mm, uint64_t t0, uint64_t now,
-		struct range span, uint32_t vma, uint64_t epoch)
-{
-	struct record r = blank(e, RECORD_DIRTY, pid, mm, now);
-
-	put_span(e, &r, span);
-	r.ts0 = emit_ts(e, t0);
-	r.dirty.vma = vma;
-	r.dirty.epoch = epoch;
-	emit_push(e, &r);
-}
-
 void emit_dirty_runs(struct emit *e, pid_t pid, uint32_t mm, uint64_t t0, uint64_t now,
 		     const struct range *runs, size_t n, uint32_t vma, uint64_t epoch)
 {
 	struct record r = blank(e, RECORD_DIRTY, pid, mm, now);
 	unsigned int shift = (unsigned int)__builtin_ctz(e->page_size);
-	struct record_run *to;
+	struct record_run *to = NULL;
 
-	if (n > 1)
-		r.text = record_runs_new(n, &to);
-	if (!r.text) {
-		for (size_t i = 0; i < n; i++)
-			emit_dirty(e, pid, mm, t0, now, runs[i], vma, epoch);
-		return;
-	}
-	put_span(e, &r, runs[0]);
 	r.ts0 = emit_ts(e, t0);
 	r.dirty.vma = vma;
 	r.dirty.epoch = epoch;
-	for (size_t i = 0; i < n; i++)
-		to[i] = (struct record_run){ runs[i].lo, range_len(runs[i]) >> shift };
-	emit_push(e, &r);
+	put_span(e, &r, runs[0]);
+	/* Without memory each has a record of its own. */
+	if (n > 1)
+		r.text = record_runs_new(n, &to);
+	for (size_t i = 0; i < n; i++) {
+		if (r.text) {
+			to[i] = (struct record_run){ runs[i].lo, range_len(runs[i]) >> shift };
+		} else {
+			put_span(e, &r, runs[i]);
+			emit_push(e, &r);
+		}
+	}
+	if (r.text)
+		emit_push(e, &r);
 }
 
 void emit_gap(struct emit *e, pid_t pid, uint32_t mm, uint64_t t0, uint64_t now,

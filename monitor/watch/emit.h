@@ -62,9 +62,7 @@ void emit_vma(struct emit *e, pid_t pid, uint32_t mm, uint64_t now, enum vma_op 
 	      const struct region *r);
 void emit_arm(struct emit *e, pid_t pid, uint32_t mm, uint64_t t0, uint64_t now,
 	      struct range span, enum arm_mode mode);
-void emit_dirty(struct emit *e, pid_t pid, uint32_t mm, uint64_t t0, uint64_t now,
-		struct range span, uint32_t vma, uint64_t epoch);
-/* The same of n runs, n > 0, all in one record of the queue. */
+/* Of n runs, n > 0, all in one record of the queue. */
 void emit_dirty_runs(struct emit *e, pid_t pid, uint32_t mm, uint64_t t0, uint64_t now,
 		     const struct range *runs, size_t n, uint32_t vma, uint64_t epoch);
 /* An empty span means the whole address space. */

@@ -282,7 +282,9 @@ int maps_query(int mapsfd, struct range within, size_t max, struct maps *m)
 	name = m->arena;
 	for (size_t i = 0; i < m->n; i++) {
 		m->v[i].name = m->v[i].name_len ? name : "";
-		name += m->v[i].name_len;
+		/* Without any name there is no arena. */
+		if (m->v[i].name_len)
+			name += m->v[i].name_len;
 	}
 	return 0;
 }

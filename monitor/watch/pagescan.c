@@ -67,14 +67,14 @@ static uint64_t not_own(enum pagescan_kind kind, bool guard)
  */
 static void choose(struct pm_scan_arg *a, enum pagescan_kind kind, bool guard)
 {
-	uint64_t not = 0;
+	uint64_t unset = 0;
 
 	a->category_mask = PAGE_IS_WRITTEN;
 	if (kind == PAGESCAN_SHARED)
 		return;
-	not = not_own(kind, guard);
-	a->category_mask |= not;
-	a->category_inverted = not;
+	unset = not_own(kind, guard);
+	a->category_mask |= unset;
+	a->category_inverted = unset;
 	a->category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED;
 }
 
@@ -109,12 +109,12 @@ int64_t pagescan_entries(int pagemap, struct range r, struct page_region *v, uin
 int64_t pagescan_own(int pagemap, struct range r, enum pagescan_kind kind, bool guard,
 		     struct page_region *v, uint32_t n, uint64_t *ret_end)
 {
-	uint64_t not = not_own(kind, guard);
+	uint64_t unset = not_own(kind, guard);
 	struct pm_scan_arg a = {
 		.start = r.lo,
 		.end = r.hi,
-		.category_mask = PAGE_IS_PRESENT | not,
-		.category_inverted = not,
+		.category_mask = PAGE_IS_PRESENT | unset,
+		.category_inverted = unset,
 	};
 
 	return look(pagemap, &a, v, n, ret_end);

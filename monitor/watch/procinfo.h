@@ -15,7 +15,7 @@ struct procinfo {
 	pid_t ppid;
 	uint32_t threads;
 	char state;
-	int64_t exit_code;	/* as wait(2) gives it; only of a zombie, else 0 */
+	int64_t exit_code;	/* as wait(2) gives it, of a zombie; else 0; -1: not known */
 	uint64_t start_time;	/* clock ticks since boot, proc_pid_stat(5) field 22 */
 	uint32_t comm_len, exe_len;
 	char comm[64];

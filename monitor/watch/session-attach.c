@@ -24,7 +24,6 @@
 #define BORROW_POLL (200 * NSEC_PER_USEC)
 #define TURNSTILE_MAX (2 * NSEC_PER_SEC)
 #define ARM_FIRST_MAX (5 * NSEC_PER_SEC)	/* the rest is armed while recording */
-#define ADOPTION_MAX (5 * NSEC_PER_SEC)
 #define FIRST_READINGS_MAX 8
 
 static bool finished(const struct pagetap_borrowing *b)

@@ -95,6 +95,18 @@ static void adopt_apart(struct session *s, struct session_hint h)
 	session_adopt(s, h.child, mm, h.since, GAP_FORK);
 }
 
+/*
+ * Who has ended has no memory to compare with, and the agent does not know it any more: then
+ * see session_forks_end().  Another errno: nobody knows.
+ */
+static int shares_with(struct session *s, pid_t child, pid_t parent)
+{
+	const struct space *sp = session_space_of(s, parent);
+	int r = agent_shares(s->opts.agent, child, parent);
+
+	return r == -ESRCH && sp && space_ended(sp) ? 0 : r;
+}
+
 static void look_at_apart(struct session *s, struct session_hint *h, int shares)
 {
 	h->what = HINT_SETTLED;
@@ -124,7 +136,7 @@ void session_on_fork(struct session *s, const struct procwatch_event *ev)
 
 	/* Before its children: the trace tells of it first. */
 	if (parent && parent->what == HINT_APART)
-		look_at_apart(s, parent, agent_shares(s->opts.agent, ev->tgid, parent->parent));
+		look_at_apart(s, parent, shares_with(s, ev->tgid, parent->parent));
 	take_all_births(s);
 	parent = session_hint_of(s, ev->tgid);
 	if (parent && parent->what == HINT_SETTLED)
@@ -154,7 +166,7 @@ void session_on_fork(struct session *s, const struct procwatch_event *ev)
 
 static void look_again(struct session *s, pid_t child, pid_t parent)
 {
-	int shares = agent_shares(s->opts.agent, child, parent);
+	int shares = shares_with(s, child, parent);
 	struct session_hint *h;
 
 	/* An exec may have been told of since. */
@@ -167,8 +179,11 @@ static void look_again(struct session *s, pid_t child, pid_t parent)
 }
 
 /*
- * Nothing of a program is told after its end; so its forks are, as far as can be known.
- * Memory that outlives it is that of a vfork() child.
+ * Nothing of a program is told after its end; so its forks are, as far as can be known.  Of a
+ * child that nobody has looked at, whose memory it has cannot be asked any more: the parent
+ * has none.  That the parent's is still there says nothing, as whoever reads /proc of it, or
+ * runs in it, holds it.  So the child counts as one with memory of its own: it is attached
+ * to, and if it was in its parent's, it is the one that has it now.
  */
 void session_forks_end(struct session *s, const struct space *parent)
 {
@@ -179,7 +194,7 @@ void session_forks_end(struct session *s, const struct space *parent)
 		if (h->parent != parent->pid || !h->placed)
 			continue;
 		if (h->what == HINT_APART && !h->ended)
-			look_at_apart(s, h, space_alive(parent));
+			look_at_apart(s, h, false);
 		h = session_hint_of(s, child);
 		if (h && h->ended)
 			session_hint_close(s, h);

@@ -26,7 +26,7 @@ static uint32_t own_rss_kb(uint32_t page_size)
 	return (uint32_t)(resident * (page_size / 1024));
 }
 
-void session_fill_stats(const struct session *s, struct record_stats *ret, bool final)
+static void fill_stats(const struct session *s, struct record_stats *ret, bool final)
 {
 	const struct space_shared *sh = &s->shared;
 
@@ -64,7 +64,7 @@ void session_emit_stats(struct session *s, bool final)
 		.ts = emit_ts(&s->shared.emit, clock_now()),
 	};
 
-	session_fill_stats(s, &r.stats, final);
+	fill_stats(s, &r.stats, final);
 	if (final)
 		s->summary.stats = r.stats;
 	emit_push(&s->shared.emit, &r);
@@ -80,7 +80,7 @@ void session_summary(const struct session *s, struct session_summary *ret)
 	ret->lost_perf = s->witness_lost;
 	if (last.final)
 		return;
-	session_fill_stats(s, &ret->stats, false);
+	fill_stats(s, &ret->stats, false);
 	ret->ran_ns = clock_now() - s->started;
 }
 

@@ -215,7 +215,8 @@ static void on_gone(struct session *s, struct space *sp)
 	struct procinfo p;
 
 	session_guard_settle(s);
-	if (!sp->exit_told && !agent_about(s->opts.agent, sp->pid, &p) && p.state == 'Z') {
+	if (!sp->exit_told && !agent_about(s->opts.agent, sp->pid, &p) && p.state == 'Z' &&
+	    p.exit_code >= 0) {
 		sp->exit_status = (uint32_t)p.exit_code;
 		sp->exit_told = true;
 	}

@@ -105,7 +105,6 @@ struct session {
 	unsigned int nadoptions;
 	pid_t first_pid;
 	uint64_t started, ends, next_tick, next_epoch;
-	uint64_t netlink_lost;
 	uint64_t next_look;		/* of the budget; UINT64_MAX: there is none */
 	uint64_t first_write_ns;
 	double ran, taken;		/* of all targets, see budget.h */
@@ -278,7 +277,6 @@ void session_wait_end(struct session *s);
 
 /* session-end.c */
 
-void session_fill_stats(const struct session *s, struct record_stats *ret, bool final);
 void session_emit_stats(struct session *s, bool final);
 void session_let_go(struct session *s);
 

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "watch/procinfo.h"
 #include "watch/session-state.h"
@@ -20,8 +21,21 @@
 
 static void refuse(struct session *s, struct space *sp, int error)
 {
+	s->summary.no_witness = s->summary.no_witness ? s->summary.no_witness : error;
 	emit_error(&s->shared.emit, sp->pid, sp->mm, clock_now(), -error, "perf",
 		   "no witness: new mappings are found by reading the maps");
+}
+
+int session_probe_witness(void)
+{
+	_close_ int task = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct witness *w = NULL;
+	int r = task < 0 ? -errno : witness_open(&w, false, WITNESS_CHAINS, NULL);
+
+	if (!r)
+		r = witness_add(w, task);
+	witness_close(w);
+	return r;
 }
 
 /* Of faults nothing is told where nobody asks: each would cost the target a microsecond. */

@@ -5,16 +5,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/limit.h"
 #include "watch/session-state.h"
 
 #define EVENTS_A_TURN 64
@@ -41,28 +40,16 @@ static int watch_fd(struct session *s, int fd, uint64_t tag)
 	return fd < 0 ? 0 : epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
-/*
- * A fork event installs a descriptor in whoever reads it, and the target's fork
- * waits for that: it shall not wait for a limit of ours.
- */
-static void raise_limits(struct session *s)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim))
-		return;
-	lim.rlim_cur = lim.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &lim);
-	s->shared.max_fds = lim.rlim_cur < INT_MAX ? (int)lim.rlim_cur : INT_MAX;
-}
-
 static int open_parts(struct session *s)
 {
 	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
 	int r;
 
-	s->shared.max_fds = INT_MAX;
-	raise_limits(s);
+	/*
+	 * A fork event installs a descriptor in whoever reads it, and the target's fork
+	 * waits for that: it shall not wait for a limit of ours.
+	 */
+	s->shared.max_fds = limit_raise_descriptors();
 	s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (s->reserve < 0)
 		return -errno;

@@ -63,6 +63,7 @@ struct session_summary {
 	bool at_once;			/* second Ctrl-C: do not drain the queue */
 	bool asked;			/* this tick answers a SIGUSR1 */
 	uint64_t lost_perf;		/* of stats.lost: by the rings of perf */
+	int no_witness;			/* -errno: perf events are refused; 0: they are not */
 	bool async, both;
 	uint64_t dirty_by_kind[VMA_KIND_NR];	/* async: of stats.dirty_pages, by enum vma_kind */
 	uint64_t epochs;		/* async: passes that were completed, of all processes */
@@ -92,5 +93,7 @@ struct session *session_free(struct session *s);
 bool session_can_async(uint64_t features);
 /* UFFD_FEATURE_* that this kernel offers, from a throw-away fd; -errno if none. */
 int session_probe_features(uint64_t *ret_features);
+/* Are we given the perf events that tell who writes, and of new mappings?  0, or -errno. */
+int session_probe_witness(void);
 
 #endif

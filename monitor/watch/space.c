@@ -3,7 +3,9 @@
 
 #include "watch/space.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -196,6 +198,13 @@ bool space_alive(const struct space *s)
 	return r != -ENOMEM && r != -ESRCH;
 }
 
+bool space_ended(const struct space *s)
+{
+	struct pollfd p = { .fd = s->pidfd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
 bool space_changing(const struct space *s)
 {
 	uint64_t page = s->shared->page_size;
@@ -297,6 +306,7 @@ static int make_todo_room(struct space *s)
 	unsigned int room = s->todo_room ? s->todo_room * 2 : 64;
 	struct space_todo *v;
 
+	assert(s->todo || !s->todo_room);
 	if (s->ntodo == s->todo_room && s->todo_head >= s->todo_room / 2 && s->todo_head) {
 		s->ntodo -= s->todo_head;
 		memmove(s->todo, s->todo + s->todo_head, s->ntodo * sizeof(*s->todo));

@@ -220,6 +220,8 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t woke
 int space_name(struct space *s, pid_t pid);
 /* Does the address space still exist?  Asked of the userfaultfd, without a pid. */
 bool space_alive(const struct space *s);
+/* Has its process ended?  Asked of the pidfd, by which an event may not have come yet. */
+bool space_ended(const struct space *s);
 /* The one of its process that the session knows: itself, but for a twin. */
 static inline struct space *space_main(struct space *s)
 {

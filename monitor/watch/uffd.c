@@ -137,17 +137,12 @@ int uffd_zeropage(int fd, struct range r)
 
 int uffd_copy(int fd, struct range r, const void *src, bool wp)
 {
-	struct uffdio_copy c = {
-		.dst = r.lo,
-		.src = (uint64_t)(uintptr_t)src,
-		.len = range_len(r),
-		.mode = wp ? UFFDIO_COPY_MODE_WP : 0,
-	};
-	int e = ioctl_retry(fd, UFFDIO_COPY, &c);
+	uint64_t done;
+	int e = uffd_copy_some(fd, r, src, wp, &done);
 
-	if (e == -EAGAIN && c.copy > 0)
-		return uffd_copy(fd, (struct range){ r.lo + (uint64_t)c.copy, r.hi },
-				 (const char *)src + c.copy, wp);
+	if (e == -EAGAIN && done)
+		return uffd_copy(fd, (struct range){ r.lo + done, r.hi }, (const char *)src + done,
+				 wp);
 	return e;
 }
 

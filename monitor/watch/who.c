@@ -174,7 +174,6 @@ void who_lost(struct who *w, uint64_t time)
 struct crowd {
 	struct touch *v[CROWD];		/* by time, the last one first */
 	unsigned int n;
-	bool told;			/* there were such that have been told of */
 };
 
 static void put(struct crowd *c, struct touch *t)
@@ -201,7 +200,6 @@ static void gather(struct who *w, const struct who_run *r, uint64_t page, struct
 		if ((pid_t)t->pid != r->pid || align_down(t->addr, w->page) != page ||
 		    t->time <= r->t0 || t->time > r->t1)
 			continue;
-		c->told |= t->told;
 		if (!t->told)
 			put(c, t);
 		t->told = true;
@@ -320,11 +318,11 @@ static void page_dirty(struct who *w, struct emit *e, const struct who_run *r, u
 	bool sure;
 
 	c.n = 0;
-	c.told = false;
 	for (uint64_t at = page; at < page + r->page_size; at += w->page)
 		gather(w, r, at, &c);
 	if (!c.n) {
-		w->unwitnessed += c.told ? 0 : r->page_size / w->page;
+		/* Or whoever it was has been told of with the pass before, which found it, too. */
+		w->unwitnessed += r->page_size / w->page;
 		return;
 	}
 	leave_suspects(w, &c);

@@ -83,7 +83,7 @@ void who_passed(struct who *w, uint64_t before);
 
 /* Is most of the room taken by touches that a pass has not asked for yet? */
 bool who_crowded(const struct who *w);
-/* Pages that were dirty without a touch. */
+/* Pages that were dirty, and nobody was told of with them. */
 uint64_t who_unwitnessed(const struct who *w);
 
 #endif

@@ -29,9 +29,7 @@ watch() {
 	${MEANWHILE:-true} || return
 	end_of "$PID" 60 || return
 	[ "$STATUS" = 0 ] || wrong "the target: status $STATUS: $(tail -n 1 "$D/target.out")" || return
-	end_of "$RECORDER" 20 || return
-	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
-	valid "$D/t.ndjson"
+	record_ends "$D/t.ndjson"
 }
 
 # told PID KINDS: the records of that process agree with the facts of these kinds.

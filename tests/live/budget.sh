@@ -30,9 +30,7 @@ at_full_speed() {
 	sleep "$seconds"
 	target_ends "$watched" "$D/watched.out" || return
 	target_ends "$free" "$D/free.out" || return
-	end_of "$RECORDER" 20 || return
-	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
-	valid "$D/t.ndjson" || return
+	record_ends "$D/t.ndjson" || return
 	RATIO=$(sed -n 's/^ok pages=\(.*\) cpu=\(.*\)/\1 \2/p' "$D/watched.out" "$D/free.out" |
 		awk '{ a[NR] = $2 / $1 } END { printf "%d", 100 * a[1] / a[2] - 100 }')
 	say "slower by $RATIO % with ${*:-no budget}"
@@ -68,9 +66,7 @@ case_rests() {
 	timeout 5 sh -c "echo >'$D/watched'" || wrong "it does not begin" || return
 	within 40 resumed || wrong "it is not watched again" || return
 	target_ends "$HURRIED" "$D/watched.out" || return
-	end_of "$RECORDER" 20 || return
-	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
-	valid "$D/t.ndjson" || return
+	record_ends "$D/t.ndjson" || return
 	# From one rest to the arming nothing is told of but the gap.
 	jq -e -n '[inputs] | (map(.ev=="budget" and .resting) | index(true)) as $a
 		| (.[$a:] | map(.ev=="budget" and (.resting | not)) | index(true)) as $n

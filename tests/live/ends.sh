@@ -92,9 +92,7 @@ case_target_killed() {
 	within 10 grep -q attached "$D/record.err" || return
 	runs_on "$D/count" || return
 	kill -KILL "$TARGET"
-	end_of "$RECORDER" 10 || return
-	[ "$STATUS" = 0 ] || wrong "exit status $STATUS" || return
-	valid "$D/t.ndjson" || return
+	record_ends "$D/t.ndjson" 10 || return
 	[ "$(reason)" = exit ] || wrong "reason $(reason)" || return
 	[ "$(count "$D/t.ndjson" ".ev == \"exit\" and .signal == 9")" = 1 ] ||
 		wrong "exit record: $(jq -c 'select(.ev == "exit")' "$D/t.ndjson")"

@@ -88,9 +88,7 @@ same_digest() {
 	[ "$STATUS" = 0 ] || wrong "target exited with $STATUS: $(tail -n 1 "$D/target.out")" || return
 	[ "$(tail -n 1 "$D/target.out")" = "$alone" ] ||
 		wrong "watched: $(tail -n 1 "$D/target.out"), unwatched: $alone" || return
-	end_of "$RECORDER" 20 || return
-	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
-	valid "$D/t.ndjson" || return
+	record_ends "$D/t.ndjson" || return
 	rm -f "$D/gate" "$D/t.ndjson"
 }
 

@@ -27,9 +27,7 @@ begins() { echo >&9; exec 9>&-; }
 ends() {
 	end_of "$TARGET" 30 || return
 	[ "$STATUS" = 0 ] || wrong "the target exited with $STATUS" || return
-	end_of "$RECORDER" 20 || return
-	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
-	valid "$D/t.ndjson"
+	record_ends "$D/t.ndjson"
 }
 
 last() { jq -r "select(.ev==\"stats\" and .final) | .$1" "$D/t.ndjson"; }

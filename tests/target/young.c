@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * young: makes memory of many kinds and writes to it at once, and again a while later.
+ * young: makes memory of many kinds and writes to it at once, and again once writes to it
+ * are told of: a page that userfaultfd protects has bit 57 in pagemap(5).
  *
  *	young [-n ROUNDS]
  *
  * Waits for SIGUSR1 first.  Prints a line for each mapping it makes:
- *	KIND TID FIRST LATER	the addresses written at once, and later
+ *	KIND TID FIRST LATER BEFORE AFTER	the addresses written at once, and later; the
+ *					times around the first write, CLOCK_MONOTONIC ns
  * Exits 0 if everything could be made.
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -19,19 +22,45 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE 4096
 #define SIZE (64 * PAGE)
 #define WHILE 60000	/* us: the kernel's news travel in one thousandth of it */
+#define PATIENCE 15000	/* ms: a machine may have much else to do */
+#define PM_UFFD_WP (UINT64_C(1) << 57)
+
+static int pagemap;
+
+static bool is_protected(const volatile char *p)
+{
+	uint64_t entry = 0;
+	const off_t at = (off_t)((uintptr_t)p / PAGE * sizeof(entry));
+
+	return pread(pagemap, &entry, sizeof(entry), at) == sizeof(entry) && entry & PM_UFFD_WP;
+}
+
+static uintmax_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uintmax_t)ts.tv_sec * 1000000000 + (uintmax_t)ts.tv_nsec;
+}
 
 static void use(const char *kind, volatile char *p)
 {
+	uintmax_t before = now(), after;
+
 	p[8] = 1;
-	usleep(WHILE);
+	after = now();
+	for (int i = 0; i < PATIENCE && !is_protected(p + 5 * PAGE); i++)
+		usleep(1000);
 	p[5 * PAGE + 24] = 2;
-	printf("%s %ld 0x%jx 0x%jx\n", kind, (long)syscall(SYS_gettid),
-	       (uintmax_t)(uintptr_t)(p + 8), (uintmax_t)(uintptr_t)(p + 5 * PAGE + 24));
+	printf("%s %ld 0x%jx 0x%jx %ju %ju\n", kind, (long)syscall(SYS_gettid),
+	       (uintmax_t)(uintptr_t)(p + 8), (uintmax_t)(uintptr_t)(p + 5 * PAGE + 24), before,
+	       after);
 	fflush(stdout);
 }
 
@@ -118,6 +147,9 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	puts("ready");
 	fflush(stdout);
+	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (pagemap < 0)
+		return 1;
 	sigwait(&set, &signal_nr);
 	for (int i = 0; i < rounds; i++)
 		if (!use_map("anon", MAP_PRIVATE) || !use_map("shared", MAP_SHARED) ||

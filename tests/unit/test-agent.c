@@ -18,6 +18,7 @@
 #include "watch/guard.h"
 #include "watch/kin.h"
 
+#define NOBODY 65534
 #define WAIT_MS 5000
 
 static void test_kin(void)
@@ -279,6 +280,39 @@ static void test_agent_dies(void)
 	agent_free(a);
 }
 
+/*
+ * The agent cannot tell, of one that has been waited for since or is none of its own; and who has
+ * no right reads an exit code of 0, whatever it was.
+ */
+static void test_exit_code(void)
+{
+	struct procinfo who = { .exit_code = 0 };
+	pid_t target = start_sleeper(), zombie, reader;
+	struct agent *a;
+	siginfo_t info;
+	int status;
+
+	CU_ASSERT_EQUAL_FATAL(agent_new(&a, &target, 1, NULL), 0);
+	zombie = fork();
+	if (!zombie)
+		_exit(150);
+	CU_ASSERT_EQUAL_FATAL(waitid(P_PID, (id_t)zombie, &info, WEXITED | WNOWAIT), 0);
+	reader = fork();
+	if (!reader) {
+		/* Where we are root, to whom nothing is denied. */
+		if (!geteuid() && (setresgid(NOBODY, NOBODY, NOBODY) ||
+				   setresuid(NOBODY, NOBODY, NOBODY)))
+			_exit(2);
+		_exit(agent_about(a, zombie, &who) || who.state != 'Z' || who.exit_code >= 0);
+	}
+	CU_ASSERT_EQUAL(waitpid(reader, &status, 0), reader);
+	CU_ASSERT_EQUAL(status, 0);
+	waitpid(zombie, NULL, 0);
+	agent_free(a);
+	kill(target, SIGKILL);
+	waitpid(target, NULL, 0);
+}
+
 static const struct suite_test tests[] = {
 	{ "kin", test_kin },
 	{ "ends with the monitor", test_ends_with_the_monitor },
@@ -286,6 +320,7 @@ static const struct suite_test tests[] = {
 	{ "answers, and for whom", test_answers },
 	{ "a watchdog", test_guard },
 	{ "the agent dies", test_agent_dies },
+	{ "an exit code that nobody may read", test_exit_code },
 };
 
 SUITE_MAIN("agent", tests)

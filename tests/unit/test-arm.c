@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "compat/pagemap.h"
 #include "suite.h"
 #include "watch/space.h"
 #include "watch/uffd.h"
@@ -200,7 +201,6 @@ static void test_owed_by_neighbours(void)
 }
 
 #define OWN 64u
-#define PAGEMAP_UFFD_WP (UINT64_C(1) << 57)
 
 /* How many pages of our own memory are protected. */
 static unsigned int protected(int pagemap, struct range r)

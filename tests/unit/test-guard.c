@@ -86,6 +86,7 @@ static int stand_still(bool told)
 	pthread_create(&thread, NULL, write_page, page);
 	while (!shared->through)
 		nap(1);
+	pthread_join(thread, NULL);
 	if (!guard_released(g) || guard_settle(g, &stall) != 1)
 		return 14;
 	if (!stall.since || stall.since > clock_now() || stall.again || guard_released(g))

@@ -134,12 +134,12 @@ static pid_t start_zoo(void)
 		return pid;
 	if (ftruncate(memfd, 1 << 20) || (fd >= 0 && ftruncate(fd, 1 << 20)))
 		_exit(1);
-	mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	mmap(NULL, 8192, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	mmap(NULL, 8192, PROT_READ, MAP_SHARED, memfd, 4096);
-	mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE, memfd, 0);
+	(void)mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	(void)mmap(NULL, 8192, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	(void)mmap(NULL, 8192, PROT_READ, MAP_SHARED, memfd, 4096);
+	(void)mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE, memfd, 0);
 	if (fd >= 0)
-		mmap(NULL, 8192, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 8192);
+		(void)mmap(NULL, 8192, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 8192);
 	for (;;)
 		pause();
 }

@@ -105,7 +105,7 @@ static void test_long(void)
 /* Each drops a page and forks; all but the last end. */
 static void test_deep(void)
 {
-	struct roster_slot *s = first, *child;
+	struct roster_slot *s, *child;
 	struct owed o;
 
 	begin();

@@ -104,6 +104,23 @@ static void test_one_writer(void)
 	end();
 }
 
+/*
+ * Two passes overlap, and found the page both; the one touch that there was has been told of with
+ * the first one.  That nobody is told of with the second one counts: pages are those that have
+ * a witness and those that have none.
+ */
+static void test_overlap(void)
+{
+	begin();
+	touch(10, 0, 150);
+	dirty(0, 1, 50, 200);
+	expect(10, 0, 150, true);
+	dirty(0, 1, 100, 300);
+	expect_none();
+	CU_ASSERT_EQUAL(who_unwitnessed(who), 1);
+	end();
+}
+
 /* Of the epochs before, and of the one after, nothing is told. */
 static void test_epochs(void)
 {
@@ -462,6 +479,7 @@ static void test_names(void)
 static const struct suite_test tests[] = {
 	{ "one writer a page", test_one_writer },
 	{ "touches of other epochs", test_epochs },
+	{ "epochs that overlap", test_overlap },
 	{ "reads before the write", test_reads_before },
 	{ "two at the same time", test_at_the_same_time },
 	{ "out of order", test_out_of_order },
