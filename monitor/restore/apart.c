@@ -18,36 +18,24 @@ uint64_t apart_silence_ns = 60 * NSEC_PER_SEC;
 
 /* ---- the child ------------------------------------------------------------------ */
 
+/* When the parent has gone, nobody would want to know why. */
+static size_t went_on(ssize_t n)
+{
+	if (n <= 0 && !(n < 0 && errno == EINTR))
+		_exit(1);
+	return n < 0 ? 0 : (size_t)n;
+}
+
 void apart_give(const void *bytes, size_t len)
 {
-	const char *at = bytes;
-
-	while (len) {
-		ssize_t n = write(APART_SOCKET, at, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			_exit(1);
-		at += n;
-		len -= (size_t)n;
-	}
+	for (size_t done = 0; done < len;)
+		done += went_on(write(APART_SOCKET, (const char *)bytes + done, len - done));
 }
 
 void apart_take(void *bytes, size_t len)
 {
-	char *at = bytes;
-
-	while (len) {
-		ssize_t n = read(APART_SOCKET, at, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			_exit(1);
-		at += n;
-		len -= (size_t)n;
-	}
+	for (size_t done = 0; done < len;)
+		done += went_on(read(APART_SOCKET, (char *)bytes + done, len - done));
 }
 
 /* What the parent has open is not ours to hold, and nothing is read from its terminal. */

@@ -41,7 +41,8 @@ static struct http_dir *dir_of(const struct image_dir *dir)
 	return (struct http_dir *)((char *)(uintptr_t)dir - offsetof(struct http_dir, dir));
 }
 
-bool http_dir_name(const struct image_name *name, char *buf, size_t size)
+/* Below the site; false: it does not fit. */
+static bool name_below(const struct image_name *name, char *buf, size_t size)
 {
 	const struct image_name own = { name->kind, name->id, 0 };
 	char words[64];
@@ -194,7 +195,7 @@ static int dir_size(struct image_dir *dir, const struct image_name *name, uint64
 		*ret = seen->version.size;
 		return 0;
 	}
-	if (!http_dir_name(name, path, sizeof(path)))
+	if (!name_below(name, path, sizeof(path)))
 		return -ENAMETOOLONG;
 	r = ask_version(d, path, NULL, &version);
 	r = r ? r : remember(d, name, &version);
@@ -218,7 +219,7 @@ static int dir_read(struct image_dir *dir, const struct image_name *name, void *
 	int r;
 
 	d->problem[0] = '\0';
-	if (!http_dir_name(name, path, sizeof(path)))
+	if (!name_below(name, path, sizeof(path)))
 		return -ENAMETOOLONG;
 	if (q.asked.most > ALL_MAX - d->read)
 		q.asked.most = ALL_MAX - d->read;
@@ -271,11 +272,6 @@ int http_dir_open(const struct http_site *site, struct image_dir **ret)
 	return 0;
 }
 
-bool http_dir_is(const struct image_dir *dir)
-{
-	return dir->ops == &ops;
-}
-
 const char *http_dir_problem(const struct image_dir *dir)
 {
 	return dir_of(dir)->problem;
@@ -306,7 +302,7 @@ int http_dir_pages(struct image_dir *dir, const struct image_pages *pages, char 
 	if (r)
 		return r;
 	seen = find_seen(d, &name);
-	if (!http_dir_name(&name, ret_name, size))
+	if (!name_below(&name, ret_name, size))
 		return -ENAMETOOLONG;
 	*ret = seen->version;
 	return seen->version.size == pages->size ? 0 : -ESTALE;

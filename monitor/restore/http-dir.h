@@ -16,8 +16,6 @@
 
 /* The site outlives the folder.  0, -ENOMEM; *ret goes by (*ret)->ops->free(). */
 int http_dir_open(const struct http_site *site, struct image_dir **ret);
-/* Is it one of these? */
-bool http_dir_is(const struct image_dir *dir);
 /* What went wrong last, with the name of the file; "": nothing but that files are not there. */
 const char *http_dir_problem(const struct image_dir *dir);
 /* The site of such a folder. */
@@ -31,9 +29,7 @@ int http_dir_pages(struct image_dir *dir, const struct image_pages *pages, char 
 /* Connections are closed, until something is asked for. */
 void http_dir_rest(struct image_dir *dir);
 
-/* A name below the site; false: it does not fit. */
-bool http_dir_name(const struct image_name *name, char *buf, size_t size);
-/* Of the longest name. */
+/* Bytes of the longest name below the site. */
 #define HTTP_NAME_MAX (IMAGE_LEVELS * 7 + 64)
 
 #endif

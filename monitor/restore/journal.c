@@ -127,12 +127,14 @@ int journal_replay(const struct journal *j, const struct image_task *task, struc
 	struct owed o;
 	int64_t r;
 
-	for (; at; count = at->parent_count, at = at->parent) {
+	do {
 		if (n > JOURNAL_DEPTH || count > at->room)
 			return -EBADMSG;
 		chain[n] = at;
 		counts[n++] = count;
-	}
+		count = at->parent_count;
+		at = at->parent;
+	} while (at);
 	r = owed_init(&o, IMAGE_PAGE);
 	if (r < 0)
 		return (int)r;

@@ -52,7 +52,7 @@ void keeper_fds_free(struct keeper_fds *f)
 	*f = (struct keeper_fds){ 0 };
 }
 
-bool keeper_fds_have(const struct keeper_fds *f, int fd)
+static bool have(const struct keeper_fds *f, int fd)
 {
 	return f && f->n && bsearch(&fd, f->fd, f->n, sizeof(fd), by_number);
 }
@@ -98,9 +98,9 @@ void keeper_sweep(const struct keeper_setup *k, const struct keeper_fds *at_star
 		return;
 	for (unsigned int i = 0; i < now.n; i++) {
 		int fd = now.fd[i];
-		bool source = keeper_fds_have(k->after, fd) && !keeper_fds_have(k->before, fd);
+		bool source = have(k->after, fd) && !have(k->before, fd);
 
-		if (keeper_fds_have(at_start, fd) && !source)
+		if (have(at_start, fd) && !source)
 			continue;
 		if (!named(s, fd) && !adopted(s, fd))
 			close(fd);

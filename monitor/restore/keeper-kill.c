@@ -46,17 +46,23 @@ static bool has(const struct family *f, pid_t pid)
 	return false;
 }
 
-/* It stands still from now on, or is dead. */
+/*
+ * It stands still from now on, or is dead; without memory it is killed now, and may leave children:
+ * those that are served are seen by count_alive().
+ */
 static int add(struct family *f, pid_t pid, int pidfd, bool ours)
 {
+	const size_t room = f->room ? 2 * f->room : 64;
 	struct member *more;
 
 	if (f->n == f->room) {
-		f->room = f->room ? 2 * f->room : 64;
-		more = realloc(f->m, f->room * sizeof(*f->m));
-		if (!more)
+		more = realloc(f->m, room * sizeof(*f->m));
+		if (!more) {
+			sys_pidfd_send_signal(pidfd, SIGKILL);
 			return -ENOMEM;
+		}
 		f->m = more;
+		f->room = room;
 	}
 	f->m[f->n++] = (struct member){ .pid = pid, .pidfd = pidfd, .ours = ours };
 	sys_pidfd_send_signal(pidfd, SIGSTOP);

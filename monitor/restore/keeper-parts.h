@@ -5,8 +5,6 @@
 
 #include "restore/keeper.h"
 
-
-bool keeper_fds_have(const struct keeper_fds *f, int fd);
 /* Close what a dead pager has left; connections that it had just accepted are taken over. */
 void keeper_sweep(const struct keeper_setup *k, const struct keeper_fds *at_start);
 

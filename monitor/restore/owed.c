@@ -184,6 +184,18 @@ static bool whole(const struct owed *o, struct range r)
 	return !range_empty(r) && !((r.lo | r.hi) & (o->page_size - 1));
 }
 
+/* From now on no run crosses an end of r.  1; 0: r is no range of pages; -ENOMEM. */
+static int cut_around(struct owed *o, struct range r)
+{
+	if (!whole(o, r))
+		return 0;
+	if (spare_fill(o, 2) < 0)
+		return -ENOMEM;
+	cut(o, r.lo);
+	cut(o, r.hi);
+	return 1;
+}
+
 int owed_add(struct owed *o, struct range at, uint64_t image)
 {
 	return owed_put(o, &(struct owed_part){ .at = at, .image = image });
@@ -296,10 +308,8 @@ int owed_take(struct owed *o, struct range r, uint64_t id)
 		at = k->at.hi;
 	if (at < r.hi)
 		return -ENOENT;
-	if (spare_fill(o, 2) < 0)
+	if (cut_around(o, r) < 0)
 		return -ENOMEM;
-	cut(o, r.lo);
-	cut(o, r.hi);
 	for (k = run_from(o, r.lo); k && k->at.lo < r.hi; k = RB_NEXT(owed_tree, NULL, k)) {
 		o->totals.free -= pages(o, k->at);
 		o->totals.flight += pages(o, k->at);
@@ -328,15 +338,12 @@ bool owed_flight(const struct owed *o, uint64_t id, uint64_t image, struct owed_
 
 int64_t owed_give_back(struct owed *o, struct range r)
 {
+	int cuts = cut_around(o, r);
 	struct owed_run *k;
 	uint64_t at, n = 0;
 
-	if (!whole(o, r))
-		return 0;
-	if (spare_fill(o, 2) < 0)
-		return -ENOMEM;
-	cut(o, r.lo);
-	cut(o, r.hi);
+	if (cuts <= 0)
+		return cuts;
 	for (at = r.lo; (k = run_from(o, at)) && k->at.lo < r.hi;) {
 		at = k->at.hi;
 		if (!k->id)
@@ -372,13 +379,9 @@ static int64_t forget(struct owed *o, struct range r, enum owed_end why, bool sp
 
 static int64_t cut_out(struct owed *o, struct range r, enum owed_end why, bool spare_moved)
 {
-	if (!whole(o, r))
-		return 0;
-	if (spare_fill(o, 2) < 0)
-		return -ENOMEM;
-	cut(o, r.lo);
-	cut(o, r.hi);
-	return forget(o, r, why, spare_moved);
+	int cuts = cut_around(o, r);
+
+	return cuts <= 0 ? cuts : forget(o, r, why, spare_moved);
 }
 
 int64_t owed_close(struct owed *o, struct range r, enum owed_end why)

@@ -47,7 +47,10 @@ struct filler {
 
 #define NAP_NS (100 * NSEC_PER_USEC)
 #define NAP_EARLY_NS NSEC_PER_MSEC
-#define NAP_HOT_NS (500 * NSEC_PER_USEC)
+/* If the one that goes on has other things to do than to say that there are no more faults. */
+#define STAND_BY_NS (20 * NSEC_PER_MSEC)
+/* What is mapped beforehand: more than that and CRIU waits for the CPU longer than it is worth. */
+#define WARM_MOST (UINT64_C(256) << 20)
 #define IDLE_NS (5 * NSEC_PER_MSEC)
 
 /* The first one behind `after` that has work; the list is never cut. */
@@ -89,12 +92,45 @@ static bool all_rest(const struct pager *p)
 	return true;
 }
 
+/* Until there is news, and no longer than is said; under the lock. */
+static void wait_at_most(struct pager *p, uint64_t ns)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (long)ns;
+	until.tv_sec += until.tv_nsec / (long)NSEC_PER_SEC;
+	until.tv_nsec %= (long)NSEC_PER_SEC;
+	pthread_cond_timedwait(&p->work, &p->lock, &until);
+}
+
+/*
+ * While there are faults.  Who wakes up on the CPU of a filler that is at work puts it aside,
+ * in the middle of a copy as likely as not: so this is not found out by looking again.
+ */
+static void stand_by(struct pager *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->standing_by++;
+	if (!p->stop)
+		wait_at_most(p, STAND_BY_NS);
+	p->standing_by--;
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* The others are wanted again. */
+static void call_all(struct pager *p)
+{
+	pthread_mutex_lock(&p->lock);
+	pthread_cond_broadcast(&p->work);
+	pthread_mutex_unlock(&p->lock);
+}
+
 /* NULL: it is time to end. */
 static struct tenant *wait_for_work(const struct filler *f, struct tenant *after)
 {
 	struct pager *p = f->pager;
 	struct tenant *t = NULL;
-	struct timespec until;
 
 	pthread_mutex_lock(&p->lock);
 	while (!p->stop) {
@@ -102,12 +138,8 @@ static struct tenant *wait_for_work(const struct filler *f, struct tenant *after
 		if (t)
 			break;
 		/* What another one gives back is not announced. */
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += IDLE_NS;
-		until.tv_sec += until.tv_nsec / (long)NSEC_PER_SEC;
-		until.tv_nsec %= (long)NSEC_PER_SEC;
 		if (p->resumed && !all_rest(p))
-			pthread_cond_timedwait(&p->work, &p->lock, &until);
+			wait_at_most(p, IDLE_NS);
 		else
 			pthread_cond_wait(&p->work, &p->lock);
 	}
@@ -206,9 +238,11 @@ static void fill_turn(struct filler *f, struct tenant *t)
 		make_way(f, early || !hot);
 		/* What is wanted first is wanted now: then nobody has to wait for it. */
 		if (hot && number_of(f) >= p->hot_fillers && !tenant_is_hot(t)) {
-			nanosleep(&(struct timespec){ .tv_nsec = NAP_HOT_NS }, NULL);
+			stand_by(p);
 			continue;
 		}
+		if (!hot && p->standing_by)
+			call_all(p);
 		switch (tenant_fill(t, p->setup->source, hot ? TAKE_BYTES_HOT : TAKE_BYTES,
 				    hot ? STEP_BYTES_HOT : STEP_BYTES, f->id)) {
 		case TENANT_FILLED:
@@ -245,7 +279,7 @@ static void warm_up(struct filler *f)
 
 	if (!s->ops->warm || f->pager->setup->leave)
 		return;
-	while (nobody_is_here(f->pager) && s->ops->warm(s, &at))
+	while (at < WARM_MOST && nobody_is_here(f->pager) && s->ops->warm(s, &at))
 		;
 }
 

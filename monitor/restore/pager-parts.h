@@ -60,6 +60,7 @@ struct pager {
 	pthread_t threads[FILLERS_MAX];
 	unsigned int nthreads;
 	_Atomic unsigned int numbered;
+	_Atomic unsigned int standing_by;	/* fillers, until there are no more faults */
 	unsigned int hot_fillers;	/* so many fill while there are faults */
 	int niceness;			/* this process had */
 	/* Demands. */

@@ -34,8 +34,12 @@ void pager_wait_begin(struct pager *p)
 	int n = sched_getaffinity(0, sizeof(p->home), &p->home) ? 1 : CPU_COUNT(&p->home);
 
 	pace_init(&p->pace, (unsigned int)n);
-	/* A restore is over before the ways have been tried, and fillers want the other CPUs. */
-	pace_prefer(&p->pace, PACE_NEAR);
+	/*
+	 * A restore is over before the ways have been tried.  Where fillers want the other CPUs
+	 * it is best to be near.  Where all comes from afar these are idle, and the kernel wakes
+	 * a thread on an idle CPU rather than beside us: who stays near is left behind each time.
+	 */
+	pace_prefer(&p->pace, p->remote ? PACE_SPIN : PACE_NEAR);
 	p->avoid = -1;
 	p->more_at = UINT64_MAX;
 	p->way_ns = UINT64_MAX;
@@ -43,17 +47,6 @@ void pager_wait_begin(struct pager *p)
 	/* Threads wait for this one; it runs for microseconds, and wants CAP_SYS_NICE for it. */
 	p->niceness = getpriority(PRIO_PROCESS, (id_t)gettid());
 	setpriority(PRIO_PROCESS, (id_t)gettid(), p->niceness - HASTE);
-}
-
-/* What follows, unmapping the images above all, takes milliseconds of no CPU that is needed. */
-void pager_wait_end(struct pager *p)
-{
-	cpu_set_t where = p->home;
-
-	if (p->avoid >= 0 && CPU_COUNT(&where) > 1)
-		CPU_CLR(p->avoid, &where);
-	sched_setaffinity(0, sizeof(where), &where);
-	setpriority(PRIO_PROCESS, (id_t)gettid(), p->niceness);
 }
 
 /* Where the first thread of the process ran last; -1: nobody knows. */
@@ -76,6 +69,23 @@ static int cpu_of(pid_t pid)
 	for (int i = 0; at && i < FIELDS_BEHIND_STATE; i++)
 		at = strchr(at + 1, ' ');
 	return at ? (int)strtol(at, NULL, 10) : -1;
+}
+
+/*
+ * What follows, unmapping the images above all, takes milliseconds of a CPU: of one on which no
+ * restored process was a moment ago.
+ */
+void pager_wait_end(struct pager *p)
+{
+	cpu_set_t where = p->home;
+	int cpu = p->avoid;
+
+	if (cpu < 0 && p->tenants)
+		cpu = cpu_of(p->tenants->host_pid);
+	if (cpu >= 0 && cpu < CPU_SETSIZE && CPU_COUNT(&where) > 1)
+		CPU_CLR(cpu, &where);
+	sched_setaffinity(0, sizeof(where), &where);
+	setpriority(PRIO_PROCESS, (id_t)gettid(), p->niceness);
 }
 
 static void take_place(struct pager *p)

@@ -65,9 +65,12 @@ void pager_resume(struct pager *p)
 	for (struct tenant *t = p->tenants; t; t = t->next)
 		t->early = false;
 	p->resumed = true;
+	pthread_mutex_unlock(&p->lock);
+	/* They write already; who fills up can wait, and would want the CPUs. */
+	pager_watch_writes(p);
+	pthread_mutex_lock(&p->lock);
 	pthread_cond_broadcast(&p->work);
 	pthread_mutex_unlock(&p->lock);
-	pager_watch_writes(p);
 }
 
 void pager_news(struct pager *p, struct tenant *t, struct tenant_news *news, int r, uint64_t since)
@@ -251,9 +254,9 @@ static int set_up(struct pager *p)
 
 	p->last = &p->tenants;
 	p->figures_at = p->setup->figures ? 0 : UINT64_MAX;
+	p->remote = fd >= 0;
 	pager_wait_begin(p);
 	choose_bulk(p);
-	p->remote = fd >= 0;
 	p->shared = roster_shared(p->setup->roster);
 	p->peers = p->shared->peers;
 	pthread_mutex_init(&p->lock, NULL);

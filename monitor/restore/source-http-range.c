@@ -162,9 +162,9 @@ static void put_back(struct source_http *s, struct http_slot *slot)
 	TAILQ_INSERT_HEAD(slot->urgent ? &s->urgent : &s->bulk, slot, queue);
 }
 
-static void keep(struct source_http *s, struct http_file *f, const struct http_slot *slot)
+static void keep(struct source_http *s, const struct http_slot *slot)
 {
-	int r = http_cache_put(f->cache, slot->from, slot->data, slot->len);
+	int r = http_cache_put(s->files[slot->file].cache, slot->from, slot->data, slot->len);
 
 	if (r && !s->no_cache_told)
 		tell(s, SOURCE_HTTP_NO_CACHE, NULL, strerror(-r));
@@ -191,7 +191,7 @@ static void end_range(struct http_request *q)
 			put_back(s, r->part[i]);
 	for (size_t i = 0; i < r->nparts; i++)
 		if (r->part[i]->state == HTTP_FLYING) {
-			keep(s, f, r->part[i]);
+			keep(s, r->part[i]);
 			http_slot_done(s, r->part[i]);
 		}
 }

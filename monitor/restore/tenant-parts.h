@@ -6,6 +6,12 @@
 #include "restore/place.h"
 #include "restore/tenant.h"
 
+static inline struct range page_at(uint64_t addr)
+{
+	addr = align_down(addr, IMAGE_PAGE);
+	return (struct range){ addr, addr + IMAGE_PAGE };
+}
+
 /* Owed nothing, with no userfaultfd yet.  NULL: no memory. */
 struct tenant *tenant_blank(int32_t pid, const struct image_task *task);
 /* The address space has gone, and all that is owed to it. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tenant: messages read and followed, faults answered, answers put in place.  See tenant.h. */
+/* Tenant: messages read and followed, and faults answered.  See tenant.h. */
 
 #include <errno.h>
 #include <string.h>
@@ -19,16 +19,6 @@
 #define BLOCK_HERE 2u
 #define BLOCK_LEFT 4u		/* asked for, of what is to stay where it is */
 #define BLOCK_ASKED 16u
-
-static uint64_t page_of(uint64_t addr)
-{
-	return align_down(addr, IMAGE_PAGE);
-}
-
-static struct range page_at(uint64_t addr)
-{
-	return (struct range){ page_of(addr), page_of(addr) + IMAGE_PAGE };
-}
 
 /*
  * The child's memory is the parent's of this moment: the kernel lets nobody copy to the
@@ -291,8 +281,8 @@ static bool block_around(const struct tenant *t, uint64_t addr, unsigned int npa
 	if (range_has(part->at, addr))
 		return true;
 	/* The piece ends before: from the next one on. */
-	part->image += page_of(addr) - part->at.lo;
-	part->at = (struct range){ page_of(addr), block.hi };
+	part->image += page_at(addr).lo - part->at.lo;
+	part->at = (struct range){ page_at(addr).lo, block.hi };
 	return tenant_want(t, part, ret);
 }
 
@@ -385,56 +375,6 @@ enum tenant_answer tenant_fault(struct tenant *t, struct source *s,
 	return TENANT_ANSWERED;
 }
 
-enum tenant_deed tenant_arrived(struct tenant *t, const struct source_want *want,
-				const void *data, const struct tenant_touch *touch)
-{
-	struct tenant_aim aim = {
-		.page = touch ? page_of(touch->addr) : UINT64_MAX,
-		.plain = touch && touch->write,
-	};
-	uint64_t image = want->vaddr;
-	struct owed_part part;
-	enum place_end end = PLACE_ALL;
-	bool found;
-
-	do {
-		pthread_mutex_lock(&t->lock);
-		found = owed_flight(&t->owed, want->id, image, &part);
-		pthread_mutex_unlock(&t->lock);
-		if (!found)
-			break;
-		end = tenant_place(t, &part, (const char *)data + (part.image - want->vaddr),
-				   &aim);
-		/* Free again; who waits for one of them asks again. */
-		if (end == PLACE_BUSY || end == PLACE_NO_MEMORY)
-			place_wake(t->uffd, part.at);
-		image = part.image + range_len(part.at);
-	} while (end != PLACE_GONE);
-	return aim.deed;
-}
-
-void tenant_refused(struct tenant *t, const struct source_want *want, enum tenant_refusal how)
-{
-	uint64_t image = want->vaddr;
-	struct owed_part part;
-	bool found;
-
-	for (;;) {
-		pthread_mutex_lock(&t->lock);
-		found = owed_flight(&t->owed, want->id, image, &part);
-		if (found && how != TENANT_LOST)
-			owed_give_back(&t->owed, part.at);
-		pthread_mutex_unlock(&t->lock);
-		if (!found)
-			return;
-		image = part.image + range_len(part.at);
-		for (uint64_t a = part.at.lo; how == TENANT_LOST && a < part.at.hi; a += IMAGE_PAGE)
-			tenant_unreadable(t, page_at(a));
-		if (how == TENANT_AGAIN)
-			place_wake(t->uffd, part.at);
-	}
-}
-
 bool tenant_hold(struct tenant *t, uint64_t addr, uint64_t id)
 {
 	bool held;
@@ -450,7 +390,7 @@ void tenant_let_go(struct tenant *t, uint64_t addr, uint64_t id)
 	struct owed_part part;
 
 	pthread_mutex_lock(&t->lock);
-	if (owed_find(&t->owed, page_of(addr), &part) && part.id == id)
+	if (owed_find(&t->owed, page_at(addr).lo, &part) && part.id == id)
 		owed_give_back(&t->owed, page_at(addr));
 	pthread_mutex_unlock(&t->lock);
 }

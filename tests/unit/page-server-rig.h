@@ -41,6 +41,7 @@ struct rig {
 	pthread_t thread;
 	atomic_bool stop;
 	atomic_uint broke, refused;
+	pthread_mutex_t lock;	/* of the words: as many may break at once as there are */
 	char words[200];	/* of the last one that broke */
 	const struct tls_credentials *tls;
 	unsigned int clients_max;
@@ -98,11 +99,24 @@ static inline void rig_told(void *arg, const struct page_server_event *ev)
 	struct rig *r = arg;
 
 	if (ev->kind == PAGE_SERVER_BROKE) {
+		pthread_mutex_lock(&r->lock);
 		snprintf(r->words, sizeof(r->words), "%s", ev->words);
+		pthread_mutex_unlock(&r->lock);
 		r->broke++;
 	} else if (ev->kind == PAGE_SERVER_REFUSED) {
 		r->refused++;
 	}
+}
+
+/* Are these among the words of the last one that broke? */
+static inline bool rig_said(struct rig *r, const char *words)
+{
+	bool said;
+
+	pthread_mutex_lock(&r->lock);
+	said = strstr(r->words, words) != NULL;
+	pthread_mutex_unlock(&r->lock);
+	return said;
 }
 
 static inline void *rig_run(void *arg)

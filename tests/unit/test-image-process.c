@@ -148,7 +148,7 @@ static void try_everything(void)
 	if (getrlimit(RLIMIT_NOFILE, &r) >= 0)
 		at = put_word(at, " ask");
 	if (dup(APART_SOCKET) >= 0)
-		at = put_word(at, " dup");
+		put_word(at, " dup");
 	put(&refused, sizeof(refused));
 	put(&said, sizeof(said));
 	_exit(0);
@@ -168,7 +168,7 @@ static void try_files(void)
 	if (geteuid() == 0)
 		at = put_word(at, " root");
 	if (dup(APART_SOCKET) >= 0)
-		at = put_word(at, " dup");
+		put_word(at, " dup");
 	put(&refused, sizeof(refused));
 	put(&said, sizeof(said));
 	_exit(0);

@@ -2,8 +2,11 @@
 /*
  * Prefetch: what was touched first comes first, each page once, and nothing that is not lazy;
  * whose touches they were; traces that are none.
+ *
+ * link: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,6 +14,7 @@
 
 #include "restore/apart.h"
 #include "restore/prefetch.h"
+#include "starve.h"
 #include "suite.h"
 #include "trace-samples.h"
 
@@ -251,6 +255,48 @@ static void test_list(void)
 	}
 }
 
+static int make(const struct record *rs, size_t n, struct prefetch *ret)
+{
+	int r;
+
+	maker = NULL;
+	r = prefetch_maker_new(&three, &maker);
+	for (size_t i = 0; i < n && !r; i++)
+		r = prefetch_maker_add(maker, &rs[i]);
+	if (!r)
+		r = prefetch_maker_end(maker, ret);
+	prefetch_maker_free(maker);
+	return r;
+}
+
+/* Each allocation fails once: it says so, and nothing is left. */
+static void test_no_memory(void)
+{
+	struct record rs[300] = {
+		{ .kind = RECORD_ATTACH, .pid = 31000, .mm = 1, .attach.image_pid = 5 },
+		{ .kind = RECORD_FORK, .pid = 31000, .mm = 1,
+		  .fork = { .child = 7, .child_mm = 5 } },
+	};
+	const size_t n = sizeof(rs) / sizeof(*rs);
+	bool hit = true;
+	long times;
+
+	for (size_t i = 2; i < n; i++)
+		rs[i] = touch_of(i % 2 ? 1 : 5, i * 6 % 1990);
+	for (times = 1; hit; times++) {
+		struct prefetch p = PREFETCH_NULL;
+		int r;
+
+		starve_ours_after(times);
+		r = make(rs, n, &p);
+		hit = starve_hit();
+		CU_ASSERT_EQUAL(r, hit ? -ENOMEM : 0);
+		CU_ASSERT_EQUAL(p.pages != 0, !hit);
+		prefetch_free(&p);
+	}
+	CU_ASSERT(times > 5);
+}
+
 static const struct suite_test tests[] = {
 	{ "order", test_order },
 	{ "whose touches", test_whose },
@@ -258,6 +304,7 @@ static const struct suite_test tests[] = {
 	{ "read apart", test_apart },
 	{ "read by one that is silent", test_silent },
 	{ "a list in place of a trace", test_list },
+	{ "no memory", test_no_memory },
 };
 
 SUITE_MAIN("prefetch", tests)

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Tenant, filling: in steps, on memory of our own that nobody touches meanwhile. */
+/* Tenant, copying: in steps, and in which order, on memory of our own that nobody touches. */
 
+#include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "restore/tenant.h"
 #include "suite.h"
@@ -16,10 +19,14 @@ static char contents[PAGES * PAGE], *memory;
 static struct tenant *t;
 /* Somebody wants to read as soon as somebody else is inside. */
 static bool closes;
+/* Its pages have to be asked for. */
+static bool far_away;
 
 static const void *at(struct source *s, const struct source_want *want)
 {
 	(void)s;
+	if (far_away)
+		return NULL;
 	if (closes && atomic_load(&t->gate.inside))
 		atomic_store(&t->gate.closed, true);
 	return contents + (want->vaddr - (uint64_t)(uintptr_t)memory);
@@ -49,7 +56,7 @@ static void begin(void)
 	CU_ASSERT_EQUAL_FATAL(uffd_handshake(fd, 0, &features), 0);
 	CU_ASSERT_EQUAL_FATAL(uffd_register(fd, all, WATCH_MODE_MISSING), 0);
 	CU_ASSERT_EQUAL_FATAL(tenant_new(7, &task, fd, &t), 0);
-	t->early = closes = false;
+	t->early = closes = far_away = false;
 }
 
 static void end(void)
@@ -104,9 +111,81 @@ static void test_steps(void)
 	end();
 }
 
+/* An answer, each page of which comes only when it is looked at. */
+struct answer {
+	struct source_want want;
+	struct tenant_touch touch;
+	char *data;
+	enum tenant_deed deed;
+};
+
+static void *arrive(void *arg)
+{
+	struct answer *a = arg;
+
+	a->deed = tenant_arrived(t, &a->want, a->data, &a->touch);
+	return NULL;
+}
+
+/* Puts the pages of an answer there; which one was wanted first. */
+static unsigned int give_pages(const struct answer *a, int fd)
+{
+	unsigned int first = PAGES;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	for (unsigned int i = 0; i < a->want.npages; i++) {
+		struct uffd_msg msg;
+		uint64_t page;
+
+		CU_ASSERT_FATAL(poll(&p, 1, 10000) == 1);
+		CU_ASSERT_FATAL(uffd_read(fd, &msg, 1) == sizeof(msg));
+		page = (msg.arg.pagefault.address - (uint64_t)(uintptr_t)a->data) / PAGE;
+		first = i ? first : (unsigned int)page;
+		CU_ASSERT_EQUAL_FATAL(uffd_copy(fd, (struct range){
+				      (uint64_t)(uintptr_t)a->data + page * PAGE,
+				      (uint64_t)(uintptr_t)a->data + (page + 1) * PAGE },
+				      contents + (a->want.vaddr + page * PAGE - piece.vaddr),
+				      false), 0);
+	}
+	return first;
+}
+
+/* Of all that comes along with it, the page that somebody waits for is copied first. */
+static void test_touched_first(void)
+{
+	struct answer a = { .touch = { .addr = 0 } };
+	int fd = uffd_open_own();
+	pthread_t thread;
+	uint64_t features, size;
+
+	begin();
+	far_away = true;
+	a.touch.addr = piece.vaddr + 37 * PAGE + 5;
+	CU_ASSERT_EQUAL_FATAL(tenant_fault(t, &source, &a.touch, 9 | TENANT_URGENT, &a.want),
+			      TENANT_ASK);
+	CU_ASSERT_FATAL(a.want.npages > 1);
+	size = a.want.npages * PAGE;
+	a.data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CU_ASSERT_FATAL(fd >= 0 && a.data != MAP_FAILED);
+	CU_ASSERT_EQUAL_FATAL(uffd_handshake(fd, 0, &features), 0);
+	CU_ASSERT_EQUAL_FATAL(uffd_register(fd, (struct range){ (uint64_t)(uintptr_t)a.data,
+			      (uint64_t)(uintptr_t)a.data + size }, WATCH_MODE_MISSING), 0);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, arrive, &a), 0);
+	CU_ASSERT_EQUAL(a.want.vaddr + give_pages(&a, fd) * PAGE, piece.vaddr + 37 * PAGE);
+	pthread_join(thread, NULL);
+	CU_ASSERT_EQUAL(a.deed, TENANT_DID_COPY);
+	CU_ASSERT_EQUAL(tenant_owes(t), PAGES - a.want.npages);
+	CU_ASSERT(!memcmp((char *)(uintptr_t)a.want.vaddr,
+			  contents + (a.want.vaddr - piece.vaddr), size));
+	close(fd);
+	munmap(a.data, size);
+	end();
+}
+
 static const struct suite_test tests[] = {
 	{ "who fills makes way for who reads", test_makes_way },
 	{ "steps", test_steps },
+	{ "the touched page comes first", test_touched_first },
 };
 
 SUITE_MAIN("tenant-fill", tests)

@@ -170,7 +170,7 @@ static bool server_said(const char *words)
 {
 	for (int i = 0; i < 300 && !rig.broke; i++)
 		usleep(10000);
-	return rig.broke && strstr(rig.words, words);
+	return rig.broke && rig_said(&rig, words);
 }
 
 static void test_refused(void)

@@ -197,11 +197,17 @@ static void test_lost(void)
 	finish();
 }
 
-/* The twin reads from a pipe what the kernel would say; nothing is ever changing. */
-static int words_to_twin(void)
+/*
+ * Each owns from its address on.  The twin reads from a pipe, whose other end is given back,
+ * what the kernel would say; nothing is ever changing.
+ */
+static int begin_words(uint64_t whole_lo, uint64_t twin_lo)
 {
 	int p[2];
 
+	begin();
+	owns(whole, whole_lo, 0x40000);
+	owns(twin, twin_lo, 0x30000);
 	CU_ASSERT_EQUAL_FATAL(pipe2(p, O_NONBLOCK | O_CLOEXEC), 0);
 	close(twin->uffd);
 	twin->uffd = p[0];
@@ -227,12 +233,8 @@ static bool is_open(int fd)
 /* The next word of a fork is of the fork that the other one has told of. */
 static void test_pairs(void)
 {
-	int to, fd;
+	int to = begin_words(0x10000, 0x20000), fd;
 
-	begin();
-	to = words_to_twin();
-	owns(whole, 0x10000, 0x40000);
-	owns(twin, 0x20000, 0x30000);
 	fd = fork_word(to);
 	CU_ASSERT_EQUAL(twin_await(whole), fd);
 	close(fd);
@@ -248,12 +250,8 @@ static void test_pairs(void)
 /* Two at once: one of them was told of by the twin first, and nobody knows which. */
 static void test_pairs_nothing_unsure(void)
 {
-	int to, a, b;
+	int to = begin_words(0x10000, 0x20000), a, b;
 
-	begin();
-	to = words_to_twin();
-	owns(whole, 0x10000, 0x40000);
-	owns(twin, 0x20000, 0x30000);
 	a = fork_word(to);
 	b = fork_word(to);
 	CU_ASSERT_EQUAL(twin_await(whole), -ENOENT);
@@ -278,12 +276,8 @@ static void test_pairs_nothing_unsure(void)
 /* The lowest mapping is the twin's: it is told of each fork first. */
 static void test_pairs_nothing_out_of_order(void)
 {
-	int to, fd;
+	int to = begin_words(0x20000, 0x10000), fd;
 
-	begin();
-	to = words_to_twin();
-	owns(whole, 0x20000, 0x40000);
-	owns(twin, 0x10000, 0x30000);
 	fd = fork_word(to);
 	CU_ASSERT_EQUAL(serve(twin, clock_now()), 1);
 	CU_ASSERT(!is_open(fd));
