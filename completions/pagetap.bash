@@ -119,7 +119,7 @@ _pagetap() {
 			--ring --max-processes --watchdog $common --" "$cur"
 		;;
 	map)
-		_pagetap_words "-p --pid -m --mapping -a --address --mode -J --json
+		_pagetap_words "-p --pid -m --mapping -a --address --mode --engine -J --json
 			$common" "$cur"
 		;;
 	check) _pagetap_words "-p --pid -J --json $common" "$cur" ;;

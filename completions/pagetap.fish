@@ -122,6 +122,7 @@ complete -c pagetap -n $map -s p -l pid -x -a '(__pagetap_pids)' -d 'the process
 complete -c pagetap -n $map -s m -l mapping -x -a 'heap stack anon shmem hugetlb file' -d 'only mappings of this name'
 complete -c pagetap -n $map -s a -l address -x -d 'only this range of addresses'
 complete -c pagetap -n $map -l mode -x -a '(__pagetap_list write missing minor)' -d 'judge for these modes'
+complete -c pagetap -n $map -l engine -x -a 'auto async sync' -d 'judge for this engine'
 complete -c pagetap -n $map -s J -l json -d 'print one JSON object'
 
 set -l check '__pagetap_command check'

@@ -14,17 +14,15 @@
 #define CAP_CHECKPOINT_RESTORE 40
 #endif
 
-static const struct {
-	const char *name;
-	cap_value_t value;
-} wanted[CAPS_NR] = {
-	[CAPS_SYS_PTRACE] = { "CAP_SYS_PTRACE", CAP_SYS_PTRACE },
-	[CAPS_SYS_ADMIN] = { "CAP_SYS_ADMIN", CAP_SYS_ADMIN },
-	[CAPS_NET_ADMIN] = { "CAP_NET_ADMIN", CAP_NET_ADMIN },
-	[CAPS_DAC_OVERRIDE] = { "CAP_DAC_OVERRIDE", CAP_DAC_OVERRIDE },
-	[CAPS_KILL] = { "CAP_KILL", CAP_KILL },
-	[CAPS_PERFMON] = { "CAP_PERFMON", CAP_PERFMON },
-	[CAPS_CHECKPOINT_RESTORE] = { "CAP_CHECKPOINT_RESTORE", CAP_CHECKPOINT_RESTORE },
+static const cap_value_t wanted[CAPS_NR] = {
+	[CAPS_SYS_PTRACE] = CAP_SYS_PTRACE,
+	[CAPS_SYS_ADMIN] = CAP_SYS_ADMIN,
+	[CAPS_NET_ADMIN] = CAP_NET_ADMIN,
+	[CAPS_DAC_OVERRIDE] = CAP_DAC_OVERRIDE,
+	[CAPS_KILL] = CAP_KILL,
+	[CAPS_PERFMON] = CAP_PERFMON,
+	[CAPS_DAC_READ_SEARCH] = CAP_DAC_READ_SEARCH,
+	[CAPS_CHECKPOINT_RESTORE] = CAP_CHECKPOINT_RESTORE,
 };
 
 static bool has(cap_t caps, cap_value_t value, cap_flag_t flag)
@@ -37,15 +35,10 @@ static bool has(cap_t caps, cap_value_t value, cap_flag_t flag)
 bool caps_hold(enum caps_wanted c)
 {
 	cap_t own = (unsigned int)c < CAPS_NR ? cap_get_proc() : NULL;
-	bool held = own && has(own, wanted[c].value, CAP_EFFECTIVE);
+	bool held = own && has(own, wanted[c], CAP_EFFECTIVE);
 
 	cap_free(own);
 	return held;
-}
-
-const char *caps_name(enum caps_wanted c)
-{
-	return (unsigned int)c < CAPS_NR ? wanted[c].name : NULL;
 }
 
 /*
@@ -116,7 +109,7 @@ int caps_keep(unsigned int set)
 		return r;
 	drop_bounding_set(&own);
 	for (int i = 0; i < CAPS_NR; i++)
-		if (set & 1u << i && permits(&own, wanted[i].value))
-			keep_one(&kept, wanted[i].value);
+		if (set & 1u << i && permits(&own, wanted[i]))
+			keep_one(&kept, wanted[i]);
 	return set_sets(&kept);
 }

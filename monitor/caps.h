@@ -17,6 +17,7 @@ enum caps_wanted {
 	CAPS_DAC_OVERRIDE,	/* /proc/PID/mem and fd of other users */
 	CAPS_KILL,		/* signal processes of other users */
 	CAPS_PERFMON,		/* perf events of other users, Linux 5.8 */
+	CAPS_DAC_READ_SEARCH,	/* files of other users, to be read */
 	CAPS_CHECKPOINT_RESTORE,	/* /proc/PID/map_files, Linux 5.9 */
 	CAPS_NR,
 };
@@ -25,8 +26,6 @@ enum caps_wanted {
 
 /* Effective in this thread?  False, too, when it cannot be told. */
 bool caps_hold(enum caps_wanted c);
-/* "CAP_SYS_PTRACE"; NULL out of range. */
-const char *caps_name(enum caps_wanted c);
 
 /* These two allocate nothing, so that they may be called with targets attached. */
 

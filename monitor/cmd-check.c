@@ -22,6 +22,7 @@
 #include "trace/record-json.h"
 #include "watch/maps.h"
 #include "watch/procinfo.h"
+#include "watch/session.h"
 #include "words.h"
 
 struct check_args {
@@ -74,7 +75,9 @@ struct findings {
 
 static void count_mappings(struct target *t, uint64_t features)
 {
-	struct watch_filter filter = { .modes = WATCH_MODE_WRITE };
+	/* By the engine that record chooses. */
+	struct watch_filter filter = { .modes = WATCH_MODE_WRITE,
+				       .async = session_can_async(features) };
 	struct maps maps = MAPS_NULL;
 	char path[32];
 	_close_ int procfd = -1;

@@ -20,6 +20,7 @@
 #include "report/loaded.h"
 #include "report/pen.h"
 #include "report/writers.h"
+#include "sandbox.h"
 #include "symbols-args.h"
 #include "words.h"
 
@@ -262,7 +263,7 @@ static int to_stdout(void *arg, const char *bytes, size_t len)
 static void write_side(struct pen *p, const char *key, const struct side *s)
 {
 	pen_format(p, "\"%s\":{\"file\":", key);
-	pen_json(p, s->path, strlen(s->path));
+	pen_json_text(p, s->path);
 	pen_format(p, ",\"watched_ns\":%" PRIu64 ",\"written\":%" PRIu64 ",\"pages\":%" PRIu64 "},",
 		   s->ns, s->written, s->pages);
 }
@@ -270,9 +271,9 @@ static void write_side(struct pen *p, const char *key, const struct side *s)
 static void write_row(struct pen *p, const struct diff *d, const struct compare_row *r)
 {
 	pen_format(p, "{\"change\":\"%s\",\"name\":", compare_word(r->change));
-	pen_json(p, r->name, strlen(r->name));
+	pen_json_text(p, r->name);
 	pen_text(p, d->by_symbol ? ",\"module\":" : ",\"kind\":");
-	pen_json(p, r->kind, strlen(r->kind));
+	pen_json_text(p, r->kind);
 	pen_format(p, ",\"written\":[%" PRIu64 ",%" PRIu64 "],\"per_second\":[%.3f,%.3f]",
 		   r->written[0], r->written[1], r->rate[0], r->rate[1]);
 	if (!d->by_symbol)
@@ -323,8 +324,10 @@ static int show(struct diff *d)
 
 static int diff(struct diff *d)
 {
-	int r = symbols_args_open(&d->args->symbols, &d->symbols), status = EXIT_OK, one;
+	int r, status = EXIT_OK, one;
 
+	sandbox_reader();
+	r = symbols_args_open(&d->args->symbols, &d->symbols);
 	if (!r)
 		r = compare_new(&d->compare);
 	if (r) {
@@ -363,7 +366,9 @@ int cmd_diff(int argc, char **argv)
 	d.by_symbol = a.by && !strcmp(a.by, "symbol");
 	d.side[0].path = argv[operand];
 	d.side[1].path = argv[operand + 1];
-	status = diff(&d);
+	status = EXIT_RUNTIME;
+	if (!symbols_args_hold(&a.symbols))
+		status = diff(&d);
 	compare_free(d.compare);
 	symbols_free(d.symbols);
 	pick_done(&pick);

@@ -18,6 +18,7 @@
 #include "report/export.h"
 #include "report/model.h"
 #include "report/walk.h"
+#include "sandbox.h"
 #include "symbols-args.h"
 #include "trace/sink.h"
 
@@ -133,8 +134,6 @@ static int export(struct exporting *x, const struct export_args *a)
 	cmd_read_name(x->path, &name);
 	cmd_read_bar(x->walk, &name);
 	r = symbols_args_open(&a->symbols, &x->symbols);
-	if (r && r != -ENOMEM)
-		return EXIT_RUNTIME;
 	if (!r)
 		r = model_new(&x->model, walk_header(x->walk)->page_size);
 	if (r)
@@ -142,6 +141,7 @@ static int export(struct exporting *x, const struct export_args *a)
 	r = sink_open(&x->sink, x->output);
 	if (r < 0)
 		return output_failed(x, r);
+	sandbox_reader();
 	pen_begin(&x->pen, write_out, x);
 	x->e = (struct export){ .header = walk_header(x->walk), .model = x->model,
 				.symbols = x->symbols, .pen = &x->pen };
@@ -183,7 +183,9 @@ int cmd_export(int argc, char **argv)
 	x->output = a.output;
 	x->form = export_form(a.form);
 	x->pick = &pick;
-	status = export(x, &a);
+	status = EXIT_RUNTIME;
+	if (!symbols_args_hold(&a.symbols))
+		status = export(x, &a);
 	model_free(x->model);
 	symbols_free(x->symbols);
 	walk_close(x->walk);

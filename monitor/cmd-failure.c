@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "cmd.h"
 #include "exit.h"
@@ -59,7 +60,10 @@ int cmd_probe(uint32_t modes, uint64_t *ret_features)
 	}
 	if (r < 0) {
 		log_error("cannot open a userfaultfd: %s", strerror(-r));
-		log_hint("run as root, or see 'pagetap check'");
+		log_hint(prctl(PR_GET_SECCOMP) > 0 ?
+			 "a seccomp filter is on pagetap itself, as in containers: run it on the "
+			 "host, or with --cap-add SYS_PTRACE --security-opt seccomp=unconfined" :
+			 "run as root, or see 'pagetap check'");
 		return r == -EPERM || r == -EACCES ? EXIT_NOT_PERMITTED : EXIT_UNSUPPORTED;
 	}
 	lacking = features_lacking(*ret_features, modes, &hint);

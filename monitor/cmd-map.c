@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "cmd-engine.h"
 #include "cmd.h"
 #include "exit.h"
 #include "filter-args.h"
@@ -28,6 +29,7 @@ struct map_args {
 	struct cmd_voice voice;
 	struct target_args target;
 	struct filter_args filter;
+	const char *engine;	/* NULL: auto */
 	bool json;
 };
 
@@ -42,6 +44,8 @@ static const struct option_spec options[] = {
 	  OPTION_PARSE, AT(filter), .parse = filter_args_range },
 	{ 0, "mode", "MODE,...", "for write, missing, minor (default: write)", OPTION_PARSE,
 	  AT(filter), .parse = filter_args_modes },
+	{ 0, "engine", "ENGINE", "async or sync (default: auto, as record does)",
+	  OPTION_WORD, AT(engine), .words = "auto\0async\0sync\0" },
 	{ 'J', "json", NULL, "one JSON object instead of the table", OPTION_FLAG, AT(json) },
 	CMD_VOICE_OPTIONS(struct map_args, voice),
 	{ .name = NULL },
@@ -130,6 +134,11 @@ static void watch_words(const struct watch_verdict *w, char *buf, size_t cap)
 		at += (size_t)snprintf(buf + at, cap - at, "%s%s", i ? "," : "", names[i]);
 }
 
+static const char *engine_of(const struct view *v)
+{
+	return v->filter.async ? "async" : "sync";
+}
+
 static void print_table(struct view *v)
 {
 	const char *dim = log_color_on(STDOUT_FILENO) ? "\033[2m" : "";
@@ -154,9 +163,9 @@ static void print_table(struct view *v)
 		       log_escape(m->name, m->name_len, name, sizeof(name)),
 		       w.why == WHY_NONE ? "" : plain);
 	}
-	printf("%zu mapping%s of %s; %zu of %s can be watched\n", v->shown,
+	printf("%zu mapping%s of %s; %zu of %s can be watched (--engine %s)\n", v->shown,
 	       v->shown == 1 ? "" : "s", words_bytes(v->bytes, &bytes), v->watched,
-	       words_bytes(v->watched_bytes, &watched));
+	       words_bytes(v->watched_bytes, &watched), engine_of(v));
 }
 
 static json_t *words_json(const char *const *list)
@@ -207,6 +216,7 @@ static int print_json(struct view *v)
 	r |= record_json_text(o, "comm", "comm_hex", v->who.comm, v->who.comm_len);
 	r |= record_json_int(o, "page_size", page_size);
 	r |= json_object_set_new(o, "modes", words_json(modes));
+	r |= record_json_word(o, "engine", engine_of(v));
 	r |= json_object_set_new(o, "mappings", list);
 	for (size_t i = 0; i < v->maps.n && !r; i++)
 		if (judge(v, &v->maps.v[i], &w))
@@ -246,6 +256,24 @@ static int read_failed(const struct view *v, int r)
 	}
 }
 
+static int choose_engine(struct view *v, const char *word)
+{
+	const char *wants_sync = v->filter.modes == WATCH_MODE_WRITE ? NULL :
+				 "--mode missing or minor";
+	enum engine asked = ENGINE_AUTO;
+	struct options_error e;
+	const char *why;
+	int status;
+
+	if (word && strcmp(word, "auto"))
+		asked = strcmp(word, "async") ? ENGINE_SYNC : ENGINE_ASYNC;
+	if (engine_check(asked, wants_sync, NULL, &e))
+		return cmd_usage(&page, "%s", e.text);
+	status = cmd_probe(v->filter.modes, &v->features);
+	return status ? status :
+	       engine_choose(asked, wants_sync, v->features, &v->filter.async, &why);
+}
+
 int cmd_map(int argc, char **argv)
 {
 	static struct map_args a;
@@ -260,7 +288,7 @@ int cmd_map(int argc, char **argv)
 		return cmd_usage(&page, "no process: -p PID");
 	v.pid = a.target.pid[0];
 	v.filter = filter_args_filter(&a.filter);
-	status = cmd_probe(v.filter.modes, &v.features);
+	status = choose_engine(&v, a.engine);
 	if (status)
 		return status;
 	r = read_process(&v);

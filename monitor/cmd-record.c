@@ -49,7 +49,7 @@ static const struct option_spec options[] = {
 static const char *const examples[] = {
 	"pagetap record -p 4242 -o t.ndjson        (Ctrl-C ends it; 4242 goes on)",
 	"pagetap record -p 4242 -d 10 -m heap --rearm 1000",
-	"pagetap record -f -o t.ndjson.zst -- make -j2",
+	"pagetap record -f --engine sync -o t.ndjson.zst -- make",
 	NULL,
 };
 

@@ -19,6 +19,7 @@
 /* A map, as large as the screen has room for. */
 struct screen {
 	unsigned int columns, rows;
+	unsigned int wide;			/* characters of a column */
 	uint64_t page[ROWS_MAX], pages;		/* first page of each row; pages of a row */
 	bool folded[ROWS_MAX];			/* there is a gap below it */
 	uint64_t cell[ROWS_MAX][COLUMNS_MAX];
@@ -47,16 +48,34 @@ static unsigned int shade(uint64_t v, uint64_t most)
 	return k;
 }
 
-static void fill(struct screen *s, const struct heat *h, struct heat_map *m, unsigned int columns)
+/*
+ * What is found is told once for each collection: in less time than one takes most columns
+ * would be empty, and the others as dark as many.
+ */
+static void choose_columns(struct screen *s, const struct heat *h, unsigned int columns,
+			   uint64_t collection_ns)
+{
+	uint64_t ns = heat_column_ns(h) * h->used;
+	/* One is told somewhere in a column of the trace. */
+	uint64_t least = collection_ns + heat_column_ns(h);
+	uint64_t collections = collection_ns ? ns / least : h->used;
+
+	s->columns = h->used < columns ? h->used : columns;
+	s->wide = 1;
+	if (collections >= s->columns)
+		return;
+	s->wide = collections ? s->columns / (unsigned int)collections : s->columns;
+	s->columns = collections ? (unsigned int)collections : 1;
+}
+
+static void fill(struct screen *s, const struct heat *h, struct heat_map *m)
 {
 	unsigned int shift = m->shift, row = 0;
 
-	memset(s, 0, sizeof(*s));
 	heat_sort(m);
 	while (rows_at(m, shift) > ROWS_MAX)
 		shift++;
 	s->pages = UINT64_C(1) << shift;
-	s->columns = h->used < columns ? h->used : columns;
 	for (size_t i = 0; i < m->n; i++) {
 		uint64_t page = m->rows[i]->page >> shift << shift;
 
@@ -90,10 +109,11 @@ static void draw_row(const struct report_view *v, const struct screen *s, unsign
 	for (unsigned int k = 0; k < last; k++) {
 		unsigned int hue = shade(s->cell[row][k], s->most);
 
-		if (!v->color || !hue)
-			putchar(ramp[hue]);
-		else
-			printf("\033[48;5;%um \033[0m", color[hue - 1]);
+		for (unsigned int i = 0; i < s->wide; i++)
+			if (!v->color || !hue)
+				putchar(ramp[hue]);
+			else
+				printf("\033[48;5;%um \033[0m", color[hue - 1]);
 	}
 	putchar('\n');
 }
@@ -115,7 +135,7 @@ static void draw(const struct report_view *v, const struct screen *s,
 		draw_row(v, s, row);
 	snprintf(begin, sizeof(begin), "%.3f s", (double)h->origin / NSEC_PER_SEC);
 	snprintf(end, sizeof(end), "%.3f s", (double)(h->origin + ns) / NSEC_PER_SEC);
-	pad = (int)s->columns - (int)strlen(begin);
+	pad = (int)(s->columns * s->wide) - (int)strlen(begin);
 	printf("  %18s %s%*s\n", "", begin, pad > (int)strlen(end) + 1 ? pad : 0,
 	       pad > (int)strlen(end) + 1 ? end : "");
 }
@@ -146,7 +166,9 @@ int report_heat(const struct report_view *v)
 	qsort(maps, n, sizeof(struct heat_map *), hotter);
 	shown = report_rows(v, n);
 	for (size_t i = 0; i < shown; i++) {
-		fill(s, h, maps[i], columns);
+		memset(s, 0, sizeof(*s));
+		choose_columns(s, h, columns, spread_quantile(&v->l->tally->interval, 950));
+		fill(s, h, maps[i]);
 		draw(v, s, model_label(v->l->model, (size_t)(maps[i] - h->maps)), maps[i]->sum);
 	}
 	report_more(shown, n);

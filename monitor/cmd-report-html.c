@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "cmd-read.h"
@@ -24,7 +23,6 @@
 #include "report/html.h"
 #include "report/symbols.h"
 #include "report/writers.h"
-#include "trace/output.h"
 #include "words.h"
 
 struct report_html {
@@ -125,43 +123,27 @@ static int make(struct report_html *h, const struct loaded *l, const struct pick
 		struct symbols *symbols, const char *trace, struct made *ret)
 {
 	char part[1024];
-	struct html_out *o = calloc(1, sizeof(*o));
+	_free_ struct pen *p = malloc(sizeof(*p));
 	struct html_report report = {
 		.path = trace, .header = walk_header(l->walk), .end = &l->end,
 		.model = l->model, .tally = l->tally, .events = h->events,
 		.asked = asked(pick, part, sizeof(part)),
 	};
 	struct chains *chains = NULL;
-	int r = o ? writers_chains(h->writers, symbols, true, &chains) : -ENOMEM;
+	int r = p ? writers_chains(h->writers, symbols, true, &chains) : -ENOMEM;
 
 	if (!r) {
 		report.chains = chains;
-		*o = (struct html_out)HTML_OUT(keep, ret);
-		r = html_write(o, &report);
+		pen_begin(p, keep, ret);
+		r = html_write(p, &report);
 	}
 	chains_free(chains);
-	free(o);
 	return r;
 }
 
-/* What is left of a failure is no file that looks like a report. */
-static int write_file(const char *path, const struct made *m)
-{
-	struct output o;
-	int r = output_open(&o, path), closed;
-	size_t done;
-
-	if (r < 0)
-		return r;
-	r = output_write(&o, m->bytes, m->len, &done);
-	if (r < 0 && o.made && o.kind == OUTPUT_FILE)
-		unlink(path);
-	closed = output_close(&o);
-	return r < 0 ? r : closed;
-}
-
 int report_html_write(struct report_html *h, const struct loaded *l, const struct pick *pick,
-		      struct symbols *symbols, const char *trace, const char *path)
+		      struct symbols *symbols, const char *trace, const char *path,
+		      const struct apart *scribe)
 {
 	struct made m = { .len = 0 };
 	struct cmd_read_name name;
@@ -174,7 +156,7 @@ int report_html_write(struct report_html *h, const struct loaded *l, const struc
 		return EXIT_RUNTIME;
 	}
 	log_escape(path, strlen(path), name.s, sizeof(name.s));
-	r = write_file(path, &m);
+	r = scribe_write(scribe, path, m.bytes, m.len);
 	if (r == -EPIPE)
 		launch_die_by(SIGPIPE);
 	if (r < 0)

@@ -5,6 +5,7 @@
 
 #include "report/loaded.h"
 #include "report/symbols.h"
+#include "scribe.h"
 
 struct report_html;
 
@@ -20,6 +21,7 @@ struct report_html *report_html_free(struct report_html *h);
  * what went wrong; the exit status.
  */
 int report_html_write(struct report_html *h, const struct loaded *l, const struct pick *pick,
-		      struct symbols *symbols, const char *trace, const char *path);
+		      struct symbols *symbols, const char *trace, const char *path,
+		      const struct apart *scribe);
 
 #endif

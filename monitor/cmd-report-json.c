@@ -18,7 +18,7 @@
 
 #define PAGES_MAX 65536
 
-int report_json_counts(json_t *o, const struct tally_counts *c)
+static int add_counts(json_t *o, const struct tally_counts *c)
 {
 	return record_json_int(o, "faults", c->faults) |
 	       record_json_int(o, "missing", c->kind[FAULT_MISSING]) |
@@ -75,7 +75,7 @@ static int put_total(json_t *o, const struct tally *t)
 {
 	uint64_t seen = t->total.writes < t->total.written ? t->total.writes : t->total.written;
 
-	return report_json_counts(o, &t->total) |
+	return add_counts(o, &t->total) |
 	       json_object_set_new(o, "pages_exact",
 				   json_boolean(!t->pages.left_out && !t->unreported)) |
 	       record_json_int(o, "unwitnessed", t->total.written - seen) |
@@ -220,7 +220,7 @@ static int put_processes(json_t *list, const struct report_view *v)
 		      record_json_int(o, "pid", s ? (uint64_t)s->pid : 0) |
 		      put_text(o, "comm", "comm_hex", s ? s->comm : none) |
 		      put_text(o, "exe", "exe_hex", s ? s->exe : none) |
-		      report_json_counts(o, &row->c) | json_array_append_new(list, o);
+		      add_counts(o, &row->c) | json_array_append_new(list, o);
 	}
 	return err;
 }
@@ -245,7 +245,7 @@ static int put_mappings(json_t *list, const struct report_view *v)
 		      put_text(o, "label", "label_hex", l->text) |
 		      record_json_word(o, "kind", i ? vma_kind_name(l->kind) : "unknown") |
 		      record_json_int(o, "mappings", l->mappings) |
-		      report_json_counts(o, &row->c) | record_json_int(o, "gaps", row->gaps) |
+		      add_counts(o, &row->c) | record_json_int(o, "gaps", row->gaps) |
 		      json_array_append_new(list, o);
 	}
 	return err;

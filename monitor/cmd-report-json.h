@@ -9,7 +9,6 @@
 
 #include "cmd-report.h"
 
-int report_json_counts(json_t *o, const struct tally_counts *c);
 /* The heat maps, by the order in which their mappings came. */
 int report_json_heat(json_t *o, const struct report_view *v);
 /* Who wrote, by function; nothing without chains. */

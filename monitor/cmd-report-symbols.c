@@ -81,13 +81,13 @@ int report_by_symbol(const struct report_view *v)
 	rows = chains_ranked(v->chains, &n);
 	if (!rows && chains_nodes(v->chains) > 1)
 		return -ENOMEM;
-	for (shown = 0; shown < n && rows[shown].self; shown++)
+	for (shown = 0; rows && shown < n && rows[shown].self; shown++)
 		;
 	n = shown;
 	report_title(v, "by function");
 	printf("  %12s %7s %16s  %s\n", "writes", "share", "with its callees", "function");
 	shown = report_rows(v, n);
-	for (size_t i = 0; i < shown; i++) {
+	for (size_t i = 0; rows && i < shown; i++) {
 		printf("  %12s %7s %16s  ", words_count(rows[i].self, &self),
 		       report_share(rows[i].self, all, &share),
 		       words_count(rows[i].total, &total));

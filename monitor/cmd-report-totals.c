@@ -182,8 +182,7 @@ static void say_written(const struct report_view *v)
 	const struct tally *t = v->l->tally;
 	const struct tally_counts *c = &t->total;
 	uint64_t ns = last_ts(v) > first_ts(v) ? last_ts(v) - first_ts(v) : 0;
-	double seconds = (double)ns / NSEC_PER_SEC;
-	uint64_t rate = seconds > 0 ? (uint64_t)((double)c->written / seconds) : 0;
+	uint64_t rate = clock_rate((double)c->written, ns);
 	struct report_share share;
 	struct words n, pages, size, a_second, bytes;
 

@@ -19,6 +19,7 @@
 #include "exit.h"
 #include "pick-args.h"
 #include "report/writers.h"
+#include "sandbox.h"
 #include "symbols-args.h"
 
 /* Rows of each table, where several are shown. */
@@ -182,6 +183,7 @@ struct beside {
 	struct writers *writers;
 	struct symbols *symbols;
 	struct chains *chains;
+	struct apart scribe;
 };
 
 static void beside_done(struct beside *b)
@@ -190,6 +192,7 @@ static void beside_done(struct beside *b)
 	writers_free(b->writers);
 	chains_free(b->chains);
 	symbols_free(b->symbols);
+	scribe_end(&b->scribe);
 }
 
 static int show_all(const struct report_args *a, const char *path, const struct loaded *l,
@@ -198,15 +201,14 @@ static int show_all(const struct report_args *a, const char *path, const struct 
 	struct cmd_read_name name;
 	int r = symbols_args_open(&a->symbols, &b->symbols);
 
-	if (r && r != -ENOMEM)
-		return EXIT_RUNTIME;
 	if (!r && b->writers)
 		r = name_writers(a, b->writers, b->symbols, &b->chains);
 	if (r) {
 		log_error("%s: %s", cmd_read_name(path, &name), strerror(-r));
 		return EXIT_RUNTIME;
 	}
-	r = b->html ? report_html_write(b->html, l, pick, b->symbols, path, a->html) :
+	r = b->html ? report_html_write(b->html, l, pick, b->symbols, path, a->html,
+					&b->scribe) :
 		      show(a, path, l, pick, b->chains);
 	symbols_args_tell(b->symbols);
 	return r;
@@ -215,11 +217,14 @@ static int show_all(const struct report_args *a, const char *path, const struct 
 static int report(const struct report_args *a, const char *path, struct pick *pick)
 {
 	_cleanup_(loaded_done) struct loaded l = LOADED_NULL;
-	_cleanup_(beside_done) struct beside b = { .html = NULL };
+	_cleanup_(beside_done) struct beside b = { .scribe.fd = -1 };
 	struct cmd_read_name name;
 	struct reader_error why = { "" };
-	int r = loaded_open(&l, path, &why), status, shown;
+	int r = a->html ? scribe_begin(&b.scribe, a->html) : 0, status, shown;
 
+	sandbox_reader();
+	if (!r)
+		r = loaded_open(&l, path, &why);
 	if (!r)
 		r = a->html ? report_html_new(&b.html, l.model) : writers_new(&b.writers, l.model);
 	if (!r) {
@@ -248,7 +253,9 @@ int cmd_report(int argc, char **argv)
 		return cmd_usage(&page, operand == argc ? "no FILE given" : "one FILE only");
 	if (pick_args_pick(&a.pick, &pick, &e) < 0)
 		return cmd_usage(&page, "%s", e.text);
-	status = report(&a, argv[operand], &pick);
+	status = EXIT_RUNTIME;
+	if (!symbols_args_hold(&a.symbols))
+		status = report(&a, argv[operand], &pick);
 	pick_done(&pick);
 	return status;
 }

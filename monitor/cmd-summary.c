@@ -240,13 +240,19 @@ static const char *quoted(const char *path, char *buf, size_t cap)
 	return buf;
 }
 
+/* Else written pages are told of by dirty records alone. */
+static bool tells_faults(const struct session_summary *s)
+{
+	return !s->async || s->both || s->stats.unwitnessed != RECORD_UNKNOWN;
+}
+
 void summary_next(const char *path, const struct recording *rec)
 {
 	struct words bytes, records;
 	char buf[1024];
 	size_t len = strlen(path);
 	bool compressed = len > 4 && !strcmp(path + len - 4, ".zst");
-	const char *name;
+	const char *name, *kind = tells_faults(&rec->summary) ? "fault" : "dirty";
 
 	if (!strcmp(path, "-"))
 		return;
@@ -255,10 +261,10 @@ void summary_next(const char *path, const struct recording *rec)
 	name = quoted(path, buf, sizeof(buf));
 	if (compressed)
 		log_result("look:    pagetap report %s      zstdcat %s | jq "
-			   "'select(.ev==\"fault\")' | less", name, name);
+			   "'select(.ev==\"%s\")' | less", name, name, kind);
 	else
-		log_result("look:    pagetap report %s      jq 'select(.ev==\"fault\")' %s | "
-			   "less", name, name);
+		log_result("look:    pagetap report %s      jq 'select(.ev==\"%s\")' %s | "
+			   "less", name, kind, name);
 }
 
 void summary_output_error(const char *path, const struct recording *rec)

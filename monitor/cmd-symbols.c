@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,20 +14,32 @@
 /* So many files are named. */
 #define TOLD_MAX 5
 
+int symbols_args_hold(struct symbols_args *a)
+{
+	_close_ int dir = -1;
+	int r = 0;
+
+	if (!a->root)
+		return 0;
+	dir = open(a->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0) {
+		r = -errno;
+		log_error("--root %s: %s", a->root, strerror(-r));
+		return r;
+	}
+	snprintf(a->held, sizeof(a->held), "/proc/self/fd/%d", dir);
+	/* Without /proc the path has to do. */
+	if (access(a->held, F_OK))
+		return 0;
+	a->root = a->held;
+	steal_fd(&dir);
+	return 0;
+}
+
 int symbols_args_open(const struct symbols_args *a, struct symbols **ret)
 {
 	const struct symbols_options o = { .root = a->root, .off = a->off };
-	_close_ int dir = -1;
 
-	if (a->root) {
-		dir = open(a->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (dir < 0) {
-			int r = -errno;
-
-			log_error("--root %s: %s", a->root, strerror(-r));
-			return r;
-		}
-	}
 	return symbols_new(ret, &o);
 }
 

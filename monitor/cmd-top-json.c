@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "cmd-top.h"
 #include "exit.h"
-#include "trace/utf8.h"
 
 #define TEXT_COLUMNS 132
 

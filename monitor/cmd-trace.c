@@ -53,7 +53,7 @@ static const struct option_spec options[] = {
 static const char *const examples[] = {
 	"pagetap trace -p 4242                     (Ctrl-C ends it; 4242 goes on)",
 	"pagetap trace -p 4242 -m heap -d 10 -C",
-	"pagetap trace -f -c -- make -j2",
+	"pagetap trace -f -c --engine sync -- make -j2",
 	NULL,
 };
 

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "cmd.h"
 #include "exit.h"
+#include "sandbox.h"
 #include "trace/validate-file.h"
 
 /* So many complaints say what is wrong; -v says all. */
@@ -142,6 +143,7 @@ int cmd_validate(int argc, char **argv)
 		return status;
 	if (operand == argc)
 		return cmd_usage(&page, "no FILE given");
+	sandbox_reader();
 	for (; operand < argc; operand++) {
 		one = validate_one(&a, argv[operand]);
 		if (one > status)

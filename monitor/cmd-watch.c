@@ -4,6 +4,8 @@
 #include "cmd-watch.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,6 +15,10 @@
 #include "holder.h"
 #include "sandbox.h"
 #include "signals.h"
+#include "watch/procinfo.h"
+
+/* More are not counted. */
+#define CHILDREN_MAX 1024
 
 bool watch_parse(const struct option_page *page, int argc, char **argv, void *into,
 		 const struct cmd_voice *voice, struct cmd_watch *w, int *ret_status)
@@ -153,14 +159,81 @@ static int attach_one(struct cmd_watch *w, unsigned int i, bool say, struct page
 	return 0;
 }
 
+/* Otherwise there are faults of nobody, and no word of why. */
+static void say_who_is_not_seen(const struct cmd_watch *w)
+{
+	struct session_summary now;
+
+	session_summary(w->rec.session, &now);
+	if (!w->a.who || !now.no_witness)
+		return;
+	log_warn("nobody will be seen to write: no perf events (%s)", strerror(-now.no_witness));
+	log_hint("needs CAP_PERFMON, or sysctl kernel.perf_event_paranoid=1");
+}
+
+static bool is_target(const struct cmd_watch *w, pid_t pid)
+{
+	for (unsigned int i = 0; i < w->a.targets.n; i++)
+		if (w->a.targets.pid[i] == pid)
+			return true;
+	return false;
+}
+
+/* Children that were there before us, and have not been named. */
+static unsigned int children_left_out(const struct cmd_watch *w, pid_t parent)
+{
+	pid_t child[CHILDREN_MAX];
+	_close_ int procfd = -1;
+	unsigned int n, left = 0;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)parent);
+	procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (procfd < 0)
+		return 0;
+	n = procinfo_children(procfd, child, CHILDREN_MAX);
+	for (unsigned int i = 0; i < n; i++)
+		left += child[i] != getpid() && !is_target(w, child[i]);
+	return left;
+}
+
+/* A recording of nothing, or of the one who has others do the work, is hardly what was meant. */
+static void say_what_is_left_out(const struct cmd_watch *w, const unsigned int *children)
+{
+	const struct watch_args *a = &w->a;
+	struct session_summary now;
+
+	session_summary(w->rec.session, &now);
+	if (!now.vmas_watched && a->filter.nr_ranges + a->filter.nr_globs) {
+		log_warn("no mapping is watched: none that is there is of that name or range");
+		log_hint("pagetap map -p %d lists them", (int)a->targets.pid[0]);
+	}
+	for (unsigned int i = 0; i < a->targets.n; i++) {
+		pid_t pid = a->targets.pid[i];
+		unsigned int n = children[i];
+
+		if (!n)
+			continue;
+		log_warn("%s has %u child%s that %s already there and %s not watched", w->name[i].s,
+			 n, n == 1 ? "" : "ren", n == 1 ? "was" : "were", n == 1 ? "is" : "are");
+		log_hint("-p %d,$(pgrep -d, -P %d) names them as well", (int)pid, (int)pid);
+	}
+}
+
 static int attach_all(struct cmd_watch *w, bool say)
 {
+	unsigned int children[TARGET_ARGS_MAX];
+
+	for (unsigned int i = 0; i < w->a.targets.n; i++)
+		children[i] = w->a.follow ? children_left_out(w, w->a.targets.pid[i]) : 0;
 	for (unsigned int i = 0; i < w->a.targets.n; i++) {
 		struct pagetap_failure f = { 0 };
 
 		if (attach_one(w, i, say, &f) < 0)
 			return cmd_attach_failed(&w->name[i], &f);
 	}
+	if (say)
+		say_what_is_left_out(w, children);
 	return EXIT_OK;
 }
 
@@ -223,6 +296,8 @@ int watch_attach(struct cmd_watch *w, bool say)
 {
 	int status = w->a.command ? attach_command(w, say) : attach_all(w, say);
 
+	if (!status && w->attached && say)
+		say_who_is_not_seen(w);
 	if (!status && w->attached)
 		give_up_privileges(w);
 	return status;

@@ -69,7 +69,9 @@ static void probe_uffd(struct machine_finding *f, uint64_t *ret_features)
 		return;
 	}
 	if (r < 0) {
-		find(f, MACHINE_NO, EXIT_NOT_PERMITTED, "cannot be opened: %s", strerror(-r));
+		find(f, MACHINE_NO, EXIT_NOT_PERMITTED, "cannot be opened: %s%s", strerror(-r),
+		     prctl(PR_GET_SECCOMP) > 0 ? " (a seccomp filter is on pagetap: a container?)" :
+						  "");
 		return;
 	}
 	add(have, sizeof(have), true, "missing");
@@ -134,8 +136,18 @@ static void probe_full_mode(struct machine_finding *f)
 		     sysctl);
 }
 
+/* Of a kernel that lets us open none nobody knows what it offers. */
+static bool known(struct machine_finding *f, uint64_t features)
+{
+	if (!features)
+		find(f, MACHINE_WARN, EXIT_OK, "not known without a userfaultfd");
+	return features;
+}
+
 static void probe_follow(struct machine_finding *f, uint64_t features)
 {
+	if (!known(f, features))
+		return;
 	if (!(features & UFFD_FEATURE_EVENT_FORK))
 		find(f, MACHINE_WARN, EXIT_OK, "not in this kernel (Linux 4.11): no -f");
 	else if (!caps_hold(CAPS_SYS_PTRACE))
@@ -146,6 +158,8 @@ static void probe_follow(struct machine_finding *f, uint64_t features)
 
 static void probe_async(struct machine_finding *f, uint64_t features)
 {
+	if (!known(f, features))
+		return;
 	if (session_can_async(features))
 		find(f, MACHINE_OK, EXIT_OK, "no thread waits for an answer (--engine async)");
 	else
@@ -179,6 +193,18 @@ static void probe_events(struct machine_finding *f)
 	find(f, MACHINE_OK, EXIT_OK, "proc connector");
 }
 
+static void probe_perf(struct machine_finding *f)
+{
+	int r = session_probe_witness();
+
+	if (r < 0)
+		find(f, MACHINE_WARN, EXIT_OK,
+		     "%s (CAP_PERFMON): nobody is seen to write (--who), and new mappings are "
+		     "found late", strerror(-r));
+	else
+		find(f, MACHINE_OK, EXIT_OK, "who writes (--who), and new mappings at once");
+}
+
 static void probe_sandbox(struct machine_finding *f)
 {
 	int r = sandbox_filter_probe();
@@ -197,7 +223,7 @@ void machine_probe(struct machine_finding f[MACHINE_FINDINGS], uint64_t *ret_fea
 	static const char *const names[MACHINE_FINDINGS] = {
 		"userfaultfd", "attach by ptrace", "full-mode fd",
 		"following forks", "seccomp targets", "process events", "own sandbox",
-		"async engine",
+		"async engine", "perf events",
 	};
 
 	*ret_features = 0;
@@ -211,4 +237,5 @@ void machine_probe(struct machine_finding f[MACHINE_FINDINGS], uint64_t *ret_fea
 	probe_events(&f[5]);
 	probe_sandbox(&f[6]);
 	probe_async(&f[7], *ret_features);
+	probe_perf(&f[8]);
 }

@@ -23,7 +23,7 @@ struct machine_finding {
 	char text[240];
 };
 
-#define MACHINE_FINDINGS 8
+#define MACHINE_FINDINGS 9
 
 /* Fills ret_findings and, with 0 for none, UFFD_FEATURE_* bits. */
 void machine_probe(struct machine_finding ret_findings[MACHINE_FINDINGS],

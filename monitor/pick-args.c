@@ -6,7 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
-static_assert(PICK_MAX >= FILTER_ARGS_MAX && PICK_MAX >= TARGET_ARGS_MAX, "room for all");
+static_assert(PICK_MAX >= FILTER_ARGS_MAX, "room for all");
+static_assert(PICK_MAX >= TARGET_ARGS_MAX, "room for all");
 
 static const struct {
 	uint32_t option, kind;

@@ -68,8 +68,7 @@ void report_times(const struct tally *t, uint64_t since, struct report_times *re
 	qsort(writes, n, sizeof(*writes), compare);
 	qsort(pages, n, sizeof(*pages), compare);
 	for (unsigned int i = 0; i < REPORT_TIMES_NR; i++) {
-		ret->rate[i] = (uint64_t)((double)at(writes, n, per_mille[i]) * NSEC_PER_SEC /
-					  (double)ret->window_ns);
+		ret->rate[i] = clock_rate((double)at(writes, n, per_mille[i]), ret->window_ns);
 		ret->pages[i] = at(pages, n, per_mille[i]);
 	}
 }

@@ -72,6 +72,7 @@ struct rule {
 /* Instructions of a filter: these have some 300; the kernel takes 4096 (BPF_MAXINSNS). */
 #define CODE_MAX 1024
 #define RULES_MAX 96
+#define NR(rules) (sizeof(rules) / sizeof((rules)[0]))
 
 #define FORBIDDEN_OPEN (O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY))
 #define THREAD (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
@@ -119,14 +120,19 @@ static const struct rule events[] = {
 	WHERE(prlimit64, EQUAL(0, 0)), ANY(getrlimit), ANY(setrlimit),
 };
 
-/* Of a thread that shows what happens: a terminal, and names of functions out of files. */
-static const struct rule viewer[] = {
-	REQUEST(TCGETS), REQUEST(TCSETS), REQUEST(TCSETSW), REQUEST(TCSETSF), REQUEST(TCFLSH),
-	REQUEST(TIOCGWINSZ), REQUEST(TIOCGPGRP),
-	ANY(pread64), ANY(readlink), ANY(readlinkat), ANY(getrusage), ANY(getpgrp), ANY(getpgid),
+/* Of who reads a trace, or names of functions out of files. */
+static const struct rule reader[] = {
+	REQUEST(TCGETS), REQUEST(TIOCGWINSZ),
+	ANY(pread64), ANY(readlink), ANY(readlinkat), ANY(getrusage), ANY(eventfd2),
 	ANY(getuid), ANY(geteuid), ANY(uname), ANY(sysinfo),
 	WHERE(openat, BITS(2, FORBIDDEN_OPEN, O_RDONLY)),
 	WHERE(open, BITS(1, FORBIDDEN_OPEN, O_RDONLY)),
+};
+
+/* Of a thread that shows what happens: that, and a terminal. */
+static const struct rule terminal[] = {
+	REQUEST(TCSETS), REQUEST(TCSETSW), REQUEST(TCSETSF), REQUEST(TCFLSH),
+	REQUEST(TIOCGPGRP), ANY(getpgrp), ANY(getpgid),
 };
 
 /* Of both ends of a page server, TLS or not: threads, and sockets that are there. */
@@ -204,9 +210,9 @@ static int add_parser(scmp_filter_ctx ctx, int fd)
 		WHERE(read, EQUAL(0, (scmp_datum_t)fd)),
 		WHERE(write, EQUAL(0, (scmp_datum_t)fd)),
 	};
-	int r = add_rules(ctx, own, sizeof(own) / sizeof(own[0]));
+	int r = add_rules(ctx, own, NR(own));
 
-	return r ? r : add_rules(ctx, parser, sizeof(parser) / sizeof(parser[0]));
+	return r ? r : add_rules(ctx, parser, NR(parser));
 }
 
 /* fd: that of a parser, which has less than the threads have; -1: for one of them. */
@@ -219,7 +225,7 @@ static int add_all(scmp_filter_ctx ctx, const struct rule *more, size_t n, int f
 		return r ? r : add_parser(ctx, fd);
 	r = add_rules(ctx, more, n);
 	if (!r)
-		r = add_rules(ctx, common, sizeof(common) / sizeof(common[0]));
+		r = add_rules(ctx, common, NR(common));
 	if (!r)
 		r = add_own_signals(ctx);
 	/* glibc makes threads by clone(2) where clone3(2) is unknown. */
@@ -235,7 +241,8 @@ struct program {
 	int error;			/* what it was not made for; 0 */
 };
 
-static struct program for_pager = { .error = -ENODATA }, for_server = { .error = -ENODATA };
+static struct program for_pager = { .error = -ENODATA }, for_server = { .error = -ENODATA },
+		      for_reader = { .error = -ENODATA };
 static struct program for_events = { .error = -ENODATA }, for_writer = { .error = -ENODATA },
 		      for_parser = { .error = -ENODATA }, for_viewer = { .error = -ENODATA };
 
@@ -291,11 +298,27 @@ static void make(const struct rule *more, size_t n, struct program *p)
 	p->error = left_out ? -EOPNOTSUPP : compile(more, n, -1, p);
 }
 
+#define MAKE_OF_TWO(a, b, p)                                                     \
+	do {                                                                     \
+		_Static_assert(NR(a) + NR(b) <= RULES_MAX, "room");              \
+		make_of_two(a, NR(a), b, NR(b), p);                              \
+	} while (0)
+
+static void make_of_two(const struct rule *a, size_t na, const struct rule *b, size_t nb,
+			struct program *p)
+{
+	struct rule all[RULES_MAX];
+
+	memcpy(all, a, na * sizeof(*a));
+	memcpy(all + na, b, nb * sizeof(*b));
+	make(all, na + nb, p);
+}
+
 void sandbox_filter_make(void)
 {
-	make(events, sizeof(events) / sizeof(events[0]), &for_events);
+	make(events, NR(events), &for_events);
 	make(NULL, 0, &for_writer);
-	make(viewer, sizeof(viewer) / sizeof(viewer[0]), &for_viewer);
+	MAKE_OF_TWO(reader, terminal, &for_viewer);
 }
 
 /* The kernel wants PR_SET_NO_NEW_PRIVS before it, of who has not CAP_SYS_ADMIN. */
@@ -334,25 +357,20 @@ int sandbox_filter_parser(void)
 	return load(&for_parser);
 }
 
-/* rules: of its own; with those of the network. */
-static int set_network(struct program *p, const struct rule *rules, size_t n)
-{
-	struct rule all[RULES_MAX];
-
-	memcpy(all, network, sizeof(network));
-	if (n)
-		memcpy(all + sizeof(network) / sizeof(network[0]), rules, n * sizeof(*rules));
-	make(all, sizeof(network) / sizeof(network[0]) + n, p);
-	return load(p);
-}
-
 int sandbox_filter_pager(void)
 {
-	_Static_assert(sizeof(network) + sizeof(pager) <= RULES_MAX * sizeof(struct rule), "room");
-	return set_network(&for_pager, pager, sizeof(pager) / sizeof(pager[0]));
+	MAKE_OF_TWO(network, pager, &for_pager);
+	return load(&for_pager);
 }
 
 int sandbox_filter_server(void)
 {
-	return set_network(&for_server, NULL, 0);
+	make(network, NR(network), &for_server);
+	return load(&for_server);
+}
+
+int sandbox_filter_reader(void)
+{
+	make(reader, NR(reader), &for_reader);
+	return load(&for_reader);
 }

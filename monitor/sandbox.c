@@ -100,6 +100,14 @@ void sandbox_server(bool network)
 		sandbox_filter_server();
 }
 
+void sandbox_reader(void)
+{
+	sandbox_begin();
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	caps_keep(1u << CAPS_DAC_READ_SEARCH);
+	sandbox_filter_reader();
+}
+
 void sandbox_prepare(void)
 {
 	sandbox_filter_make();
@@ -115,7 +123,7 @@ void sandbox_writer(void)
 void sandbox_viewer(void)
 {
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	caps_keep(0);
+	caps_keep(1u << CAPS_DAC_READ_SEARCH);
 	sandbox_filter_viewer();
 }
 

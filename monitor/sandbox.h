@@ -50,8 +50,9 @@ void sandbox_prepare(void);
 void sandbox_writer(void);
 
 /*
- * For a thread that shows what happens while it does: no capability, and a filter for writing,
- * the settings of a terminal, and reading files (those with names of functions).
+ * For a thread that shows what happens while it does: a filter for writing, the settings of a
+ * terminal, and reading files (those with names of functions), and of capabilities that of
+ * reading them wherever they lie.
  */
 void sandbox_viewer(void);
 
@@ -81,6 +82,13 @@ void sandbox_pager(bool looks, bool network);
 /* For a page server that listens: no capability, and no file, nor connection of its own. */
 void sandbox_server(bool network);
 
+/*
+ * For a command that reads a trace, and the files it names: both may be anybody's.  It starts
+ * nothing, signals nobody, and opens files for reading alone; of capabilities it keeps the one
+ * to read what its user could.  Allocates; for a process with one thread.
+ */
+void sandbox_reader(void);
+
 /* sandbox-filter.c: seccomp(2).  0 or -errno. */
 
 /* Can a filter be set here at all?  Sets none. */
@@ -94,6 +102,7 @@ int sandbox_filter_viewer(void);
 /* Make it and set it on the calling thread. */
 int sandbox_filter_pager(void);
 int sandbox_filter_server(void);
+int sandbox_filter_reader(void);
 /* For a parser whose socket is this descriptor.  Made, then set: in two steps, as the one
  * takes descriptors and memory that are to be had no more before the other. */
 int sandbox_filter_make_parser(int fd);

@@ -14,6 +14,7 @@
 struct symbols_args {
 	const char *root;
 	bool off;
+	char held[32];			/* root, once it is held */
 };
 
 #define SYMBOLS_ARGS_OPTIONS(STRUCT, field)                                                    \
@@ -23,7 +24,13 @@ struct symbols_args {
 	  .help = "the programs are below DIR, as in a container", .type = OPTION_TEXT,        \
 	  .offset = offsetof(STRUCT, field.root) }
 
-/* 0; -ENOMEM, or -errno of the directory after having said so. */
+/*
+ * The folder of --root, if there is one, is opened and stays so: /proc/PID/root is for who may
+ * trace the process, which nobody may who has given its rights up.  To be called before that.
+ * 0, or -errno of the folder after having said so.
+ */
+int symbols_args_hold(struct symbols_args *a);
+/* 0 or -ENOMEM. */
 int symbols_args_open(const struct symbols_args *a, struct symbols **ret);
 /* Files that are others by now, and with -v those without names. */
 void symbols_args_tell(const struct symbols *s);

@@ -375,7 +375,8 @@ int top_view_draw(const struct top_view *v, const struct watched *w, struct scre
 	if (!lines && p->keys.n)
 		return -ENOMEM;
 	most = hottest(p, columns_of(s).strip_width);
-	for (size_t i = v->scroll; i < n && HEAD_ROWS + i - v->scroll + FOOT_ROWS < s->rows; i++)
+	for (size_t i = v->scroll;
+	     lines && i < n && HEAD_ROWS + i - v->scroll + FOOT_ROWS < s->rows; i++)
 		draw_line(w, p, &lines[i], most, s, (unsigned int)(HEAD_ROWS + i - v->scroll));
 	if (!n)
 		screen_say(s, HEAD_ROWS + 1, 2, SCREEN_FAINT, nothing_yet(v, w));

@@ -6,8 +6,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-const struct symbol *code_name_find(struct symbols *symbols, const struct model_vma *vma,
-				    uint64_t ip)
+/* The innermost function at ip, which lies in vma; NULL: none is known. */
+static const struct symbol *function_at(struct symbols *symbols, const struct model_vma *vma,
+					uint64_t ip)
 {
 	const struct symbol *found;
 	size_t n;
@@ -27,7 +28,7 @@ const struct symbol *code_name_find(struct symbols *symbols, const struct model_
 bool code_name_function(void *symbols, const struct model_vma *vma, uint64_t ip, char *buf,
 			size_t cap)
 {
-	const struct symbol *f = code_name_find(symbols, vma, ip);
+	const struct symbol *f = function_at(symbols, vma, ip);
 
 	if (!f)
 		return false;
@@ -37,7 +38,7 @@ bool code_name_function(void *symbols, const struct model_vma *vma, uint64_t ip,
 
 bool code_name(void *symbols, const struct model_vma *vma, uint64_t ip, char *buf, size_t cap)
 {
-	const struct symbol *f = code_name_find(symbols, vma, ip);
+	const struct symbol *f = function_at(symbols, vma, ip);
 
 	if (!f)
 		return false;

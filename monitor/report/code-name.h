@@ -11,12 +11,6 @@
 #include "report/symbols.h"
 
 /*
- * The innermost function at ip, which lies in vma; NULL: none is known.  Good as long as
- * the symbols.
- */
-const struct symbol *code_name_find(struct symbols *symbols, const struct model_vma *vma,
-				    uint64_t ip);
-/*
  * A live_code of report/live.h, whose argument is a struct symbols:
  * "dictAdd+0x12 (redis-server)".
  */

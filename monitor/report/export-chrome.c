@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "report/export.h"
 #include "report/keys.h"
 #include "report/tally.h"
@@ -103,8 +104,8 @@ static void close_rate(struct export *e, struct rate *rate)
 
 	if (!rate->pages)
 		return;
-	write_rate(e, rate, rate->begin,
-		   (uint64_t)((double)rate->pages * 1e9 / (double)ns + 0.5));
+	/* Rounded. */
+	write_rate(e, rate, rate->begin, clock_rate((double)rate->pages + (double)ns / 2e9, ns));
 	rate->pages = 0;
 }
 

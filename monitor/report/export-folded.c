@@ -83,11 +83,6 @@ static int folded_end(struct export *e)
 
 /* ---- speedscope ----------------------------------------------------------------- */
 
-static void write_string(struct pen *p, const char *s)
-{
-	pen_json(p, s, strlen(s));
-}
-
 static void write_frames(struct pen *p, const struct chains *c)
 {
 	size_t n;
@@ -96,15 +91,15 @@ static void write_frames(struct pen *p, const struct chains *c)
 	pen_text(p, "\"shared\":{\"frames\":[");
 	for (size_t i = 0; i < n; i++) {
 		pen_text(p, i ? ",\n{\"name\":" : "\n{\"name\":");
-		write_string(p, rows[i].name);
+		pen_json_text(p, rows[i].name);
 		if (rows[i].file) {
 			pen_text(p, ",\"file\":");
-			write_string(p, rows[i].file);
+			pen_json_text(p, rows[i].file);
 			if (rows[i].line)
 				pen_format(p, ",\"line\":%u", rows[i].line);
 		} else if (rows[i].module) {
 			pen_text(p, ",\"file\":");
-			write_string(p, rows[i].module);
+			pen_json_text(p, rows[i].module);
 		}
 		pen_text(p, "}");
 	}
@@ -119,7 +114,7 @@ static void write_profile(struct pen *p, const struct chains *c, uint32_t top)
 	bool first = true;
 
 	pen_text(p, "{\"type\":\"sampled\",\"name\":");
-	write_string(p, thread->name);
+	pen_json_text(p, thread->name);
 	pen_format(p, ",\"unit\":\"none\",\"startValue\":0,\"endValue\":%llu,\n\"samples\":[",
 		   (unsigned long long)thread->total);
 	while (path_next(&at, c)) {
@@ -155,7 +150,7 @@ static int speedscope_end(struct export *e)
 		return r;
 	pen_text(p, "{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\",\n"
 		    "\"exporter\":");
-	pen_json(p, "pagetap@" PAGETAP_VERSION, strlen("pagetap@" PAGETAP_VERSION));
+	pen_json_text(p, "pagetap@" PAGETAP_VERSION);
 	pen_text(p, ",\"name\":\"first writes to pages, by thread\",\"activeProfileIndex\":0,\n");
 	write_frames(p, c);
 	pen_text(p, "\"profiles\":[\n");

@@ -9,21 +9,21 @@
 #define SET_WINDOWS_MAX 32	/* of the working set, which longer windows tell of */
 
 /* One number of each window, from the first that holds anything. */
-static void write_numbers(struct html_out *o, const struct course *c, unsigned int level,
+static void write_numbers(struct pen *p, const struct course *c, unsigned int level,
 			  uint32_t first,
 			  uint64_t (*number)(const struct course_window *w, void *sum))
 {
 	const uint32_t n = course_windows(c, level);
 	uint64_t sum = 0;
 
-	html_words(o, "[");
+	pen_text(p, "[");
 	for (uint32_t i = first; i < n; i++) {
 		const struct course_window w = course_window(c, level, i);
 
-		html_words(o, i > first ? "," : "");
-		html_number(o, number(&w, &sum));
+		pen_text(p, i > first ? "," : "");
+		pen_number(p, number(&w, &sum));
 	}
-	html_words(o, "]");
+	pen_text(p, "]");
 }
 
 static uint64_t writes_of(const struct course_window *w, void *sum)
@@ -43,23 +43,23 @@ static unsigned int coarser(unsigned int a, unsigned int b)
 }
 
 /* How many pages were written in the longer window around each window. */
-static void write_set(struct html_out *o, const struct course *c, unsigned int level,
+static void write_set(struct pen *p, const struct course *c, unsigned int level,
 		      uint32_t first, unsigned int longer)
 {
 	const uint32_t n = course_windows(c, level);
 	uint64_t pages = 0;
 
-	html_words(o, "[");
+	pen_text(p, "[");
 	for (uint32_t i = first; i < n; i++) {
 		if (i == first || !(i & ((1u << (longer - level)) - 1)))
 			pages = course_window(c, longer, i >> (longer - level)).pages;
-		html_words(o, i > first ? "," : "");
-		html_number(o, pages);
+		pen_text(p, i > first ? "," : "");
+		pen_number(p, pages);
 	}
-	html_words(o, "]");
+	pen_text(p, "]");
 }
 
-void html_write_curves(struct html_out *o, const struct html_state *s)
+void html_write_curves(struct pen *p, const struct html_state *s)
 {
 	const struct course *c = &s->r->tally->course;
 	const unsigned int collection = course_level_of(c, html_collection_ns(s->r));
@@ -73,17 +73,17 @@ void html_write_curves(struct html_out *o, const struct html_state *s)
 
 	if (first >= n)
 		first = 0;
-	html_print(o, "{\"step\":%" PRIu64 ",\"times\":[", step);
+	pen_format(p, "{\"step\":%" PRIu64 ",\"times\":[", step);
 	for (uint32_t i = first; i < n; i++) {
-		html_words(o, i > first ? "," : "");
-		html_number(o, i * step);
+		pen_text(p, i > first ? "," : "");
+		pen_number(p, i * step);
 	}
-	html_print(o, "],\n\"rates\":[{\"name\":\"%ss\",\"n\":", html_unit(s->r));
-	write_numbers(o, c, level, first, writes_of);
-	html_print(o, "}],\n\"sets\":[{\"name\":\"%s so far\",\"pages\":", verb);
-	write_numbers(o, c, level, first, pages_so_far);
-	html_print(o, "},{\"name\":\"%s in each %s\",\"pages\":", verb,
+	pen_format(p, "],\n\"rates\":[{\"name\":\"%ss\",\"n\":", html_unit(s->r));
+	write_numbers(p, c, level, first, writes_of);
+	pen_format(p, "}],\n\"sets\":[{\"name\":\"%s so far\",\"pages\":", verb);
+	write_numbers(p, c, level, first, pages_so_far);
+	pen_format(p, "},{\"name\":\"%s in each %s\",\"pages\":", verb,
 		   words_duration(course_window_ns(c, longer), &w));
-	write_set(o, c, level, first, longer);
-	html_words(o, "}]}");
+	write_set(p, c, level, first, longer);
+	pen_text(p, "}]}");
 }

@@ -298,7 +298,7 @@ static int by_number(const void *a, const void *b)
 	return ((*x)->number > (*y)->number) - ((*x)->number < (*y)->number);
 }
 
-void html_events_write(struct html_out *o, const struct html_events *e)
+void html_events_write(struct pen *p, const struct html_events *e)
 {
 	const struct event *kept[2 * KEPT * RECORD_NR];
 	size_t n = 0;
@@ -311,29 +311,29 @@ void html_events_write(struct html_out *o, const struct html_events *e)
 				kept[n++] = &e->kinds[k].last[i];
 		}
 	qsort(kept, n, sizeof(*kept), by_number);
-	html_words(o, "{\"list\":[");
+	pen_text(p, "{\"list\":[");
 	for (size_t i = 0; i < n; i++) {
-		html_words(o, i ? ",\n[" : "[");
-		html_number(o, kept[i]->ts);
-		html_words(o, ",");
-		html_json_name(o, kept[i]->process, strlen(kept[i]->process));
-		html_print(o, ",\"%s\",", record_kind_name(kept[i]->kind));
-		html_json_name(o, kept[i]->words, strlen(kept[i]->words));
-		html_words(o, kept[i]->bad ? ",true]" : ",false]");
+		pen_text(p, i ? ",\n[" : "[");
+		pen_number(p, kept[i]->ts);
+		pen_text(p, ",");
+		html_json_name(p, kept[i]->process, strlen(kept[i]->process));
+		pen_format(p, ",\"%s\",", record_kind_name(kept[i]->kind));
+		html_json_name(p, kept[i]->words, strlen(kept[i]->words));
+		pen_text(p, kept[i]->bad ? ",true]" : ",false]");
 	}
-	html_words(o, "],\"left_out\":");
-	html_number(o, e->n - n);
-	html_words(o, "}");
+	pen_text(p, "],\"left_out\":");
+	pen_number(p, e->n - n);
+	pen_text(p, "}");
 }
 
-void html_events_write_blind(struct html_out *o, const struct html_events *e, uint32_t page_size)
+void html_events_write_blind(struct pen *p, const struct html_events *e, uint32_t page_size)
 {
-	html_words(o, "[");
+	pen_text(p, "[");
 	for (size_t i = 0; i < e->nr_blind; i++) {
 		const struct blind *b = &e->blind[i];
 
-		html_print(o, "%s[%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRIu64 ",%" PRIu64 "]",
+		pen_format(p, "%s[%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRIu64 ",%" PRIu64 "]",
 			   i ? "," : "", b->ts0, b->ts, b->mm, b->addr / page_size, b->npages);
 	}
-	html_words(o, "]");
+	pen_text(p, "]");
 }

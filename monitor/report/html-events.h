@@ -21,7 +21,7 @@ int html_events_record(struct html_events *e, const struct model *m, const struc
 struct html_events *html_events_free(struct html_events *e);
 
 /* The values of `events` and of `blind`, see page.js. */
-void html_events_write(struct html_out *o, const struct html_events *e);
-void html_events_write_blind(struct html_out *o, const struct html_events *e, uint32_t page_size);
+void html_events_write(struct pen *p, const struct html_events *e);
+void html_events_write_blind(struct pen *p, const struct html_events *e, uint32_t page_size);
 
 #endif

@@ -145,38 +145,38 @@ static int read_chains(struct flame *f)
 	return r;
 }
 
-static void write_flame(struct html_out *o, const struct flame *f, bool code)
+static void write_flame(struct pen *p, const struct flame *f, bool code)
 {
-	html_print(o, "{\"unit\":\"write\",\"code\":%s,\"left_out\":%" PRIu64 ",\"names\":[",
+	pen_format(p, "{\"unit\":\"write\",\"code\":%s,\"left_out\":%" PRIu64 ",\"names\":[",
 		   code ? "true" : "false", f->left_out);
 	for (size_t i = 0; i < f->words.keys.n; i++) {
 		const char *word = f->words.words[i];
 
-		html_words(o, i ? ",\n" : "\n");
-		html_json_name(o, word, strlen(word));
+		pen_text(p, i ? ",\n" : "\n");
+		html_json_name(p, word, strlen(word));
 	}
-	html_words(o, "],\"nodes\":[");
+	pen_text(p, "],\"nodes\":[");
 	for (size_t i = 0; i < f->n; i++)
-		html_print(o, "%s%" PRIu32 ",%" PRIu32 ",%" PRIu32 ",%" PRIu64, i ? "," : "",
+		pen_format(p, "%s%" PRIu32 ",%" PRIu32 ",%" PRIu32 ",%" PRIu64, i ? "," : "",
 			   f->told[i].name, f->told[i].module, f->told[i].up, f->told[i].self);
-	html_words(o, "]}");
+	pen_text(p, "]}");
 }
 
-void html_write_flame(struct html_out *o, struct html_state *s)
+void html_write_flame(struct pen *p, struct html_state *s)
 {
 	struct flame f = { .chains = s->r->chains, .words.keys = KEYS_NULL };
 	const struct chains_node *root = f.chains ? chains_node(f.chains, 0) : NULL;
 	int r;
 
 	if (!root || !root->total) {
-		html_words(o, "null");
+		pen_text(p, "null");
 		return;
 	}
 	r = read_chains(&f);
 	if (r)
 		s->error = r;
 	else
-		write_flame(o, &f, s->r->tally->nr_stacks || s->r->tally->nr_ips);
+		write_flame(p, &f, s->r->tally->nr_stacks || s->r->tally->nr_ips);
 	keys_done(&f.words.keys);
 	free(f.words.words);
 	free(f.stack);

@@ -112,12 +112,12 @@ static void fit(struct strip *strips, size_t n, unsigned int columns)
 }
 
 /* Rows that follow one another: the page of the first, and how many. */
-static void write_rows(struct html_out *o, const struct strip *s)
+static void write_rows(struct pen *p, const struct strip *s)
 {
 	const unsigned int shift = s->map->shift + s->more;
 	uint64_t first = 0, n = 0;
 
-	html_print(o, "\"pages_row\":%" PRIu64 ",\"rows\":[", UINT64_C(1) << shift);
+	pen_format(p, "\"pages_row\":%" PRIu64 ",\"rows\":[", UINT64_C(1) << shift);
 	for (size_t row = 0, runs = 0; row <= s->map->n; row++) {
 		const uint64_t number = row < s->map->n ? number_of(s, row) : UINT64_MAX;
 
@@ -126,26 +126,26 @@ static void write_rows(struct html_out *o, const struct strip *s)
 			continue;
 		}
 		if (n)
-			html_print(o, "%s[%" PRIu64 ",%" PRIu64 "]", runs++ ? "," : "",
+			pen_format(p, "%s[%" PRIu64 ",%" PRIu64 "]", runs++ ? "," : "",
 				   first << shift, n);
 		first = number;
 		n = 1;
 	}
-	html_words(o, "]");
+	pen_text(p, "]");
 }
 
-static int write_strip(struct html_out *o, const struct strip *s, unsigned int columns)
+static int write_strip(struct pen *p, const struct strip *s, unsigned int columns)
 {
 	unsigned char *packed = malloc(s->bytes + 1);
 
 	if (!packed)
 		return -ENOMEM;
 	pack(s, columns, packed);
-	html_print(o, "{\"map\":%" PRIu32 ",", s->rank);
-	write_rows(o, s);
-	html_words(o, ",\"cells\":\"");
-	html_base64(o, packed, s->bytes);
-	html_words(o, "\"}");
+	pen_format(p, "{\"map\":%" PRIu32 ",", s->rank);
+	write_rows(p, s);
+	pen_text(p, ",\"cells\":\"");
+	html_base64(p, packed, s->bytes);
+	pen_text(p, "\"}");
 	free(packed);
 	return 0;
 }
@@ -160,7 +160,7 @@ static unsigned int widen(const struct heat *heat, uint64_t least_ns)
 	return wider;
 }
 
-void html_write_heat(struct html_out *o, struct html_state *s)
+void html_write_heat(struct pen *p, struct html_state *s)
 {
 	struct heat *heat = &s->r->tally->heat;
 	const unsigned int wider = widen(heat, html_collection_ns(s->r));
@@ -182,12 +182,12 @@ void html_write_heat(struct html_out *o, struct html_state *s)
 					      .wider = wider };
 	}
 	fit(strips, n, columns);
-	html_print(o, "{\"t0\":%" PRIu64 ",\"step\":%" PRIu64 ",\"cols\":%u,\"unit\":\"%s\"",
+	pen_format(p, "{\"t0\":%" PRIu64 ",\"step\":%" PRIu64 ",\"cols\":%u,\"unit\":\"%s\"",
 		   heat->origin, heat_column_ns(heat) << wider, columns, html_unit(s->r));
-	html_print(o, ",\"left_out\":%zu,\"strips\":[", left_out);
+	pen_format(p, ",\"left_out\":%zu,\"strips\":[", left_out);
 	for (size_t i = 0; i < n && !s->error; i++) {
-		html_words(o, i ? ",\n" : "\n");
-		s->error = write_strip(o, &strips[i], columns);
+		pen_text(p, i ? ",\n" : "\n");
+		s->error = write_strip(p, &strips[i], columns);
 	}
-	html_words(o, "]}");
+	pen_text(p, "]}");
 }

@@ -48,14 +48,14 @@ static const struct part scripts[] = {
 };
 
 /* What stands between the tags of the element, to the byte. */
-static void write_part(struct html_out *o, const char *tag, const struct part *part)
+static void write_part(struct pen *p, const char *tag, const struct part *part)
 {
-	html_print(o, "<%s>", tag);
-	html_bytes(o, part->begin, (size_t)(part->end - part->begin));
-	html_print(o, "</%s>\n", tag);
+	pen_format(p, "<%s>", tag);
+	pen_bytes(p, part->begin, (size_t)(part->end - part->begin));
+	pen_format(p, "</%s>\n", tag);
 }
 
-static int write_hashes(struct html_out *o, const struct part *parts, size_t n)
+static int write_hashes(struct pen *p, const struct part *parts, size_t n)
 {
 	unsigned char sum[32];
 
@@ -63,61 +63,61 @@ static int write_hashes(struct html_out *o, const struct part *parts, size_t n)
 		if (gnutls_hash_fast(GNUTLS_DIG_SHA256, parts[i].begin,
 				     (size_t)(parts[i].end - parts[i].begin), sum))
 			return -ENOTRECOVERABLE;
-		html_words(o, " 'sha256-");
-		html_base64(o, sum, sizeof(sum));
-		html_words(o, "'");
+		pen_text(p, " 'sha256-");
+		html_base64(p, sum, sizeof(sum));
+		pen_text(p, "'");
 	}
 	return 0;
 }
 
 /* The icon is data:, because a browser would look for one otherwise. */
-static int write_policy(struct html_out *o)
+static int write_policy(struct pen *p)
 {
 	int err;
 
-	html_words(o, "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
-		      "script-src");
-	err = write_hashes(o, scripts, sizeof(scripts) / sizeof(*scripts));
-	html_words(o, "; style-src");
-	return err ? err : write_hashes(o, styles, sizeof(styles) / sizeof(*styles));
+	pen_text(p, "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
+		    "script-src");
+	err = write_hashes(p, scripts, sizeof(scripts) / sizeof(*scripts));
+	pen_text(p, "; style-src");
+	return err ? err : write_hashes(p, styles, sizeof(styles) / sizeof(*styles));
 }
 
-static void write_scripts(struct html_out *o)
+static void write_scripts(struct pen *p)
 {
-	html_words(o, "<!--\nuPlot, which follows:\n");
-	html_bytes(o, licence.begin, (size_t)(licence.end - licence.begin));
-	html_words(o, "\n-->\n");
+	pen_text(p, "<!--\nuPlot, which follows:\n");
+	pen_bytes(p, licence.begin, (size_t)(licence.end - licence.begin));
+	pen_text(p, "\n-->\n");
 	for (size_t i = 0; i < sizeof(scripts) / sizeof(*scripts); i++)
-		write_part(o, "script", &scripts[i]);
+		write_part(p, "script", &scripts[i]);
 }
 
 /* What the template calls @name@. */
-static int write_named(struct html_out *o, const struct html_page *page, const char *name,
+static int write_named(struct pen *p, const struct html_page *page, const char *name,
 		       size_t len)
 {
 	const struct {
 		const char *name;
-		void (*write)(struct html_out *o, const void *arg);
+		void (*write)(struct pen *p, const void *arg);
 	} asked[] = {
 		{ "title", page->title }, { "summary", page->summary }, { "data", page->data },
 	};
 
 	for (size_t i = 0; i < sizeof(asked) / sizeof(*asked); i++)
 		if (len == strlen(asked[i].name) && !memcmp(name, asked[i].name, len)) {
-			asked[i].write(o, page->arg);
+			asked[i].write(p, page->arg);
 			return 0;
 		}
 	if (len == 6 && !memcmp(name, "policy", 6))
-		return write_policy(o);
+		return write_policy(p);
 	if (len == 6 && !memcmp(name, "styles", 6))
 		for (size_t i = 0; i < sizeof(styles) / sizeof(*styles); i++)
-			write_part(o, "style", &styles[i]);
+			write_part(p, "style", &styles[i]);
 	if (len == 7 && !memcmp(name, "scripts", 7))
-		write_scripts(o);
+		write_scripts(p);
 	return 0;
 }
 
-int html_page_write(struct html_out *o, const struct html_page *page)
+int html_page_write(struct pen *p, const struct html_page *page)
 {
 	const char *at = template.begin, *mark;
 	int err;
@@ -127,12 +127,12 @@ int html_page_write(struct html_out *o, const struct html_page *page)
 
 		if (!close)
 			break;
-		html_bytes(o, at, (size_t)(mark - at));
-		err = write_named(o, page, mark + 1, (size_t)(close - mark - 1));
+		pen_bytes(p, at, (size_t)(mark - at));
+		err = write_named(p, page, mark + 1, (size_t)(close - mark - 1));
 		if (err)
 			return err;
 		at = close + 1;
 	}
-	html_bytes(o, at, (size_t)(template.end - at));
-	return html_flush(o);
+	pen_bytes(p, at, (size_t)(template.end - at));
+	return pen_end(p);
 }

@@ -12,13 +12,13 @@
 
 struct html_page {
 	/* Each is called once, title twice. */
-	void (*title)(struct html_out *o, const void *arg);	/* as text between tags */
-	void (*summary)(struct html_out *o, const void *arg);	/* markup, without scripts */
-	void (*data)(struct html_out *o, const void *arg);	/* the JSON of page.js */
+	void (*title)(struct pen *p, const void *arg);	/* as text between tags */
+	void (*summary)(struct pen *p, const void *arg);	/* markup, without scripts */
+	void (*data)(struct pen *p, const void *arg);	/* the JSON of page.js */
 	const void *arg;
 };
 
-/* The whole file.  0, or the first error of o; -ENOTRECOVERABLE: no hash to be had. */
-int html_page_write(struct html_out *o, const struct html_page *page);
+/* The whole file.  0, or the first error of p; -ENOTRECOVERABLE: no hash to be had. */
+int html_page_write(struct pen *p, const struct html_page *page);
 
 #endif

@@ -39,11 +39,11 @@ void html_totals(const struct html_report *r,
 #define HTML_FACTS_MAX (8 * HTML_PLAIN_MAX)
 void html_facts(const struct html_report *r, char buf[HTML_FACTS_MAX]);
 
-void html_write_maps(struct html_out *o, struct html_state *s);
-void html_write_threads(struct html_out *o, struct html_state *s);
-void html_write_summary_maps(struct html_out *o, const struct html_state *s);
-void html_write_heat(struct html_out *o, struct html_state *s);
-void html_write_curves(struct html_out *o, const struct html_state *s);
-void html_write_flame(struct html_out *o, struct html_state *s);
+void html_write_maps(struct pen *p, struct html_state *s);
+void html_write_threads(struct pen *p, struct html_state *s);
+void html_write_summary_maps(struct pen *p, const struct html_state *s);
+void html_write_heat(struct pen *p, struct html_state *s);
+void html_write_curves(struct pen *p, const struct html_state *s);
+void html_write_flame(struct pen *p, struct html_state *s);
 
 #endif

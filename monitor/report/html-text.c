@@ -7,89 +7,11 @@
  */
 #include "report/html-text.h"
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "trace/utf8.h"
-
-void html_bytes(struct html_out *o, const char *bytes, size_t len)
-{
-	o->bytes += len;
-	while (len) {
-		size_t n = sizeof(o->buf) - o->used;
-
-		if (n > len)
-			n = len;
-		memcpy(o->buf + o->used, bytes, n);
-		o->used += n;
-		bytes += n;
-		len -= n;
-		if (o->used == sizeof(o->buf))
-			html_flush(o);
-	}
-}
-
-int html_flush(struct html_out *o)
-{
-	if (!o->error && o->used)
-		o->error = o->write(o->to, o->buf, o->used);
-	o->used = 0;
-	return o->error;
-}
-
-void html_words(struct html_out *o, const char *words)
-{
-	html_bytes(o, words, strlen(words));
-}
-
-void html_number(struct html_out *o, uint64_t n)
-{
-	char digits[20], *p = digits + sizeof(digits);
-
-	do
-		*--p = (char)('0' + n % 10);
-	while (n /= 10);
-	html_bytes(o, p, (size_t)(digits + sizeof(digits) - p));
-}
-
-void html_print(struct html_out *o, const char *format, ...)
-{
-	char line[512];
-	va_list ap;
-	int n;
-
-	va_start(ap, format);
-	n = vsnprintf(line, sizeof(line), format, ap);
-	va_end(ap);
-	if (n > 0)
-		html_bytes(o, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
-}
-
-/* Shown, these would hide or turn around what is beside them. */
-static bool code_invisible(uint32_t c)
-{
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c ||
-	       (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-	       (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
-}
-
-static uint32_t code_of(const char *s, size_t n)
-{
-	const unsigned char *p = (const unsigned char *)s;
-
-	switch (n) {
-	case 1:
-		return p[0];
-	case 2:
-		return (p[0] & 31u) << 6 | (p[1] & 63u);
-	case 3:
-		return (p[0] & 15u) << 12 | (p[1] & 63u) << 6 | (p[2] & 63u);
-	default:
-		return (p[0] & 7u) << 18 | (p[1] & 63u) << 12 | (p[2] & 63u) << 6 | (p[3] & 63u);
-	}
-}
+#include "base/utf8.h"
 
 /* U+FFFD, and the mark of what is left out. */
 static const char no_character[] = { '\xef', '\xbf', '\xbd' };
@@ -110,8 +32,8 @@ static size_t plain(const char *bytes, size_t len, char *to)
 			n = 1;
 			continue;
 		}
-		code = code_of(bytes + i, n);
-		if (!code_invisible(code)) {
+		code = utf8_code(bytes + i, n);
+		if (!utf8_disturbs(code)) {
 			memcpy(to + used, bytes + i, n);
 			used += n;
 		} else {
@@ -160,52 +82,32 @@ const char *html_plain_name(const char *bytes, size_t len, char buf[HTML_PLAIN_M
 	return plain_name(bytes, len, HTML_NAME_MAX, buf);
 }
 
-/* Of valid UTF-8 without control characters, or words of ours. */
-void html_json_words(struct html_out *o, const char *words)
-{
-	html_words(o, "\"");
-	for (const char *p = words; *p; p++) {
-		const unsigned char c = (unsigned char)*p;
-
-		if (c == '"' || c == '\\')
-			html_bytes(o, (const char[]){ '\\', *p }, 2);
-		else if (c < 0x20 || c == '<' || c == '>' || c == '&')
-			html_print(o, "\\u%04x", c);
-		else if (c == 0xe2 && (unsigned char)p[1] == 0x80 &&
-			 ((unsigned char)p[2] == 0xa8 || (unsigned char)p[2] == 0xa9))
-			html_print(o, "\\u%04x", 0x2028u + ((unsigned char)*(p += 2) - 0xa8u));
-		else
-			html_bytes(o, p, 1);
-	}
-	html_words(o, "\"");
-}
-
-void html_json_name(struct html_out *o, const char *bytes, size_t len)
+void html_json_name(struct pen *p, const char *bytes, size_t len)
 {
 	char buf[HTML_PLAIN_MAX];
 
-	html_json_words(o, plain_name(bytes, len, o->bytes < HTML_ROOMY ? HTML_NAME_MAX :
-				      HTML_NAME_SHORT, buf));
+	pen_json_text(p, plain_name(bytes, len, p->bytes < HTML_ROOMY ? HTML_NAME_MAX :
+				    HTML_NAME_SHORT, buf));
 }
 
-void html_markup_name(struct html_out *o, const char *bytes, size_t len)
+void html_markup_name(struct pen *p, const char *bytes, size_t len)
 {
 	char buf[HTML_PLAIN_MAX];
 
-	html_markup_words(o, html_plain_name(bytes, len, buf));
+	html_markup_words(p, html_plain_name(bytes, len, buf));
 }
 
-void html_markup_words(struct html_out *o, const char *words)
+void html_markup_words(struct pen *p, const char *words)
 {
-	for (const char *p = words; *p; p++) {
-		if (strchr("<>&\"'`=", *p))
-			html_print(o, "&#%d;", *p);
+	for (const char *at = words; *at; at++) {
+		if (strchr("<>&\"'`=", *at))
+			pen_format(p, "&#%d;", *at);
 		else
-			html_bytes(o, p, 1);
+			pen_bytes(p, at, 1);
 	}
 }
 
-void html_base64(struct html_out *o, const unsigned char *bytes, size_t len)
+void html_base64(struct pen *p, const unsigned char *bytes, size_t len)
 {
 	static const char digits[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -220,6 +122,6 @@ void html_base64(struct html_out *o, const unsigned char *bytes, size_t len)
 			n > 1 ? digits[v >> 6 & 63] : '=', n > 2 ? digits[v & 63] : '=',
 		};
 
-		html_bytes(o, quad, 4);
+		pen_bytes(p, quad, 4);
 	}
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "report/html-parts.h"
 #include "words.h"
 
@@ -141,7 +142,7 @@ void html_totals(const struct html_report *r,
 	say(arg, "time", words_duration(ns, &w));
 	if (ns) {
 		snprintf(rate, sizeof(rate), "%s /s",
-			 words_count((uint64_t)((double)n * 1e9 / (double)ns), &w));
+			 words_count(clock_rate((double)n, ns), &w));
 		say(arg, t->watches_writes ? "writes a second" : "faults a second", rate);
 	}
 	if (t->latency.n) {

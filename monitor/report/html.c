@@ -70,7 +70,7 @@ static int rank(struct html_state *s)
 /* ---- JSON ------------------------------------------------------------------------------- */
 
 struct list {
-	struct html_out *o;
+	struct pen *p;
 	bool more;
 };
 
@@ -78,8 +78,8 @@ static void list_words(void *arg, const char *words)
 {
 	struct list *l = arg;
 
-	html_words(l->o, l->more ? "," : "");
-	html_json_words(l->o, words);
+	pen_text(l->p, l->more ? "," : "");
+	pen_json_text(l->p, words);
 	l->more = true;
 }
 
@@ -87,102 +87,102 @@ static void list_total(void *arg, const char *words, const char *value)
 {
 	struct list *l = arg;
 
-	html_words(l->o, l->more ? ",[" : "[");
-	html_json_words(l->o, words);
-	html_words(l->o, ",");
-	html_json_words(l->o, value);
-	html_words(l->o, "]");
+	pen_text(l->p, l->more ? ",[" : "[");
+	pen_json_text(l->p, words);
+	pen_text(l->p, ",");
+	pen_json_text(l->p, value);
+	pen_text(l->p, "]");
 	l->more = true;
 }
 
-static void write_trace(struct html_out *o, const struct html_report *r)
+static void write_trace(struct pen *p, const struct html_report *r)
 {
-	html_words(o, "{\"name\":");
-	html_json_name(o, r->path, strlen(r->path));
-	html_words(o, ",\"page_size\":");
-	html_number(o, r->header->page_size);
-	html_words(o, ",\"records\":");
-	html_number(o, r->end->records);
-	html_words(o, r->asked ? ",\"part\":true}" : ",\"part\":false}");
+	pen_text(p, "{\"name\":");
+	html_json_name(p, r->path, strlen(r->path));
+	pen_text(p, ",\"page_size\":");
+	pen_number(p, r->header->page_size);
+	pen_text(p, ",\"records\":");
+	pen_number(p, r->end->records);
+	pen_text(p, r->asked ? ",\"part\":true}" : ",\"part\":false}");
 }
 
-static void write_data(struct html_out *o, const void *arg)
+static void write_data(struct pen *p, const void *arg)
 {
 	/* The page knows its parts as const; only the state of their making changes. */
 	struct html_state *s = *(struct html_state *const *)arg;
 	const struct html_report *r = s->r;
-	struct list losses = { o, false }, totals = { o, false };
+	struct list losses = { p, false }, totals = { p, false };
 	char facts[HTML_FACTS_MAX];
 
-	html_words(o, "{\"schema\":\"pagetap.html/1\",\n\"trace\":");
-	write_trace(o, r);
-	html_words(o, ",\n\"heat\":");
-	html_write_heat(o, s);
-	html_words(o, ",\n\"blind\":");
-	html_events_write_blind(o, r->events, r->header->page_size);
-	html_words(o, ",\n\"curves\":");
-	html_write_curves(o, s);
+	pen_text(p, "{\"schema\":\"pagetap.html/1\",\n\"trace\":");
+	write_trace(p, r);
+	pen_text(p, ",\n\"heat\":");
+	html_write_heat(p, s);
+	pen_text(p, ",\n\"blind\":");
+	html_events_write_blind(p, r->events, r->header->page_size);
+	pen_text(p, ",\n\"curves\":");
+	html_write_curves(p, s);
 	html_facts(r, facts);
-	html_words(o, ",\n\"facts\":");
-	html_json_words(o, facts);
-	html_words(o, ",\n\"losses\":[");
+	pen_text(p, ",\n\"facts\":");
+	pen_json_text(p, facts);
+	pen_text(p, ",\n\"losses\":[");
 	html_losses(r, list_words, &losses);
-	html_words(o, "],\n\"totals\":[");
+	pen_text(p, "],\n\"totals\":[");
 	html_totals(r, list_total, &totals);
-	html_words(o, "],\n\"maps\":");
-	html_write_maps(o, s);
-	html_words(o, ",\n\"threads\":");
-	html_write_threads(o, s);
-	html_words(o, ",\n\"events\":");
-	html_events_write(o, r->events);
-	html_words(o, ",\n\"flame\":");
-	html_write_flame(o, s);
-	html_words(o, ",\n\"made\":\"pagetap " PAGETAP_VERSION " made this page; "
-		      "pagetap-report(1) explains it\"}");
+	pen_text(p, "],\n\"maps\":");
+	html_write_maps(p, s);
+	pen_text(p, ",\n\"threads\":");
+	html_write_threads(p, s);
+	pen_text(p, ",\n\"events\":");
+	html_events_write(p, r->events);
+	pen_text(p, ",\n\"flame\":");
+	html_write_flame(p, s);
+	pen_text(p, ",\n\"made\":\"pagetap " PAGETAP_VERSION " made this page; "
+		    "pagetap-report(1) explains it\"}");
 }
 
 /* ---- without scripts ---------------------------------------------------------------------- */
 
 static void paragraph(void *arg, const char *words)
 {
-	html_words(arg, "<li>");
+	pen_text(arg, "<li>");
 	html_markup_words(arg, words);
-	html_words(arg, "</li>\n");
+	pen_text(arg, "</li>\n");
 }
 
 static void summary_total(void *arg, const char *words, const char *value)
 {
-	html_words(arg, "<tr><td>");
+	pen_text(arg, "<tr><td>");
 	html_markup_words(arg, words);
-	html_words(arg, "</td><td>");
+	pen_text(arg, "</td><td>");
 	html_markup_words(arg, value);
-	html_words(arg, "</td></tr>\n");
+	pen_text(arg, "</td></tr>\n");
 }
 
-static void write_summary(struct html_out *o, const void *arg)
+static void write_summary(struct pen *p, const void *arg)
 {
 	const struct html_state *s = *(struct html_state *const *)arg;
 	char facts[HTML_FACTS_MAX];
 
 	html_facts(s->r, facts);
-	html_words(o, "<p>");
-	html_markup_words(o, facts);
-	html_words(o, "</p>\n<ul class=\"alert\">\n");
-	html_losses(s->r, paragraph, o);
-	html_words(o, "</ul>\n<table>\n");
-	html_totals(s->r, summary_total, o);
-	html_words(o, "</table>\n");
-	html_write_summary_maps(o, s);
+	pen_text(p, "<p>");
+	html_markup_words(p, facts);
+	pen_text(p, "</p>\n<ul class=\"alert\">\n");
+	html_losses(s->r, paragraph, p);
+	pen_text(p, "</ul>\n<table>\n");
+	html_totals(s->r, summary_total, p);
+	pen_text(p, "</table>\n");
+	html_write_summary_maps(p, s);
 }
 
-static void write_title(struct html_out *o, const void *arg)
+static void write_title(struct pen *p, const void *arg)
 {
 	const struct html_state *s = *(struct html_state *const *)arg;
 
-	html_markup_name(o, s->r->path, strlen(s->r->path));
+	html_markup_name(p, s->r->path, strlen(s->r->path));
 }
 
-int html_write(struct html_out *o, const struct html_report *r)
+int html_write(struct pen *p, const struct html_report *r)
 {
 	struct html_state s = { .r = r }, *state = &s;
 	const struct html_page page = {
@@ -191,7 +191,7 @@ int html_write(struct html_out *o, const struct html_report *r)
 	int err = rank(&s);
 
 	if (!err)
-		err = html_page_write(o, &page);
+		err = html_page_write(p, &page);
 	free(s.ranked);
 	return err ? err : s.error;
 }

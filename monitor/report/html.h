@@ -29,7 +29,7 @@ struct html_report {
 	const char *asked;			/* what part of the trace it is about; NULL: all */
 };
 
-/* 0, or the first error of o; -ENOMEM; -ENOTRECOVERABLE: no hash to be had. */
-int html_write(struct html_out *o, const struct html_report *r);
+/* 0, or the first error of p; -ENOMEM; -ENOTRECOVERABLE: no hash to be had. */
+int html_write(struct pen *p, const struct html_report *r);
 
 #endif

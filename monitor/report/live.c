@@ -120,7 +120,8 @@ const char *live_kind(const struct record *r)
 	}
 }
 
-uint64_t live_when(const struct record *r)
+/* When it happened: of witnesses the time of the touch, of others that of the record. */
+static uint64_t happened(const struct record *r)
 {
 	return r->kind == RECORD_FAULT && r->fault.via == VIA_PERF && r->ts0 ? r->ts0 : r->ts;
 }
@@ -409,7 +410,7 @@ int64_t live_line(struct live *l, const struct record *r, char buf[LIVE_LINE_MAX
 		l->o.who = false;
 	if (!has_line(l, r))
 		return 0;
-	add_time(l, &t, live_when(r));
+	add_time(l, &t, happened(r));
 	add_who(l, &t, r);
 	add_kind(l, &t, r);
 	add_what(l, &t, r);

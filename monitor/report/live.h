@@ -55,7 +55,5 @@ int64_t live_line(struct live *l, const struct record *r, char buf[LIVE_LINE_MAX
 const char *live_place(const struct model_vma *vma, uint64_t addr, char *buf, size_t cap);
 /* What happened, in one word: "write", "missing", "dirty", "gap". */
 const char *live_kind(const struct record *r);
-/* When it happened: of witnesses the time of the touch, of others that of the record. */
-uint64_t live_when(const struct record *r);
 
 #endif

@@ -44,13 +44,12 @@ struct model {
 	uint32_t *vma_now, *vma_far;
 	size_t vma_now_room, vma_far_room;
 	struct keys far_ids;		/* ids that are larger than any that came in order */
-	uint64_t stack_bytes, stacks_left_out;
+	uint64_t stack_bytes;
 	struct model_space *last;	/* found last: most records are about few */
 };
 
 int model_vma_record(struct model *m, const struct record *r);
 void model_vma_done(struct model *m);
-int model_stack_record(struct model *m, const struct record *r);
 /* The space of that number, made if it has not been there.  NULL: no memory. */
 struct model_space *model_space_get(struct model *m, uint32_t mm, int32_t pid, uint64_t ts);
 /* The label of index 0.  -ENOMEM. */

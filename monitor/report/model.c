@@ -224,10 +224,9 @@ static int set_frames(struct model *m, struct model_stack *st, const struct reco
 	const struct model_vma **vma;
 	uint64_t *frame;
 
-	if (m->stack_bytes + 2 * bytes > STACK_BYTES_MAX) {
-		m->stacks_left_out++;
+	/* Without frames: nobody knows where it came from. */
+	if (m->stack_bytes + 2 * bytes > STACK_BYTES_MAX)
 		return 0;
-	}
 	m->stack_bytes += 2 * bytes;
 	frame = texts_room(&m->texts, n * sizeof(*frame));
 	vma = texts_room(&m->texts, n * sizeof(*vma));
@@ -244,7 +243,7 @@ static int set_frames(struct model *m, struct model_stack *st, const struct reco
 	return 0;
 }
 
-int model_stack_record(struct model *m, const struct record *r)
+static int on_stack(struct model *m, const struct record *r)
 {
 	struct model_stack *st;
 	uint32_t index;
@@ -286,7 +285,7 @@ int model_record(struct model *m, const struct record *r)
 	case RECORD_THREAD:
 		return on_thread(m, r);
 	case RECORD_STACK:
-		return model_stack_record(m, r);
+		return on_stack(m, r);
 	case RECORD_FAULT:
 	case RECORD_DIRTY:
 		s = model_space_get(m, r->mm, r->pid, r->ts);
@@ -324,19 +323,4 @@ size_t model_spaces(const struct model *m)
 const struct model_space *model_space_at(const struct model *m, size_t index)
 {
 	return pool_at(&m->spaces, index);
-}
-
-size_t model_stacks(const struct model *m)
-{
-	return m->stacks.n;
-}
-
-const struct model_stack *model_stack_at(const struct model *m, size_t index)
-{
-	return pool_at(&m->stacks, index);
-}
-
-uint64_t model_stacks_left_out(const struct model *m)
-{
-	return m->stacks_left_out;
 }

@@ -118,9 +118,5 @@ size_t model_vmas(const struct model *m);
 const struct model_vma *model_vma(const struct model *m, size_t index);
 size_t model_spaces(const struct model *m);
 const struct model_space *model_space_at(const struct model *m, size_t index);
-size_t model_stacks(const struct model *m);
-const struct model_stack *model_stack_at(const struct model *m, size_t index);
-/* Chains that were left out, for want of the room that all may have together. */
-uint64_t model_stacks_left_out(const struct model *m);
 
 #endif

@@ -9,13 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "trace/utf8.h"
+#include "base/utf8.h"
 
 void pen_begin(struct pen *p, pen_sink sink, void *arg)
 {
 	p->sink = sink;
 	p->arg = arg;
 	p->error = 0;
+	p->bytes = 0;
 	p->n = 0;
 }
 
@@ -43,6 +44,7 @@ int pen_end(struct pen *p)
 
 void pen_bytes(struct pen *p, const char *bytes, size_t len)
 {
+	p->bytes += len;
 	while (len) {
 		size_t part = PEN_BLOCK - p->n;
 
@@ -138,6 +140,11 @@ void pen_json(struct pen *p, const char *bytes, size_t len)
 		}
 	}
 	pen_bytes(p, "\"", 1);
+}
+
+void pen_json_text(struct pen *p, const char *text)
+{
+	pen_json(p, text, strlen(text));
 }
 
 /* Bytes as they are, but controls as \ooo, and what `escape` names as it says. */

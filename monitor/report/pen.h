@@ -19,7 +19,8 @@ typedef int (*pen_sink)(void *arg, const char *bytes, size_t len);
 struct pen {
 	pen_sink sink;
 	void *arg;
-	int error;
+	int error;		/* the first one */
+	uint64_t bytes;		/* written so far, given or waiting in the block */
 	size_t n;
 	char block[PEN_BLOCK];
 };
@@ -43,6 +44,7 @@ void pen_seconds(struct pen *p, uint64_t ns);
  * page or go to a terminal.
  */
 void pen_json(struct pen *p, const char *bytes, size_t len);
+void pen_json_text(struct pen *p, const char *text);
 /*
  * A field of CSV (RFC 4180): quoted where it must be.  Control bytes and what is not UTF-8
  * become \ooo: a reader of lines keeps them whole.

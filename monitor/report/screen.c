@@ -3,12 +3,13 @@
 
 #include "screen.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
 
-#include "trace/utf8.h"
+#include "base/utf8.h"
 
 static unsigned int within(unsigned int n, unsigned int most)
 {
@@ -53,24 +54,6 @@ const struct screen_cell *screen_at(const struct screen *s, unsigned int row, un
 	return cell(s, row, column);
 }
 
-/* The character of a well-formed sequence. */
-static wchar_t decode(const char *text, size_t n)
-{
-	static const unsigned char lead[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
-	uint32_t c = (unsigned char)text[0] & lead[n];
-
-	for (size_t i = 1; i < n; i++)
-		c = c << 6 | ((unsigned char)text[i] & 0x3f);
-	return (wchar_t)c;
-}
-
-/* Marks that turn the direction of the text around or are not there to be seen. */
-static bool is_hidden(wchar_t c)
-{
-	return (c >= 0x80 && c < 0xa0) || c == 0xad || (c >= 0x200b && c <= 0x200f) ||
-	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
-}
-
 struct glyph {
 	char text[5];
 	unsigned int width;	/* 1 or 2 */
@@ -81,18 +64,16 @@ static size_t next_glyph(const struct screen *s, const char *text, size_t len, s
 {
 	size_t n = utf8_sequence(text, len);
 	int width = 1;
-	wchar_t c;
+	uint32_t c;
 
 	*ret = (struct glyph){ "?", 1 };
 	if (!n)
 		return 1;
-	c = decode(text, n);
-	if (n == 1 && (c < 0x20 || c == 0x7f))
-		return 1;
-	if (n > 1 && (!s->unicode || is_hidden(c)))
+	c = utf8_code(text, n);
+	if (utf8_disturbs(c) || (n > 1 && !s->unicode))
 		return n;
 	if (n > 1)
-		width = wcwidth(c);
+		width = wcwidth((wchar_t)c);
 	if (width != 1 && width != 2)
 		return n;
 	memcpy(ret->text, text, n);
@@ -106,6 +87,7 @@ static void set(struct screen *s, unsigned int row, unsigned int column, enum sc
 {
 	struct screen_cell *c = cell(s, row, column);
 
+	assert(c);
 	memset(c->text, 0, sizeof(c->text));
 	memcpy(c->text, text, strlen(text));
 	c->tone = (uint8_t)tone;
@@ -114,10 +96,10 @@ static void set(struct screen *s, unsigned int row, unsigned int column, enum sc
 /* Half of a wide character alone is none: before something is put at a column, and behind it. */
 static void mend_before(struct screen *s, unsigned int row, unsigned int column)
 {
-	const struct screen_cell *c = cell(s, row, column);
+	struct screen_cell *c = cell(s, row, column);
 
 	if (c && !c->text[0] && column)
-		memcpy(cell(s, row, column - 1)->text, " ", 2);
+		memcpy(c[-1].text, " ", 2);
 }
 
 static void mend_behind(struct screen *s, unsigned int row, unsigned int column)

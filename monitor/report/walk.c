@@ -44,7 +44,7 @@ static int read_header(struct walk *w, struct reader_error *ret_why)
 	return r;
 }
 
-static int begin(struct walk **ret, const char *path, int fd, struct reader_error *ret_why)
+int walk_open(struct walk **ret, const char *path, struct reader_error *ret_why)
 {
 	struct walk *w = calloc(1, sizeof(*w));
 	int r;
@@ -53,7 +53,7 @@ static int begin(struct walk **ret, const char *path, int fd, struct reader_erro
 	if (!w)
 		return -ENOMEM;
 	w->next_seq = 1;
-	r = path ? reader_file_open(&w->file, path) : reader_file_take(&w->file, fd);
+	r = reader_file_open(&w->file, path);
 	if (!r)
 		r = read_header(w, ret_why);
 	if (r < 0) {
@@ -62,16 +62,6 @@ static int begin(struct walk **ret, const char *path, int fd, struct reader_erro
 	}
 	*ret = w;
 	return 0;
-}
-
-int walk_open(struct walk **ret, const char *path, struct reader_error *ret_why)
-{
-	return begin(ret, path, -1, ret_why);
-}
-
-int walk_take(struct walk **ret, int fd, struct reader_error *ret_why)
-{
-	return begin(ret, NULL, fd, ret_why);
 }
 
 const struct reader_header *walk_header(const struct walk *w)

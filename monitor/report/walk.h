@@ -45,8 +45,6 @@ typedef void (*walk_progress)(void *arg, uint64_t done, uint64_t total);
  * read(2), -EISDIR, -EILSEQ, -ENOMEM.
  */
 int walk_open(struct walk **ret, const char *path, struct reader_error *ret_why);
-/* The same of a descriptor, which it takes over if it succeeds. */
-int walk_take(struct walk **ret, int fd, struct reader_error *ret_why);
 /* Until walk_close(). */
 const struct reader_header *walk_header(const struct walk *w);
 /* Call this while walking. */

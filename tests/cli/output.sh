@@ -42,12 +42,65 @@ case_of_async() {
 	says 0 "pagetap: detached from $TARGET (writer), which runs on" \
 		"$PAGETAP" record --engine async -p "$TARGET" -d 0.3 -o "$D/t.ndjson" || return
 	like '  [0-9,]+ pages written in [0-9,]+ epochs   0 lost' || return
+	like "look:    pagetap report .*      jq 'select\\(.ev==\"dirty\"\\)' .* \\| less" || return
 	says 0 "pagetap: detached from $TARGET (writer), which runs on" \
 		"$PAGETAP" record --engine async --who -p "$TARGET" -d 0.3 -o "$D/t.ndjson" || return
 	like '  [0-9,]+ pages written in [0-9,]+ epochs   0 lost      [0-9,]+ faults, [0-9,]+ pages without a witness' || return
+	like "look:    pagetap report .*      jq 'select\\(.ev==\"fault\"\\)' .* \\| less" || return
 	[ "$(sed -n 's/.*lost      \([0-9,]*\) faults.*/\1/p' "$D/says.err" | tr -d ,)" = \
 		"$(count "$D/t.ndjson" '.ev == "fault"')" ] || wrong 'faults of the summary' || return
 	fine
+}
+
+# Of a name that nothing has, and of a family that was there before: said, with what to do.
+case_of_nothing() {
+	load || return
+	says 0 'hint: pagetap map -p '"$TARGET"' lists them' \
+		"$PAGETAP" record -p "$TARGET" -d 0.1 -m 'no-such-*' -o "$D/t.ndjson" || return
+	like 'pagetap: no mapping is watched: none that is there is of that name or range' || return
+	says 0 "pagetap: detached from $TARGET (writer), which runs on" \
+		"$PAGETAP" record -f -p "$TARGET" -d 0.1 -o "$D/t.ndjson" || return
+	! grep -q '^hint' "$D/says.err" || wrong "a hint: $(cat "$D/says.err")" || return
+	fine
+}
+# Who writes is not to be had: that is said at once, and check says it before.
+case_of_nobody_seen() {
+	local less=(capsh '--drop=cap_perfmon,cap_sys_admin' '--' -c 'exec "$0" "$@"') told
+	load || return
+	told=$("${less[@]}" "$PAGETAP" check --json |
+		jq -r '.checks[] | select(.name == "perf events") | .state') || wrong 'no check' || return
+	says 0 "pagetap: detached from $TARGET (writer), which runs on" \
+		"${less[@]}" "$PAGETAP" record --who -p "$TARGET" -d 0.2 -o "$D/t.ndjson" || return
+	if [ "$told" = warn ]; then
+		like 'pagetap: nobody will be seen to write: no perf events \(.*\)' &&
+			like 'hint: needs CAP_PERFMON, or sysctl kernel.perf_event_paranoid=1' || return
+		[ "$(count "$D/t.ndjson" '.ev == "error" and .what == "perf"')" -ge 1 ] || wrong 'not in the trace' ||
+			return
+	fi
+	says 0 "pagetap: detached from $TARGET (writer), which runs on" \
+		"$PAGETAP" record --who -p "$TARGET" -d 0.2 -o "$D/t.ndjson" || return
+	[ "$("$PAGETAP" check --json | jq -r '.checks[] | select(.name == "perf events") | .state')" = warn ] ||
+		! grep -q 'nobody will be seen' "$D/says.err" || wrong 'said of what is there' || return
+	fine
+}
+case_of_a_family() {
+	local parent child
+	sh -c 'sleep 60 & echo $!; sleep 60 & wait' >"$D/child" &
+	parent=$!
+	started "$parent"
+	within 10 test -s "$D/child" || return
+	child=$(cat "$D/child")
+	sleep 0.2
+	says 0 "hint: -p $parent,\$(pgrep -d, -P $parent) names them as well" \
+		"$PAGETAP" record -f -p "$parent" -d 0.1 -o "$D/t.ndjson" || return
+	like "pagetap: $parent \\(sh\\) has 2 children that were already there and are not watched" || return
+	says 0 "hint: -p $parent,\$(pgrep -d, -P $parent) names them as well" \
+		"$PAGETAP" record -f -p "$parent,$child" -d 0.1 -o "$D/t.ndjson" || return
+	like "pagetap: $parent \\(sh\\) has 1 child that was already there and is not watched" || return
+	says 0 "pagetap: detached from $parent (sh) and 2 more, which run on" \
+		"$PAGETAP" record -f -p "$parent,$(pgrep -d, -P "$parent")" -d 0.1 -o "$D/t.ndjson" || return
+	! grep -q '^hint' "$D/says.err" || wrong "a hint: $(cat "$D/says.err")" || return
+	pgrep -P "$parent" | xargs kill
 }
 
 # The numbers of the summary are those of the trace.

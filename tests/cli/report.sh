@@ -82,6 +82,34 @@ case_heat() {
 	COLUMNS=60 report 0 --heatmap "$GOOD" && COLUMNS=rubbish report 0 --heatmap "$GOOD"
 }
 
+# What a collection has found is drawn over its whole time, so that no column is empty.
+case_heat_of_collections() {
+	local i t
+	{
+		head -n 4 "$ASYNC"
+		for i in 1 2 3 4 5 6 7 8; do
+			# A little late, now more, now less.
+			t=$((i * 1000000000 + i * i % 7 * 9000000))
+			printf '{"ev":"dirty","seq":%d,"ts":%d,"pid":4242,"mm":1,"epoch":%d,"ts0":%d,"addr":"%s",%s\n' \
+				$((i + 3)) $t "$i" $((t - 1000000000)) 0x55d0c8e1f000 \
+				'"page":23035940383,"npages":1,"vma":1}'
+		done
+	} >"$D/t.ndjson"
+	COLUMNS=80 report 0 --heatmap "$D/t.ndjson" || return
+	says '; a row is 4\.0 KiB, a column 1\.[0-9]+ s, ' '^ +0x55d0c8e1f000 [.:=+*#%@-]{50,59}$'
+}
+
+# The root of a process, which only those may look at who may trace it.
+case_root_of_a_process() {
+	sleep 60 &
+	started $!
+	within 10 test -d "/proc/$!/root" || return
+	report 0 --root "/proc/$!/root" --by symbol "$WHO" || return
+	says '^by function$' || return
+	report 1 --root "$D/none" "$WHO" && complains "pagetap: --root $D/none: No such file or directory" || return
+	report 0 --root / --by symbol "$WHO"
+}
+
 case_parts() {
 	report 0 --json -m heap "$GOOD" || return
 	json '.total | [.written, .faults, .pages]' '[2,2,2]' || return

@@ -159,7 +159,7 @@ case_stdout_full() {
 # With descriptors closed nothing goes to a wrong place.
 case_closed_descriptors() {
 	"$PAGETAP" map -p $$ >"$D/map.out" 2>&- <&- || wrong "status $?" || return
-	grep -q 'can be watched$' "$D/map.out" || wrong 'no table' || return
+	grep -q ' can be watched (--engine ' "$D/map.out" || wrong 'no table' || return
 	(cd "$D" && "$PAGETAP" record -p 1x >&- 2>&- <&-)
 	[ $? = 2 ] || wrong 'status is not 2'
 }
@@ -173,7 +173,7 @@ case_check() {
 		wrong 'last line' || return
 	"$PAGETAP" check --json -p $$ >"$D/check.json" || wrong "json: status $?" || return
 	jq -e '.ready and .status == 0 and (.features | index("wp")) and .page_size == 4096 and
-		(.checks | length) == 8 and .target.attachable and .target.watched > 0 and
+		(.checks | length) == 9 and .target.attachable and .target.watched > 0 and
 		.target.watched <= .target.mappings' "$D/check.json" >/dev/null ||
 		wrong "json: $(head -c 300 "$D/check.json")"
 }
@@ -208,6 +208,19 @@ case_map() {
 	"$PAGETAP" map -p $pid -J -m heap |
 		jq -e '[.mappings[] | select(.watch)] | length == 1 and .[0].name == "[heap]"' >/dev/null ||
 		wrong '-m heap' || return
+	# As record would watch it; the synchronous engine leaves files alone.
+	local engines
+	engines=$("$PAGETAP" record -p $pid -d 0.1 -o - 2>"$D/record.err" | head -n 1 | jq -r .engine)
+	tail -n 1 "$D/map.out" | grep -q " can be watched (--engine $engines)\$" ||
+		wrong "record has $engines: $(tail -n 1 "$D/map.out")" || return
+	"$PAGETAP" map -p $pid -J --engine sync | jq -e '.engine == "sync" and
+		all(.mappings[] | select(.kind == "file"); .watch == false)' >/dev/null || wrong 'sync' || return
+	"$PAGETAP" map -p $pid -J -q --mode missing | jq -e '.engine == "sync"' >/dev/null || wrong 'missing' || return
+	if [ "$engines" = async ]; then
+		"$PAGETAP" map -p $pid -J --engine async | jq -e '.engine == "async" and
+			all(.mappings[] | select(.kind == "file"); .watch)' >/dev/null || wrong 'async' || return
+	fi
+	says 2 'pagetap: --mode missing or minor needs --engine sync' map -p $pid --engine async --mode minor || return
 	local range
 	range=$(sed -n 's/^\([0-9a-f]*-[0-9a-f]*\) .*\[heap\]$/\1/p' "/proc/$pid/maps")
 	"$PAGETAP" map -p $pid -J -a "$range" | jq -e '[.mappings[] | select(.watch)] | length == 1' >/dev/null ||

@@ -21,7 +21,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (notes[i].lo > notes[i].hi)
 			abort();
-		if (elf_build_id(data + part.lo, range_len(part), id) > sizeof(id))
+		/* Notes may be said to lie behind the end. */
+		if (!range_empty(part) &&
+		    elf_build_id(data + part.lo, range_len(part), id) > sizeof(id))
 			abort();
 	}
 	if (elf_build_id(data, size, id) > sizeof(id))

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "report/export.h"
-#include "trace/utf8.h"
 
 #define LINES_MAX 2000
 /* A line may be a record of a million pages, each of which is none of the others'. */

@@ -114,7 +114,7 @@ static void read_lines(struct all *a, const char *text, const char *end)
 static void write_page(struct all *a, const struct reader_header *h)
 {
 	const struct symbols_options off = { .off = true };
-	struct html_out o = HTML_OUT(keep, NULL);
+	static struct pen pen;
 	struct symbols *symbols = NULL;
 	struct chains *chains = NULL;
 	struct html_report r = {
@@ -126,7 +126,8 @@ static void write_page(struct all *a, const struct reader_header *h)
 	must(!writers_chains(a->w, symbols, true, &chains));
 	r.chains = chains;
 	page_len = 0;
-	must(!html_write(&o, &r));
+	pen_begin(&pen, keep, NULL);
+	must(!html_write(&pen, &r));
 	chains_free(chains);
 	symbols_free(symbols);
 }

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "report/lexicon.h"
 #include "report/pen.h"
 #include "report/symbols-parts.h"
 #include "restore/prefetch.h"
-#include "trace/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unit/record-equal.h"
 #include "trace/reader.h"
 #include "trace/validate.h"
 
@@ -52,19 +53,6 @@ static void check_round_trip(const struct reader *rd, const struct reader_record
 	record_release(&back.record);
 }
 
-static bool equal(const struct record *x, const struct record *y)
-{
-	struct record a = *x, b = *y;
-
-	if (!a.text != !b.text)
-		return false;
-	if (a.text && (memcmp(a.text->len, b.text->len, sizeof(a.text->len)) ||
-		       memcmp(a.text->bytes, b.text->bytes, a.text->len[0] + a.text->len[1])))
-		return false;
-	a.text = b.text = NULL;
-	return !memcmp(&a, &b, sizeof(a));
-}
-
 static void check_line(const char *text, size_t len, struct validator *v, uint64_t number)
 {
 	const struct reader quick = { .page_size = PAGE };
@@ -79,7 +67,7 @@ static void check_line(const char *text, size_t len, struct validator *v, uint64
 	if (ra == -EBADMSG) {
 		validate_bad_line(v, number, ea.text);
 	} else if (!ra) {
-		if (a.seq != b.seq || a.unknown != b.unknown || !equal(&a.record, &b.record))
+		if (a.seq != b.seq || a.unknown != b.unknown || !record_equal(&a.record, &b.record))
 			abort();
 		check_round_trip(&slow, &a);
 		if (validate_record(v, number, &a) < 0)

@@ -58,10 +58,12 @@ static void look_at_model(const struct model *m)
 		touch(model_space_at(m, i)->comm);
 		touch(model_space_at(m, i)->exe);
 	}
-	for (size_t i = 0; i < model_stacks(m); i++)
-		for (uint32_t k = 0; k < model_stack_at(m, i)->n; k++)
-			must(!model_stack_at(m, i)->vma[k] ||
-			     model_stack_at(m, i)->vma[k]->index < model_vmas(m));
+	for (uint32_t id = 0; id < 1024; id++) {
+		const struct model_stack *s = model_stack(m, id);
+
+		for (uint32_t k = 0; s && k < s->n; k++)
+			must(!s->vma[k] || s->vma[k]->index < model_vmas(m));
+	}
 }
 
 static void look_at_tally(struct tally *t)

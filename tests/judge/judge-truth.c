@@ -7,6 +7,7 @@
  * that was killed has told what it had flushed.
  */
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -118,6 +119,7 @@ static void make_processes(struct loading *l)
 	struct process *p = NULL;
 	uint64_t birth = 0;
 
+	assert(l->files);
 	qsort(l->files, l->n, sizeof(*l->files), by_process);
 	t->page_size = l->files[0].head->page_size;
 	t->processes = calloc(l->n, sizeof(*t->processes));

@@ -172,6 +172,13 @@ valid() {
 		wrong "validate refuses $(basename "$1"): $(head -n 5 "$D/validate.out")"
 }
 
+# record_ends TRACE [SECONDS]: the recording ends by itself, in order, and what it wrote is valid.
+record_ends() {
+	end_of "$RECORDER" "${2:-20}" || return
+	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
+	valid "$1"
+}
+
 # count TRACE JQ-CONDITION: how many records fulfil it.
 count() { jq -c "select($2)" "$1" | wc -l; }
 

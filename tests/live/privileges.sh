@@ -10,6 +10,7 @@
 AGENT_CAPS=$((1 << 19 | 1 << 21 | 1 << 12 | 1 << 1 | 1 << 5 | 1 << 38 | 1 << 40))
 GUARD_CAPS=$((1 << 19 | 1 << 1 | 1 << 5))
 CAP_KILL=$((1 << 5))
+CAP_DAC_READ_SEARCH=$((1 << 2))
 
 [ "$(id -u)" = 0 ] || { echo "SKIP no-root: all: not root"; echo "0 passed, 0 failed, 1 skipped"; exit 0; }
 
@@ -147,9 +148,7 @@ case_following() {
 	for name in root nobody spaces; do
 		within 5 grep -q '^ok' "$D/$name.out" || wrong "$name did not finish" || return
 	done
-	end_of "$RECORDER" 20 || return
-	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
-	valid "$D/t.ndjson" || return
+	record_ends "$D/t.ndjson" || return
 	programs "$D/t.ndjson" sleep-nobody sleep-suid sleep-spaces sleep-daemon || return
 	# A program may have ended before its turn came (ESRCH); nothing is refused.
 	[ "$(count "$D/t.ndjson" '.ev == "error" and .errno != 3')" = 0 ] ||
@@ -245,6 +244,35 @@ case_agent_killed() {
 	[ "$(count "$D/t.ndjson" '.ev == "error" and .what == "follow"')" -ge 1 ] || wrong "no error record" || return
 	[ "$(count "$D/t.ndjson" '.ev == "exit" and .code == 0')" -ge 1 ] || wrong "no exit record" || return
 	valid "$D/t.ndjson"
+}
+
+filtered() { [ "$(field "/proc/$1" Seccomp)" = 2 ]; }
+
+# reads COMMAND...: who reads a trace from a fifo keeps no more than reading takes.
+reads() {
+	local reader
+	rm -f "$D/fifo"
+	mkfifo "$D/fifo"
+	"$PAGETAP" "$@" "$D/fifo" >"$D/reader.out" 2>"$D/reader.err" </dev/null &
+	reader=$!
+	started "$reader"
+	exec 9<>"$D/fifo"
+	head -n 1 "$SRC/tests/data/trace/every-kind.ndjson" >&9
+	within 10 filtered "$reader" || wrong "$1: no filter" || return
+	confined "/proc/$reader" $((CAP_DAC_READ_SEARCH & HELD)) || return
+	tail -n +2 "$SRC/tests/data/trace/every-kind.ndjson" >&9
+	exec 9>&-
+	end_of "$reader" 20 || return
+	[ "$STATUS" = 0 ] || wrong "$1 exited with $STATUS"
+}
+
+case_who_reads_a_trace() {
+	reads report || return
+	reads report --html "$D/page.html" || return
+	grep -q '^<!DOCTYPE html>' "$D/page.html" || wrong "no page was made" || return
+	reads validate || return
+	reads export --to csv -o "$D/t.csv" || return
+	reads diff "$SRC/tests/data/trace/async.ndjson"
 }
 
 run_cases "$@"

@@ -180,6 +180,8 @@ int main(int argc, char **argv)
 		make_sparse(&m, m.t.pages);
 	else
 		die("no such kind: %s", kind);
+	if (!m.n)
+		die("no pages, no mappings");
 	for (size_t i = 0; i < m.n; i += 7)
 		write_one(&m, i);
 	probe(&m);

@@ -13,7 +13,6 @@
 #define MADV_PAGEOUT 21
 #endif
 
-#define PM_SWAP (UINT64_C(1) << 62)
 #define PM_PRESENT (UINT64_C(1) << 63)
 
 /* How many of n pages have this bit in pagemap. */

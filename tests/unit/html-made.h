@@ -97,14 +97,15 @@ static void add_write(uint32_t vma, uint64_t addr, uint64_t ts, int32_t tid)
 
 static int write_page(void)
 {
-	struct html_out o = HTML_OUT(keep, NULL);
+	static struct pen pen;
 	const struct html_report r = {
 		.path = "t.ndjson", .header = &header, .end = &end, .model = model,
 		.tally = tally, .chains = chains, .events = events,
 	};
 
 	file_len = 0;
-	return html_write(&o, &r);
+	pen_begin(&pen, keep, NULL);
+	return html_write(&pen, &r);
 }
 
 /* The page, written; its data, to be released. */

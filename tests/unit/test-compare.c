@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Compare: rates, not counts; what changed most comes first. */
+/*
+ * Compare: rates, not counts; what changed most comes first.
+ *
+ * link: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+ */
 
+#include <errno.h>
 #include <string.h>
 
 #include "report/compare.h"
+#include "starve.h"
 #include "suite.h"
 
 static void add(struct compare *c, enum compare_side side, const char *name, const char *kind,
@@ -68,9 +74,49 @@ static void test_words(void)
 	compare_free(c);
 }
 
+/* More than one block of anything. */
+static int fill(struct compare *c)
+{
+	char name[16];
+	int r = 0;
+
+	for (unsigned int i = 0; i < 3000 && !r; i++) {
+		snprintf(name, sizeof(name), "name %u", i);
+		r = compare_add(c, COMPARE_A, name, strlen(name), i % 2 ? "heap" : NULL, i, 1);
+	}
+	return r;
+}
+
+/* Each allocation fails once: it says so, or does without; and leaks nothing. */
+static void test_no_memory(void)
+{
+	const uint64_t ns[2] = { UINT64_C(1000000000), UINT64_C(1000000000) };
+	bool hit = true;
+	long n;
+
+	for (n = 1; hit; n++) {
+		struct compare *c = NULL;
+		size_t rows = 0;
+		int r;
+
+		starve_ours_after(n);
+		r = compare_new(&c);
+		if (!r)
+			r = fill(c);
+		hit = starve_hit();
+		CU_ASSERT(!r || (hit && r == -ENOMEM));
+		if (!r)
+			CU_ASSERT_EQUAL(compare_end(c, ns, &rows)[0].written[COMPARE_A], 2999);
+		CU_ASSERT_EQUAL(rows, r ? 0 : 3000);
+		compare_free(c);
+	}
+	CU_ASSERT(n > 10);
+}
+
 static const struct suite_test tests[] = {
 	{ "what changed, by rate", test_changes },
 	{ "words, and no rows", test_words },
+	{ "no memory", test_no_memory },
 };
 
 SUITE_MAIN("compare", tests)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "suite.h"
@@ -177,12 +178,76 @@ static void test_own(void)
 	close(mem);
 }
 
+/* What is told of page 1 of a file at `at`, by the memory of this process. */
+static size_t told_at(const void *at, unsigned char ret[MAPS_BUILD_ID_MAX])
+{
+	int proc = open("/proc/self", O_RDONLY | O_DIRECTORY);
+	int mem = open("/proc/self/mem", O_RDONLY);
+	struct maps m = MAPS_NULL;
+	struct layout l;
+	uint32_t id = 1;
+	size_t n;
+
+	layout_init(&l, 10000);
+	CU_ASSERT_EQUAL_FATAL(maps_read(proc, &m), 0);
+	CU_ASSERT_EQUAL_FATAL(layout_reconcile(&l, &m, true, &id, ignore, NULL), 0);
+	n = build_id_of(&l, -1, mem, layout_find(&l, (uint64_t)(uintptr_t)at), ret);
+	layout_done(&l);
+	maps_done(&m);
+	close(proc);
+	close(mem);
+	return n;
+}
+
+/* fd -1: nothing of a file. */
+static void map_page(char *at, int fd, off_t off)
+{
+	const int flags = MAP_FIXED | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+
+	CU_ASSERT_PTR_EQUAL_FATAL(mmap(at, 4096, PROT_READ, flags, fd, off), at);
+}
+
+/* Segments that a linker or a loader has put somewhere else than they are in the file. */
+static void test_apart(void)
+{
+	const size_t page = 4096, far = (size_t)1 << 30, room = far + 8 * page;
+	const struct file f = good();
+	unsigned char id[MAPS_BUILD_ID_MAX];
+	int fd = memfd_create("program", MFD_CLOEXEC), other = memfd_create("other", MFD_CLOEXEC);
+	char *at = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	CU_ASSERT_FATAL(fd >= 0 && other >= 0 && at != MAP_FAILED);
+	CU_ASSERT_FATAL(!ftruncate(fd, 2 * (off_t)page) && !ftruncate(other, 2 * (off_t)page));
+	CU_ASSERT_EQUAL(pwrite(fd, &f, sizeof(f), 0), (ssize_t)sizeof(f));
+	/* Its code, where another file's beginning is a page below it. */
+	map_page(at + 3 * page, other, 0);
+	map_page(at + 4 * page, fd, (off_t)page);
+	CU_ASSERT_EQUAL(told_at(at + 4 * page, id), 0);
+	/* A beginning above it is not its own; one below is. */
+	map_page(at + 6 * page, fd, 0);
+	CU_ASSERT_EQUAL(told_at(at + 4 * page, id), 0);
+	map_page(at + page, fd, 0);
+	CU_ASSERT_EQUAL(told_at(at + 4 * page, id), 3);
+	CU_ASSERT(!memcmp(id, "\1\2\3", 3));
+	/* As far as is looked, and a page more. */
+	map_page(at + 6 * page, -1, 0);
+	map_page(at + far + page, fd, (off_t)page);
+	CU_ASSERT_EQUAL(told_at(at + far + page, id), 3);
+	map_page(at + far + 2 * page, fd, (off_t)page);
+	map_page(at + far + page, -1, 0);
+	CU_ASSERT_EQUAL(told_at(at + far + 2 * page, id), 0);
+	munmap(at, room);
+	close(fd);
+	close(other);
+}
+
 static const struct suite_test tests[] = {
 	{ "a good file", test_good },
 	{ "32 bits", test_narrow },
 	{ "no ELF file", test_no_elf },
 	{ "broken ones", test_broken },
 	{ "of this program, from its memory", test_own },
+	{ "segments apart", test_apart },
 };
 
 SUITE_MAIN("elf-notes", tests)

@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <zstd.h>
 
+#include "record-equal.h"
 #include "starve.h"
 #include "suite.h"
 #include "trace-samples.h"
@@ -134,15 +135,7 @@ static void check_ways(size_t n, uint64_t *ret_taken)
 	if (!ra && !rb && !a.unknown) {
 		(*ret_taken)++;
 		CU_ASSERT_EQUAL(a.seq, b.seq);
-		CU_ASSERT_EQUAL(a.record.kind, b.record.kind);
-		if (a.record.kind == RECORD_FAULT)
-			CU_ASSERT(!memcmp(&a.record.fault, &b.record.fault,
-					  sizeof(a.record.fault)));
-		CU_ASSERT_EQUAL(a.record.addr, b.record.addr);
-		CU_ASSERT_EQUAL(a.record.npages, b.record.npages);
-		CU_ASSERT_EQUAL(a.record.ts, b.record.ts);
-		CU_ASSERT_EQUAL(a.record.pid, b.record.pid);
-		CU_ASSERT_EQUAL(a.record.mm, b.record.mm);
+		CU_ASSERT(record_equal(&a.record, &b.record));
 	}
 	record_release(&a.record);
 	record_release(&b.record);

@@ -266,6 +266,39 @@ static uint64_t in_status(const char *key)
 	return v;
 }
 
+/* It reads what it may read, and that is all. */
+static void reader(void)
+{
+	int pair[2], fd;
+
+	WANT(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	sandbox_reader();
+	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	WANT(fd >= 0);
+	if (!in_status("Seccomp:"))
+		_exit(NO_FILTER);
+	WANT(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0) != MAP_FAILED);
+	WANT(!in_status("CapInh:") && !in_status("CapAmb:") && in_status("NoNewPrivs:") == 1);
+	WANT(!(in_status("CapPrm:") & ~(UINT64_C(1) << 2 /* CAP_DAC_READ_SEARCH */)));
+	WANT(send(pair[0], "x", 1, MSG_NOSIGNAL) == 1 && isatty(pair[0]) == 0);
+	DENIED(open("/dev/null", O_WRONLY));
+	DENIED(open("/tmp/pagetap-test-sandbox", O_RDONLY | O_CREAT, 0600));
+	DENIED(syscall(SYS_openat2, AT_FDCWD, "/dev/null", NULL, 0));
+	DENIED(unlink("/tmp/pagetap-test-sandbox"));
+	DENIED(rename("/tmp/a-pagetap", "/tmp/b-pagetap"));
+	DENIED(syscall(SYS_execve, "/bin/true", NULL, NULL));
+	DENIED(fork());
+	DENIED(ptrace(PTRACE_SEIZE, getppid(), 0, 0));
+	DENIED(kill(getppid(), 0));
+	DENIED(syscall(SYS_tgkill, getppid(), getppid(), 0));
+	DENIED(syscall(SYS_socket, AF_INET, SOCK_STREAM, 0));
+	DENIED(syscall(SYS_userfaultfd, 0));
+	DENIED(syscall(SYS_bpf, 0, NULL, 0));
+	DENIED(syscall(SYS_ioctl, 0, TIOCSTI, "x"));
+	DENIED(syscall(SYS_mmap, NULL, PAGE, PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+}
+
+
 static void capabilities(void)
 {
 	uint64_t kill = UINT64_C(1) << 5 /* CAP_KILL */, had = in_status("CapPrm:") & kill;
@@ -355,6 +388,7 @@ static void test_memory(void) { in_child(forbidden_memory); }
 static void test_allowed(void) { in_child(allowed); }
 static void test_writer(void) { in_child(writer); }
 static void test_viewer(void) { in_child(viewer); }
+static void test_reader(void) { in_child(reader); }
 static void test_capabilities(void) { in_child(capabilities); }
 static void test_no_capability(void) { in_child(no_capability); }
 static void test_not_prepared(void) { in_child(not_prepared); }
@@ -375,6 +409,7 @@ static const struct suite_test tests[] = {
 	{ "what it needs is left", test_allowed },
 	{ "the writer", test_writer },
 	{ "who shows what happens", test_viewer },
+	{ "who reads a trace", test_reader },
 	{ "capabilities", test_capabilities },
 	{ "no capability", test_no_capability },
 	{ "without memory", test_without_memory },

@@ -47,7 +47,7 @@ static int note(struct dl_phdr_info *info, size_t size, void *arg)
 	base = info->dlpi_addr;
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const char *p = (const char *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
-		const ElfW(Nhdr) *n = (const void *)p;
+		const ElfW(Nhdr) *n;
 
 		if (info->dlpi_phdr[i].p_type != PT_NOTE)
 			continue;
@@ -285,16 +285,33 @@ static void test_replaced(void)
 static void test_root(void)
 {
 	struct symbols *s = with(&(struct symbols_options){ .root = dir });
-	struct symbols_where w = code("/bin/prog", true, outer_at);
+	static const char *const led[] = {
+		"/bin/prog", "/bin/up", "/folder/up", "/folder//prog", "/../inside",
+	};
+	static const char *const lost[] = {
+		"/circle", "/circle/prog", "/out", "/folder", "/bin/prog/inside", "/bin/", "/",
+	};
+	struct symbols_where w;
 	const struct symbol *f;
 	size_t n;
 
 	CU_ASSERT_EQUAL(mkdir(at("bin"), 0755), 0);
 	copy_self(at("inside"));
-	/* In there the link leads to the file in there. */
+	/* In there the link leads to the file in there, and nothing leads out. */
 	CU_ASSERT_EQUAL(symlink("/inside", at("bin/prog")), 0);
-	f = find(s, &w, outer_at, true, &n);
-	CU_ASSERT_STRING_EQUAL(f[0].function, "known_function");
+	CU_ASSERT_EQUAL(symlink("../../../bin/../bin/prog", at("bin/up")), 0);
+	CU_ASSERT_EQUAL(symlink("bin/.", at("folder")), 0);
+	CU_ASSERT_EQUAL(symlink("circle", at("circle")), 0);
+	CU_ASSERT_EQUAL(symlink("/dev/null", at("out")), 0);
+	for (size_t i = 0; i < sizeof(led) / sizeof(*led); i++) {
+		w = code(led[i], true, outer_at);
+		f = find(s, &w, outer_at, true, &n);
+		CU_ASSERT_STRING_EQUAL(f[0].function, "known_function");
+	}
+	for (size_t i = 0; i < sizeof(lost) / sizeof(*lost); i++) {
+		w = code(lost[i], true, outer_at);
+		CU_ASSERT_FALSE(find(s, &w, outer_at, true, &n)->known);
+	}
 	symbols_free(s);
 }
 

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Top: rates of intervals, what a session comes to, and the layout of the screen. */
+/*
+ * Top: rates of intervals, what a session comes to, and the layout of the screen.
+ *
+ * link: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+ */
 
+#include <errno.h>
 #include <string.h>
 
 #include "report/pulse.h"
 #include "report/watched.h"
+#include "starve.h"
 #include "suite.h"
 #include "top-view.h"
 
@@ -317,12 +323,107 @@ static void test_keys(void)
 	w = watched_free(w);
 }
 
+/* Collections come as often as the budget says; resting, nothing is said of it. */
+static void test_budget(void)
+{
+	struct record r = of(RECORD_BUDGET, SEC);
+
+	begin(TALLY_ASYNC, NULL);
+	r.budget.epoch_ns = 3 * SEC;
+	tell(r);
+	CU_ASSERT_EQUAL(w->o.epoch_ns, 3 * SEC);
+	r.budget.epoch_ns = 0;
+	r.budget.resting = true;
+	tell(r);
+	CU_ASSERT_EQUAL(w->o.epoch_ns, 3 * SEC);
+	w = watched_free(w);
+}
+
+/* More threads and mappings than there are rows for have one together. */
+static void test_others(void)
+{
+	begin(TALLY_ASYNC, NULL);
+	tell_layout();
+	tell_dirty(0, 5000, 1, 0, SEC);
+	CU_ASSERT_STRING_EQUAL(watched_mapping(w, &w->mappings.rows[0], text, sizeof(text)),
+			       "(unknown)");
+	for (uint32_t i = 0; i < PULSE_ROWS_MAX + 10; i++) {
+		struct record r = of(RECORD_VMA, SEC);
+
+		r.addr = (UINT64_C(1) << 32) + ((uint64_t)i << 13);
+		r.npages = 1;
+		r.vma.id = 10 + i;
+		r.vma.watch = true;
+		r.text = record_text_new("", 0, NULL, 0);
+		tell(r);
+		tell_dirty(10 + i, (1 << 20) + 2 * i, 1, 0, SEC);
+		tell_fault(VIA_PERF, (int32_t)(100 + i), 0x100);
+	}
+	CU_ASSERT_EQUAL(w->mappings.rows[PULSE_ROWS_MAX].now, 11);
+	CU_ASSERT_EQUAL(w->threads.rows[PULSE_ROWS_MAX].now, 10);
+	CU_ASSERT_PTR_NULL(watched_vma(w, &w->mappings.rows[PULSE_ROWS_MAX]));
+	CU_ASSERT_STRING_EQUAL(watched_mapping(w, &w->mappings.rows[PULSE_ROWS_MAX], text,
+					       sizeof(text)), "(others)");
+	CU_ASSERT_STRING_EQUAL(watched_thread(w, &w->threads.rows[PULSE_ROWS_MAX], text,
+					      sizeof(text)), "(others)");
+	w = watched_free(w);
+}
+
+/* Threads and code that write to one mapping. */
+static int see_writes(unsigned int n)
+{
+	struct watched_opts o = { .page_size = 4096, .engine = TALLY_SYNC, .writes = true };
+	struct record r = of(RECORD_VMA, 0);
+	int err = watched_new(&w, &o);
+
+	r.addr = 16 << 12;
+	r.npages = 64;
+	r.vma.id = 1;
+	r.vma.watch = true;
+	if (!err)
+		err = watched_record(w, &r);
+	r = of(RECORD_FAULT, SEC);
+	r.addr = 16 << 12;
+	r.npages = 1;
+	r.fault.write = true;
+	r.fault.vma = 1;
+	for (unsigned int i = 0; i < n && !err; i++) {
+		r.fault.tid = (int32_t)(10 + i);
+		r.fault.ip = 0x1000 + i;
+		err = watched_record(w, &r);
+	}
+	return err;
+}
+
+/* Each allocation fails once: it says so, or does without. */
+static void test_no_memory(void)
+{
+	bool hit = true;
+	long n;
+
+	for (n = 1; hit; n++) {
+		int err;
+
+		starve_ours_after(n);
+		err = see_writes(100);
+		hit = starve_hit();
+		CU_ASSERT(!err || (hit && err == -ENOMEM));
+		if (!err)
+			CU_ASSERT_EQUAL(w->threads.keys.n, 100);
+		w = watched_free(w);
+	}
+	CU_ASSERT(n > 10);
+}
+
 static const struct suite_test tests[] = {
 	{ "rates", test_pulse },
 	{ "collections and looks", test_collections },
 	{ "witnesses", test_witnesses },
 	{ "layout", test_layout },
 	{ "keys", test_keys },
+	{ "a budget", test_budget },
+	{ "more than there are rows", test_others },
+	{ "no memory", test_no_memory },
 };
 
 SUITE_MAIN("top", tests)
