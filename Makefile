@@ -28,8 +28,9 @@ libraries  = jansson libnl-3.0 libnl-genl-3.0 libcap libseccomp libzstd libproto
 
 deps_build = build-essential pkg-config libjansson-dev libnl-3-dev libnl-genl-3-dev \
 	     libcap-dev libseccomp-dev libck-dev libzstd-dev libbsd-dev uthash-dev \
-	     libprotobuf-c-dev protobuf-c-compiler libgnutls28-dev libcurl4-gnutls-dev libncurses-dev \
-	     libdw-dev libelf-dev libiberty-dev
+	     libprotobuf-c-dev protobuf-c-compiler libgnutls28-dev libcurl4-gnutls-dev \
+	     libdw-dev libelf-dev libiberty-dev \
+	     $(if $(filter 0,$(WITH_NCURSES)),,libncurses-dev)
 deps_tests = libcunit1-dev mandoc redis-server redis-tools sqlite3 jq python3 \
 	     python3-jsonschema python3-prometheus-client strace gdb musl-tools gcc-aarch64-linux-gnu \
 	     libc6-dev-arm64-cross zstd bash-completion zsh fish shellcheck util-linux \
@@ -42,7 +43,14 @@ deps_bench = linux-perf strace gdb redis-server redis-tools sqlite3 python3 zstd
 # CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS of the caller come last and so win.
 
 # Asked once, and only when something is compiled: `make deps` may have to install it first.
-pkg_cflags = $(eval pkg_cflags := $$(shell $(PKG_CONFIG) --cflags $(libraries)))$(pkg_cflags)
+pkg_absent = $(strip $(shell command -v $(PKG_CONFIG) >/dev/null || { echo $(PKG_CONFIG); exit; }; \
+	$(PKG_CONFIG) --exists $(libraries) 2>/dev/null || for l in $(libraries); do \
+		$(PKG_CONFIG) --exists $$l 2>/dev/null || echo $$l; done))
+define pkg_found =
+$(if $(pkg_absent),$(error missing: $(pkg_absent)
+hint: on Debian `sudo make deps all` installs what is missing))
+endef
+pkg_cflags = $(pkg_found)$(eval pkg_cflags := $$(shell $(PKG_CONFIG) --cflags $(libraries)))$(pkg_cflags)
 pkg_libs   = $(eval pkg_libs := $$(shell $(PKG_CONFIG) --libs $(libraries)))$(pkg_libs)
 
 warnings = -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes
@@ -103,7 +111,7 @@ criu_c      = $(generated)/criu.pb-c.c
 rooms       = $(O)/librooms.a
 library_so  = $(O)/libpagetap.so.$(VERSION)
 
-all: $(O)/pagetap $(O)/libpagetap.a $(O)/libpagetap.so $(O)/pagetap.pc $(O)/sqlite.sql $(O)/duckdb.sql
+all: $(O)/pagetap $(O)/libpagetap.a $(O)/libpagetap.so $(O)/sqlite.sql $(O)/duckdb.sql
 
 # Both come of one run.
 $(criu_c): monitor/restore/criu.proto | $(after_deps)
@@ -151,12 +159,6 @@ $(library_so): $(call object,$(inject_c)) inject/libpagetap.map
 $(O)/libpagetap.so: $(library_so)
 	$(quiet)ln -sf $(<F) $(O)/libpagetap.so.$(SOVERSION)
 	$(quiet)ln -sf $(<F) $@
-
-$(O)/pagetap.pc: inject/pagetap.pc.in Makefile
-	@mkdir -p $(@D)
-	$(quiet)sed -e 's|@prefix@|$(PREFIX)|g' -e 's|@libdir@|$(libdir)|g' \
-		-e 's|@includedir@|$(includedir)|g' -e 's|@[Vv][Ee][Rr][Ss][Ii][Oo][Nn]@|$(VERSION)|g' \
-		$< > $@
 
 # What one dialect needs, and what both understand.
 $(O)/%.sql: monitor/trace/sql/%.sql monitor/trace/sql/views.sql
@@ -291,14 +293,13 @@ soak: all $(judged)
 	@O='$(O)' bash tests/judge/soak.sh $(SECONDS) --csv '$(O)/soak.csv' $(SOAK)
 
 # Real recordings by a program that watches itself: ASan and UBSan, then TSan.
-sanitized ?= live/ends live/trace live/top live/follow live/truth live/strain live/kill cli/output
+sanitized ?= live/ends live/trace live/top live/follow live/truth live/strain live/kill cli/output \
+	     live/report live/restore live/restore-command live/restore-trace live/page-server live/http
 sanitize-live:
 	@$(MAKE) -s O='$(O)/asan' SAN=address,undefined CFLAGS='-O1 -g' tests
-	@ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
-		O='$(O)/asan' MAKE='$(MAKE)' sh tests/run $(sanitized)
+	@O='$(O)/asan' MAKE='$(MAKE)' sh tests/sanitize-live.sh $(sanitized)
 	@$(MAKE) -s O='$(O)/tsan' SAN=thread CFLAGS='-O1 -g' tests
-	@TSAN_OPTIONS=halt_on_error=1:abort_on_error=1 \
-		O='$(O)/tsan' MAKE='$(MAKE)' sh tests/run $(sanitized)
+	@O='$(O)/tsan' MAKE='$(MAKE)' sh tests/sanitize-live.sh $(sanitized)
 
 # The monitor killed N times under load, and 20 times at each phase of attaching.
 N ?= 1000
@@ -330,6 +331,19 @@ pictures: all
 	@cd '$(O)/pictures' && '$(abspath $(O))/pagetap' report -q --html demo.html demo.ndjson
 	@python3 -B tests/html/pictures.py '$(O)/pictures/demo.html' man/pictures
 
+# Which lines the tests reach, by room; clang counts, as gcc's counters die with a process.
+# Without the suites that do the same for long; WANTED in coverage.py says what is enough.
+covered ?= unit/* cli/* live/live-* live/restore* live/page-server live/http live/async live/budget \
+	   live/ends live/follow live/guard live/hostile live/lib-load live/limits live/memory \
+	   live/privileges live/report live/shapes live/strain live/top live/trace live/who \
+	   live/witness live/writers
+.PHONY: coverage
+coverage:
+	@$(MAKE) -s O='$(O)/cov' CC=clang LDFLAGS=-fprofile-instr-generate CFLAGS="-O1 -g \
+		-fprofile-instr-generate='$(abspath $(O))/cov/profiles/%m%c.profraw' \
+		-fcoverage-mapping -mllvm -runtime-counter-relocation" tests
+	@O='$(O)/cov' sh tests/coverage.sh $(covered)
+
 lint: all
 	@O='$(O)' CC='$(CC)' sh tests/lint.sh --all
 
@@ -360,8 +374,11 @@ fuzz: $(call program,$(fuzz_c))
 
 fresh: ; @bash tests/fresh/run.sh
 
+# What it says to look with next can be typed by who has called sudo, from here.
 demo: $(O)/pagetap
-	@cd $(O) && ./pagetap demo
+	@$(O)/pagetap demo -o '$(O)/demo.ndjson'
+	@[ -z "$$SUDO_UID" ] || chown "$$SUDO_UID" '$(O)/demo.ndjson'
+	@command -v pagetap >/dev/null || echo 'not installed: say $(O)/pagetap, or sudo make install first'
 
 # ---- installing what is needed ---------------------------------------------
 
@@ -375,16 +392,25 @@ bench-deps: deps_wanted = $(deps_build) $(deps_bench)
 # CRIU is put aside for the tests, not installed: Debian 12 has one that is too old.
 wants_criu = $(filter libcunit1-dev linux-perf,$(deps_wanted))
 
+# deps_absent: a package a line.
+deps_absent = for p in $(sort $(deps_wanted)); do \
+		dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || echo $$p; \
+	done
+
 # A service that a package would start is not: the tests run their own instances.
 deps bench-deps:
-	@missing=; for p in $(sort $(deps_wanted)); do \
-		dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || \
-			missing="$$missing $$p"; \
-	done; \
-	[ -n "$$missing" ] || exit 0; \
-	echo "  APT    $$missing"; \
-	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; \
-	apt-get update -q >/dev/null && apt-get install -y -q --no-install-recommends $$missing >/dev/null
+	@missing=$$($(deps_absent) | tr '\n' ' '); [ -n "$$missing" ] || exit 0; \
+	complain() { echo "make $@: $$1" >&2; echo "hint: $$2" >&2; exit 1; }; \
+	command -v apt-get >/dev/null || complain "there is no apt-get here to install $$missing" \
+		'those are names of Debian 12; install what they are called here, then leave deps out'; \
+	[ "$$(id -u)" = 0 ] || complain "only root can install $$missing" 'sudo make $(MAKECMDGOALS)'; \
+	echo "  APT     $$missing"; \
+	mkdir -p '$(O)'; export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; \
+	{ apt-get update -q && apt-get install -y -q --no-install-recommends $$missing; } \
+		>'$(O)/deps.log' 2>&1 || { grep '^E:' '$(O)/deps.log' | tail -n 3 >&2; \
+		complain "apt-get could not install $$($(deps_absent) | tr '\n' ' ')" \
+		$(if $(filter libcunit1-dev,$(deps_wanted)),'the program itself wants less: sudo make deps all', \
+			'all that it said is in $(O)/deps.log'); }
 	$(if $(wants_criu),@sh tests/restore/get-criu.sh '$(O)/criu' || echo '  no CRIU: nothing will be restored')
 
 # ---- installing ------------------------------------------------------------
@@ -399,7 +425,7 @@ pictures  = $(foreach p,$(wildcard man/pictures/*.png),$(p):$(datadir)/doc/paget
 installed = $(O)/pagetap:$(bindir)/pagetap:755 \
 	    $(O)/libpagetap.a:$(libdir)/libpagetap.a:644 \
 	    $(library_so):$(libdir)/libpagetap.so.$(VERSION):644 \
-	    $(O)/pagetap.pc:$(libdir)/pkgconfig/pagetap.pc:644 \
+	    inject/pagetap.pc.in:$(libdir)/pkgconfig/pagetap.pc:644 \
 	    include/pagetap/inject.h:$(includedir)/pagetap/inject.h:644 \
 	    include/pagetap/trace.h:$(includedir)/pagetap/trace.h:644 \
 	    monitor/trace/trace-1.schema.json:$(datadir)/pagetap/trace-1.schema.json:644 \
@@ -414,17 +440,27 @@ installed = $(O)/pagetap:$(bindir)/pagetap:755 \
 	    $(pictures) \
 	    $(manual)
 so_links  = $(libdir)/libpagetap.so.$(SOVERSION) $(libdir)/libpagetap.so
+# Ours, and those that a system may have had to be given for us: none is removed but empty.
 our_dirs  = $(includedir)/pagetap $(datadir)/pagetap $(datadir)/doc/pagetap/man/pictures \
-	    $(datadir)/doc/pagetap/man $(datadir)/doc/pagetap
+	    $(datadir)/doc/pagetap/man $(datadir)/doc/pagetap $(datadir)/doc $(libdir)/pkgconfig \
+	    $(addprefix $(mandir)/man,1 3 5 7) $(completions_bash) $(dir $(completions_bash)) \
+	    $(completions_zsh) $(dir $(completions_zsh)) $(completions_fish) $(dir $(completions_fish))
 
-# pagetap.pc says PREFIX, which may be another one than when it was made.
+# The loader finds a library in a folder of its own list after it was told of it.
+tell_loader = [ -n "$(DESTDIR)" ] || ! PATH="$$PATH:/sbin" ldconfig -NXv 2>/dev/null | \
+	grep -q '^$(libdir):' || PATH="$$PATH:/sbin" ldconfig || :
+
+# pagetap.pc says PREFIX; who installs need not be who built, and may write nothing in $(O).
 install: all
-	@rm -f $(O)/pagetap.pc && $(MAKE) -s --no-print-directory $(O)/pagetap.pc
 	$(quiet)set -e; for f in $(installed); do \
 		from=$${f%%:*}; rest=$${f#*:}; to=$${rest%:*}; \
 		install -D -m $${f##*:} "$$from" "$(DESTDIR)$$to"; \
 	done
+	$(quiet)sed -e 's|@prefix@|$(PREFIX)|g' -e 's|@libdir@|$(libdir)|g' \
+		-e 's|@includedir@|$(includedir)|g' -e 's|@version@|$(VERSION)|g' \
+		inject/pagetap.pc.in > "$(DESTDIR)$(libdir)/pkgconfig/pagetap.pc"
 	$(quiet)for l in $(so_links); do ln -sf libpagetap.so.$(VERSION) "$(DESTDIR)$$l"; done
+	$(quiet)$(tell_loader)
 	@echo '  INSTALL $(DESTDIR)$(PREFIX)'
 
 uninstall:
@@ -432,16 +468,22 @@ uninstall:
 		rest=$${f#*:}; rm -f "$(DESTDIR)$${rest%:*}"; \
 	done
 	$(quiet)for l in $(so_links); do rm -f "$(DESTDIR)$$l"; done
+	$(quiet)$(tell_loader)
 	$(quiet)for d in $(our_dirs); do \
 		[ ! -d "$(DESTDIR)$$d" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$d"; \
 	done
 
 # Of what is committed; the same commit gives the same bytes.
+dist_name = pagetap-$(VERSION)
 dist:
+	@git ls-files --error-unmatch Makefile >/dev/null 2>&1 || \
+		{ echo 'make dist: this is no git repository of pagetap' >&2; \
+		  echo 'hint: an archive is made of what is committed' >&2; exit 1; }
 	@mkdir -p $(O)
-	$(quiet)git archive --format=tar --prefix=pagetap-$(VERSION)/ HEAD \
-		| gzip -n -9 > $(O)/pagetap-$(VERSION).tar.gz
-	@echo '  DIST    $(O)/pagetap-$(VERSION).tar.gz'
+	$(quiet)git -c tar.umask=0022 archive --format=tar --prefix=$(dist_name)/ \
+		-o $(O)/$(dist_name).tar HEAD
+	$(quiet)gzip -n -9 -f $(O)/$(dist_name).tar
+	@echo '  DIST    $(O)/$(dist_name).tar.gz'
 
 clean:
 	rm -rf $(O)
@@ -451,6 +493,7 @@ help:
 	@echo 'make deps       install what is missing (Debian packages; needs root); a CRIU in $$(O)'
 	@echo 'make demo       watch a small process for some seconds'
 	@echo 'make check      all tests; T="unit/* live/redis" for some of them'
+	@echo 'make tests      build what check runs; unit: what needs no privileges'
 	@echo 'make catalogue  every case that must hold, with the result seen'
 	@echo 'make judge      traces against the truth: SEEDS=20 THREADS=4'
 	@echo 'make kills      the monitor killed N=1000 times, 20 times at each phase'
@@ -460,11 +503,12 @@ help:
 	@echo 'make restores   lazy restores of 1 GiB, of 20 clones at once, with 160 dead page servers'
 	@echo 'make bench      what watching costs, against not watching and other tools: 20 minutes'
 	@echo 'make bench-deps install what it measures against (perf, strace, gdb, redis, sqlite)'
+	@echo 'make coverage   lines that the tests reach, by room'
 	@echo 'make fuzz       each fuzzer for fuzz_seconds=30'
 	@echo 'make pictures   those of the README, anew'
 	@echo 'make lint       every checker, also the slow ones'
 	@echo 'make aarch64    compile the library for the other architecture'
-	@echo 'make fresh      both commands of the README in an empty Debian 12'
+	@echo 'make fresh      what a newcomer does, in an empty Debian 12: half an hour'
 	@echo 'make install uninstall dist clean'
 	@echo
 	@echo 'Variables: O= CC= CFLAGS= PREFIX= DESTDIR= bindir= libdir= includedir= mandir='

@@ -7,22 +7,10 @@
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
-passed=0 failed=0
+. tests/verdict.sh
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
-
-# judge WORDS EXPECTED FOUND
-judge() {
-	if [ "$2" = "$3" ]; then
-		passed=$((passed + 1))
-		echo "ok    $1"
-	else
-		failed=$((failed + 1))
-		echo "FAIL  $1"
-		printf '%s\n' "$3" | sed 's/^/      /' | head -n 20
-	fi
-}
 
 judge 'the list is whole' '' "$(sh tests/catalogue.sh complain)"
 
@@ -62,5 +50,4 @@ END
 judge 'a case that there is not is found' "S03: x/y has no case 'six'" \
 	"$(O=$work CATALOGUE=$work/list sh tests/catalogue.sh unmet x/y)"
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+verdict

@@ -88,6 +88,13 @@ commands_named() {
 	done
 }
 
+examples_everywhere() {
+	local page
+	for page in man/*.[1-9]; do
+		grep -q '^\.Sh EXAMPLES$' "$page" || echo "$page has no examples"
+	done
+}
+
 # Statuses: exit.h and pagetap(1).
 statuses_named() {
 	local n
@@ -98,6 +105,7 @@ statuses_named() {
 
 judge 'every command in pagetap(1) and in the README' commands_named
 judge 'every exit status in pagetap(1)' statuses_named
+judge 'every manual page has examples' examples_everywhere
 for c in $commands; do
 	judge "$c: every option in the manual page, and no other" man_agrees "$c"
 	judge "$c: --help fits a screen and ends with three examples" help_fits "$c"

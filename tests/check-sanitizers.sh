@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# check-sanitizers: the unit suites again, watched by ASan and UBSan; the ring and
-# the writer by TSan.  A finding ends the program, so that it fails.
-# limit: 600
+# check-sanitizers: the unit suites again, watched by ASan and UBSan; those of rooms with
+# threads by TSan.  A finding ends the program, so that it fails.
+# limit: 1200
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
@@ -48,6 +48,7 @@ for f in tests/unit/test-*.c; do
 done
 # shellcheck disable=SC2086
 suites asan address,undefined $all
-suites tsan thread test-queue test-writer test-writer-ends
+suites tsan thread test-queue test-writer test-writer-ends test-gate test-page-server test-tls \
+	test-source-net
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

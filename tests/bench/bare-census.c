@@ -9,26 +9,14 @@
  * it, and each MS milliseconds collects and protects again what was written, 32 MiB a
  * call.  Ends at SIGINT, and says `passes N PAGES NS`, the time that of the processor.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "base/range.h"
-#include "compat/pagemap.h"
-#include "compat/uffd.h"
+#include "bare.h"
 #include "pagetap/inject.h"
 
-#define PAGE 4096u
-#define SLICE (UINT64_C(32) << 20)
-#define RUNS (SLICE / PAGE)
 #define MAPPINGS 4096u
 
 static struct range mappings[MAPPINGS];
@@ -42,26 +30,8 @@ static void end(int sig)
 	over = 1;
 }
 
-static void give_up(const char *what)
-{
-	fprintf(stderr, "bare-census: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static uint64_t cpu_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-}
-
 static void adopt(pid_t pid)
 {
-	struct uffdio_api api = {
-		.api = UFFD_API,
-		.features = UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED,
-	};
 	struct pagetap_loan loan = { .size = sizeof(loan) };
 	struct pagetap_failure f = { 0 };
 
@@ -70,8 +40,7 @@ static void adopt(pid_t pid)
 		give_up(f.text);
 	}
 	uffd = loan.uffd;
-	if (ioctl(uffd, UFFDIO_API, &api))
-		give_up("UFFDIO_API");
+	shake_hands(uffd, UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED);
 }
 
 static void register_all(pid_t pid)
@@ -98,35 +67,10 @@ static void register_all(pid_t pid)
 	fclose(f);
 }
 
-/* Returns written pages.  What has been unmapped meanwhile is left out. */
-static uint64_t scan(struct range r)
-{
-	static struct page_region runs[RUNS];
-	uint64_t pages = 0;
-
-	while (r.lo < r.hi) {
-		struct pm_scan_arg a = {
-			.size = sizeof(a), .flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
-			.start = r.lo, .end = r.hi - r.lo > SLICE ? r.lo + SLICE : r.hi,
-			.vec = (uintptr_t)runs, .vec_len = RUNS,
-			.category_mask = PAGE_IS_WRITTEN, .return_mask = PAGE_IS_WRITTEN,
-		};
-		long got = ioctl(pagemap, PAGEMAP_SCAN, &a);
-
-		if (got < 0 && errno != EPERM)
-			give_up("PAGEMAP_SCAN");
-		for (long i = 0; i < got; i++)
-			pages += (runs[i].end - runs[i].start) / PAGE;
-		r.lo = got < 0 ? a.end : a.walk_end;
-	}
-	return pages;
-}
-
 int main(int argc, char **argv)
 {
-	uint64_t epoch, due = clock_now(), begin = 0, pages = 0, passes = 0;
+	uint64_t epoch, due = clock_now(), begin = 0, pages = 0, passes = 0, runs;
 	struct sigaction sa = { .sa_handler = end };
-	char path[64];
 	pid_t pid;
 
 	if (argc != 3)
@@ -135,10 +79,7 @@ int main(int argc, char **argv)
 	pid = (pid_t)strtol(argv[2], NULL, 10);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigaction(SIGINT, &sa, NULL);
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
-	pagemap = open(path, O_RDONLY | O_CLOEXEC);
-	if (pagemap < 0)
-		give_up(path);
+	pagemap = open_pagemap(pid);
 	adopt(pid);
 	register_all(pid);
 	for (; !over; due += epoch) {
@@ -147,14 +88,15 @@ int main(int argc, char **argv)
 		if (now < due)
 			poll(NULL, 0, (int)((due - now) / NSEC_PER_MSEC));
 		for (unsigned int i = 0; i < nmappings; i++)
-			found += scan(mappings[i]);
+			found += scan(pagemap, mappings[i], &runs);
 		/* The first finds everything. */
 		if (!begin)
-			begin = cpu_now();
+			begin = cpu_now(CLOCK_PROCESS_CPUTIME_ID);
 		else
 			passes++;
 		pages += passes ? found : 0;
 	}
-	printf("passes %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", passes, pages, cpu_now() - begin);
+	printf("passes %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", passes, pages,
+	       cpu_now(CLOCK_PROCESS_CPUTIME_ID) - begin);
 	return 0;
 }

@@ -7,12 +7,16 @@
  *	bare-copy FILE walk THREADS	into one that touches all pages once, in no order,
  *					and is answered page by page on its own CPU, while
  *					THREADS fill on the others: NS WAITS P50 P99 MAX
+ *	bare-copy FILE ask PAGES	the same, nothing fills, and so many pages come with
+ *					each answer, over a TCP connection of this machine
  *
  * A touch of more than SLOW waited; times in nanoseconds.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,6 +28,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -108,6 +113,69 @@ static void *answer(void *arg)
 		ioctl(uffd, UFFDIO_WAKE, &r);
 	}
 	return arg;
+}
+
+/* A connection to ourselves; both ends. */
+static void connect_ends(int ends[2])
+{
+	struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof(at);
+	const int on = 1;
+
+	ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(listener, (struct sockaddr *)&at, len) || listen(listener, 1) ||
+	    getsockname(listener, (struct sockaddr *)&at, &len) ||
+	    connect(ends[0], (struct sockaddr *)&at, len))
+		give_up("connect");
+	ends[1] = accept(listener, NULL, NULL);
+	for (int i = 0; i < 2; i++)
+		setsockopt(ends[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+static void *give(void *arg)
+{
+	uint64_t at;
+
+	run_on(1 % (int)sysconf(_SC_NPROCESSORS_ONLN));
+	while (recv(*(const int *)arg, &at, sizeof(at), MSG_WAITALL) == sizeof(at))
+		if (send(*(const int *)arg, file + at, chunk, 0) < 0)
+			give_up("send");
+	return NULL;
+}
+
+/* As many as come with one answer; what is there already is not owed. */
+static void *answer_from_afar(void *arg)
+{
+	static uint8_t got[THREADS_MAX * PAGE];
+	int ends[2];
+	pthread_t giver;
+	struct uffd_msg msg;
+
+	(void)arg;
+	connect_ends(ends);
+	if (pthread_create(&giver, NULL, give, &ends[1]))
+		give_up("pthread_create");
+	run_on(0);
+	while (read(uffd, &msg, sizeof(msg)) == sizeof(msg)) {
+		uint64_t at = msg.arg.pagefault.address - (uintptr_t)region;
+		struct uffdio_copy c = { .src = (uintptr_t)got, .len = chunk };
+
+		at -= at % chunk;
+		c.dst = (uintptr_t)region + at;
+		if (send(ends[0], &at, sizeof(at), 0) < 0)
+			give_up("send");
+		for (uint64_t n = 0; n < chunk;) {
+			ssize_t r = recv(ends[0], got + n, chunk - n, MSG_DONTWAIT);
+
+			n += r > 0 ? (uint64_t)r : 0;
+		}
+		if (ioctl(uffd, UFFDIO_COPY, &c) && errno != EEXIST)
+			give_up("UFFDIO_COPY");
+	}
+	return NULL;
 }
 
 /* The other process. */
@@ -195,7 +263,8 @@ static void tell_walk(void)
 int main(int argc, char **argv)
 {
 	int fd = argc == 4 ? open(argv[1], O_RDONLY | O_CLOEXEC) : -1, threads;
-	bool walk = argc == 4 && !strcmp(argv[2], "walk");
+	bool ask = argc == 4 && !strcmp(argv[2], "ask");
+	bool walk = ask || (argc == 4 && !strcmp(argv[2], "walk"));
 	int ncpus = (int)sysconf(_SC_NPROCESSORS_ONLN), cpus[THREADS_MAX];
 	pthread_t thread[THREADS_MAX], answers;
 	struct stat st;
@@ -206,16 +275,17 @@ int main(int argc, char **argv)
 		return 2;
 	alarm(120);
 	threads = (int)strtol(argv[3], NULL, 10);
-	if (threads < 0 || threads > THREADS_MAX)
+	if (threads < ask || threads > THREADS_MAX)
 		return 2;
-	bytes = (uint64_t)st.st_size & ~(PAGE - 1);
-	chunk = walk ? CHUNK_WALK : CHUNK_FILL;
+	chunk = ask ? (uint64_t)threads * PAGE : walk ? CHUNK_WALK : CHUNK_FILL;
+	threads = ask ? 0 : threads;
+	bytes = (uint64_t)st.st_size & ~((ask ? chunk : PAGE) - 1);
 	file = mmap(NULL, bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
 	if (file == MAP_FAILED)
 		give_up("mmap");
 	pid = start();
 	from = clock_now();
-	if (walk && pthread_create(&answers, NULL, answer, NULL))
+	if (walk && pthread_create(&answers, NULL, ask ? answer_from_afar : answer, NULL))
 		return 1;
 	for (int i = 0; i < threads; i++) {
 		cpus[i] = ncpus > 1 ? 1 + i % (ncpus - 1) : 0;

@@ -12,8 +12,6 @@
  * says `scan NS PAGES RUNS`, the time that of the processor.  At the end of its input it
  * says `end SEEN LOST`.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -21,21 +19,12 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "compat/pagemap.h"
-#include "compat/uffd.h"
+#include "bare.h"
 #include "watch/perf.h"
 
-#define PAGE 4096u
-#define RUNS 16384u
 #define CPUS_MAX 64
 #define EVENTS_MAX 1024
 #define RING_BYTES (8u << 20)
@@ -48,23 +37,8 @@ static struct perf_ring rings[CPUS_MAX];
 static int events[EVENTS_MAX];
 static int ncpus, nevents;
 
-static void give_up(const char *what)
-{
-	fprintf(stderr, "bare: %s: %s\n", what, strerror(errno));
-	_exit(1);
-}
-
-static uint64_t cpu_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-}
-
 static void adopt(pid_t pid, int number, uint64_t features)
 {
-	struct uffdio_api api = { .api = UFFD_API, .features = features };
 	struct uffdio_register reg = {
 		.range = { .start = lo, .len = hi - lo },
 		.mode = UFFDIO_REGISTER_MODE_WP,
@@ -75,8 +49,9 @@ static void adopt(pid_t pid, int number, uint64_t features)
 	if (uffd < 0)
 		give_up("pidfd_getfd");
 	close(pidfd);
-	if (ioctl(uffd, UFFDIO_API, &api) || ioctl(uffd, UFFDIO_REGISTER, &reg))
-		give_up("userfaultfd");
+	shake_hands(uffd, features);
+	if (ioctl(uffd, UFFDIO_REGISTER, &reg))
+		give_up("UFFDIO_REGISTER");
 }
 
 static void protect(uint64_t start, uint64_t len, uint64_t mode)
@@ -99,31 +74,6 @@ static void *answer_faults(void *arg)
 	}
 	give_up("read");
 	return arg;
-}
-
-/* Returns written pages; the plain mask, for which the kernel has a short way. */
-static uint64_t scan(uint64_t *ret_runs)
-{
-	static struct page_region runs[RUNS];
-	uint64_t pages = 0, n = 0, at = lo;
-
-	while (at < hi) {
-		struct pm_scan_arg a = {
-			.size = sizeof(a), .flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
-			.start = at, .end = hi, .vec = (uintptr_t)runs, .vec_len = RUNS,
-			.category_mask = PAGE_IS_WRITTEN, .return_mask = PAGE_IS_WRITTEN,
-		};
-		long got = ioctl(pagemap, PAGEMAP_SCAN, &a);
-
-		if (got < 0)
-			give_up("PAGEMAP_SCAN");
-		for (long i = 0; i < got; i++)
-			pages += (runs[i].end - runs[i].start) / PAGE;
-		n += (uint64_t)got;
-		at = a.walk_end;
-	}
-	*ret_runs = n;
-	return pages;
 }
 
 static void count_sample(void *arg, const void *record, size_t len)
@@ -188,10 +138,10 @@ static void obey_lines(void)
 	printf("ready\n");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {
-		begin = cpu_now();
-		pages = scan(&runs);
-		printf("scan %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", cpu_now() - begin, pages,
-		       runs);
+		begin = cpu_now(CLOCK_THREAD_CPUTIME_ID);
+		pages = scan(pagemap, (struct range){ lo, hi }, &runs);
+		printf("scan %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+		       cpu_now(CLOCK_THREAD_CPUTIME_ID) - begin, pages, runs);
 		fflush(stdout);
 	}
 	for (int i = 0; i < nevents; i++)
@@ -214,7 +164,6 @@ static void go_to(int cpu)
 int main(int argc, char **argv)
 {
 	bool sync, who;
-	char path[64];
 	pthread_t t;
 	pid_t pid;
 
@@ -227,10 +176,7 @@ int main(int argc, char **argv)
 	hi = strtoul(argv[5], NULL, 0);
 	go_to((int)strtol(argv[6], NULL, 10));
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
-	pagemap = open(path, O_RDONLY | O_CLOEXEC);
-	if (pagemap < 0)
-		give_up(path);
+	pagemap = open_pagemap(pid);
 	adopt(pid, (int)strtol(argv[3], NULL, 10),
 	      sync ? UFFD_FEATURE_PAGEFAULT_FLAG_WP
 		   : UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED);

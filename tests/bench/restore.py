@@ -187,8 +187,10 @@ class Restore:
         One word is looked at, each millisecond: who fills has all CPUs, or should have.
         """
         address, pages = self.where
-        pid = next(p for p in children(self.processes[-1].pid)
-                   if tail(f"/proc/{p}/comm") == "known")
+        # While criu ends its children have no parent that tells of them.
+        pid = poll(10, "no restored process",
+                   lambda: next((p for p in children(self.processes[-1].pid)
+                                 if tail(f"/proc/{p}/comm") == "known"), None))
         with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
             at, until, n = 0, time.monotonic() + PATIENCE, 1
             while at < pages:
@@ -258,8 +260,11 @@ def random(rig, way, mib, remote):
                 "walk cpu": cpu}
 
 
-def bare(bench, rig, mib):
-    """What the kernel itself takes for it, when nobody keeps a book: tests/bench/bare-copy.c."""
+def bare(bench, rig, mib, remote):
+    """What the kernel itself takes for it, when nobody keeps a book: tests/bench/bare-copy.c.
+
+    From afar: nothing fills, everybody stays on his CPU, as many pages come as with ours.
+    """
     images = os.path.join(rig.checkpoint(mib), "images")
     pages = max((os.path.join(images, name) for name in os.listdir(images)
                  if name.startswith("pages-")), key=os.path.getsize)
@@ -271,6 +276,9 @@ def bare(bench, rig, mib):
             raise Broken(f"bare-copy: {done.stderr}")
         return [int(word) for word in done.stdout.split()]
 
+    if remote:
+        _, waits, p50, p99, longest = ask("ask", 16)
+        return {"waits": waits, "p50": p50 / 1000, "p99": p99 / 1000, "max": longest / 1000}
     cpus = len(os.sched_getaffinity(0))
     _, waits, p50, p99, longest = ask("walk", max(1, cpus - 1))
     return {"all": ask("fill", cpus)[0] / 1e6, "waits": waits, "p50": p50 / 1000,
@@ -298,7 +306,7 @@ def measure(bench, rig, ways, mib, remote=False):
             for what in (idle, random):
                 for key, value in what(rig, way, mib, remote).items():
                     values.setdefault((way, key), []).append(value)
-        for key, value in ({} if remote else bare(bench, rig, mib)).items():
+        for key, value in bare(bench, rig, mib, remote).items():
             values.setdefault(("bare", key), []).append(value)
     for key, unit, words in ROWS:
         for way in (*ways, "bare"):

@@ -163,12 +163,13 @@ static int compare(const void *a, const void *b)
 
 static void measure(const char *name, uint64_t (*way)(void), uint32_t n, int rounds)
 {
-	uint64_t ns[ROUNDS_MAX];
+	uint64_t ns[ROUNDS_MAX], median;
 
 	for (int i = 0; i < rounds; i++)
 		ns[i] = way();
 	qsort(ns, (size_t)rounds, sizeof(ns[0]), compare);
-	printf(",\"%s\":%.2f", name, n * 1e3 / (double)ns[rounds / 2]);
+	median = ns[rounds / 2];
+	printf(",\"%s\":%.2f", name, n * 1e3 / (double)median);
 }
 
 int main(int argc, char **argv)
