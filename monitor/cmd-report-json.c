@@ -63,6 +63,7 @@ static int put_trace(json_t *o, const struct report_view *v)
 	       record_json_int(o, "missing", e->missing) |
 	       record_json_int(o, "unreadable", e->unreadable) |
 	       record_json_int(o, "unknown", e->unknown) |
+	       record_json_int(o, "stacks_left_out", model_stacks_left_out(v->l->model)) |
 	       record_json_int(o, "last_ns", e->last_ts) |
 	       json_object_set_new(o, "armed_ns", t->arm_ts == UINT64_MAX ? json_null() :
 				   json_integer((json_int_t)t->arm_ts)) |

@@ -97,6 +97,7 @@ static void say_trouble(const struct report_view *v)
 {
 	const struct walk_end *e = &v->l->end;
 	const struct tally *t = v->l->tally;
+	uint64_t chains = model_stacks_left_out(v->l->model);
 	struct words n;
 	bool clean = !t->records[RECORD_GAP] && !t->records[RECORD_LOST] && !e->missing &&
 		     !e->unreadable;
@@ -113,6 +114,9 @@ static void say_trouble(const struct report_view *v)
 		printf("  %sthe end of the trace is missing%s\n", red(v), plain(v));
 	else if (clean)
 		printf("  nothing lost, no gaps\n");
+	if (chains)
+		printf("  %sthe frames of %s call chains are left out: there are too many%s\n",
+		       red(v), words_count(chains, &n), plain(v));
 	if (t->records[RECORD_ERROR])
 		printf("  %s%s errors while watching%s\n", red(v),
 		       words_count(t->records[RECORD_ERROR], &n), plain(v));

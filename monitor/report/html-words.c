@@ -90,6 +90,7 @@ static void limits_in_words(const struct teller *to, const struct html_report *r
 {
 	const struct walk_end *e = r->end;
 	const struct tally *t = r->tally;
+	uint64_t chains = model_stacks_left_out(r->model);
 	struct words n;
 
 	if (e->cut || e->damaged)
@@ -109,6 +110,9 @@ static void limits_in_words(const struct teller *to, const struct html_report *r
 	if (t->pages.left_out)
 		tell(to, "%s writes are of pages too many to count each: see pagetap-report(1)",
 		     words_count(t->pages.left_out, &n));
+	if (chains)
+		tell(to, "the frames of %s call chains are left out: there are too many",
+		     words_count(chains, &n));
 	if (t->heat.left_out)
 		tell(to, "%s %ss have no place in the heat map", words_count(t->heat.left_out, &n),
 		     html_unit(r));

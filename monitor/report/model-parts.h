@@ -44,7 +44,7 @@ struct model {
 	uint32_t *vma_now, *vma_far;
 	size_t vma_now_room, vma_far_room;
 	struct keys far_ids;		/* ids that are larger than any that came in order */
-	uint64_t stack_bytes;
+	uint64_t stack_bytes, stacks_left_out;
 	struct model_space *last;	/* found last: most records are about few */
 };
 

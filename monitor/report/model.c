@@ -9,7 +9,7 @@
 
 #include "report/model-parts.h"
 
-/* Frames of all chains together.  No program has so many ways to its writes. */
+/* Frames of all chains together: of those that are as deep as can be, some 33,000. */
 #define STACK_BYTES_MAX (UINT64_C(64) << 20)
 
 int model_new(struct model **ret, uint32_t page_size)
@@ -225,8 +225,10 @@ static int set_frames(struct model *m, struct model_stack *st, const struct reco
 	uint64_t *frame;
 
 	/* Without frames: nobody knows where it came from. */
-	if (m->stack_bytes + 2 * bytes > STACK_BYTES_MAX)
+	if (m->stack_bytes + 2 * bytes > STACK_BYTES_MAX) {
+		m->stacks_left_out++;
 		return 0;
+	}
 	m->stack_bytes += 2 * bytes;
 	frame = texts_room(&m->texts, n * sizeof(*frame));
 	vma = texts_room(&m->texts, n * sizeof(*vma));
@@ -263,6 +265,11 @@ const struct model_stack *model_stack(const struct model *m, uint32_t id)
 	uint32_t index;
 
 	return id && keys_find(&m->stack_ids, id, 0, &index) ? pool_at(&m->stacks, index) : NULL;
+}
+
+uint64_t model_stacks_left_out(const struct model *m)
+{
+	return m->stacks_left_out;
 }
 
 /* ---- all of it ------------------------------------------------------------------------- */

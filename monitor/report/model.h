@@ -106,6 +106,8 @@ const struct model_vma *model_place(const struct model *m, const struct record *
 const struct model_space *model_space(const struct model *m, uint32_t mm);
 const struct model_thread *model_thread(const struct model *m, int32_t pid, int32_t tid);
 const struct model_stack *model_stack(const struct model *m, uint32_t id);
+/* Chains that are there without their frames, as those of all were too many to keep. */
+uint64_t model_stacks_left_out(const struct model *m);
 /*
  * What a thread is called: its own name, or that of its process.  Empty: nobody knows.
  */

@@ -204,6 +204,28 @@ static void test_stacks(void)
 	CU_ASSERT_PTR_NULL(model_stack(m, 5));
 }
 
+/* As deep as can be: each has its number all the same, and who lacks frames is counted. */
+static void test_too_many_stacks(void)
+{
+	uint64_t frames[RECORD_FRAMES_MAX];
+	const uint32_t room = (64u << 20) / (2 * sizeof(frames)), more = 10;
+	struct record r = { .kind = RECORD_STACK, .pid = 7, .mm = 1 };
+
+	for (size_t i = 0; i < RECORD_FRAMES_MAX; i++)
+		frames[i] = 0x40000 + i;
+	story((const char *const[]){ NULL });
+	CU_ASSERT_EQUAL(model_stacks_left_out(m), 0);
+	for (r.stack.id = 1; r.stack.id <= room + more; r.stack.id++) {
+		r.text = record_frames_new(frames, RECORD_FRAMES_MAX);
+		CU_ASSERT_EQUAL_FATAL(model_record(m, &r), 0);
+		record_release(&r);
+	}
+	CU_ASSERT_EQUAL(model_stack(m, room)->n, RECORD_FRAMES_MAX);
+	CU_ASSERT_EQUAL(model_stack(m, room + 1)->n, 0);
+	CU_ASSERT_EQUAL(model_stack(m, room + more)->n, 0);
+	CU_ASSERT_EQUAL(model_stacks_left_out(m), more);
+}
+
 /* ---- pick ----------------------------------------------------------------------------- */
 
 static struct record fault(uint32_t vma, uint64_t addr, uint64_t ts)
@@ -334,6 +356,7 @@ static const struct suite_test tests[] = {
 	{ "mappings change and go", test_changes },
 	{ "processes and threads", test_family },
 	{ "stacks", test_stacks },
+	{ "too many stacks", test_too_many_stacks },
 	{ "what is asked for", test_pick },
 	{ "how a trace ends", test_ends },
 	{ "stopping, and what is no trace", test_stops },
