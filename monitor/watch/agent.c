@@ -1,56 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* Agent, the monitor's side.  See agent.h. */
-
-#include "watch/agent.h"
+/* Agent, the monitor's side: its process, messages, and what comes when it comes. */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "compat/sys.h"
-#include "watch/agent-wire.h"
+#include "watch/agent-parts.h"
 
-/*
- * What is answered at once takes a tenth of a millisecond where a processor is free; with
- * a thousand forks a second on two of them one in a hundred took 4 to 14 ms, and one 112.
- * Threads of the targets may wait for us meanwhile.
- */
-#define ANSWER_MAX (250 * NSEC_PER_MSEC)	/* where no answer would make us do wrong */
-#define ABOUT_MAX (10 * NSEC_PER_MSEC)		/* where the trace would lack a name */
-#define OPEN_MAX (2 * NSEC_PER_MSEC)		/* where one can ask again */
+/* How long an answer may take: see agent-ask.c.  After so long one asks again later. */
+#define OPEN_MAX (2 * NSEC_PER_MSEC)
 /* Nobody has been waited for in vain for so long: wait again. */
 #define SLOW_SPELL (20 * NSEC_PER_MSEC)
-/* Doors that were not waited for, at most; who does not fetch one needs it no more. */
-#define OPENINGS 12
 #define FETCH_MAX (100 * NSEC_PER_MSEC)
 #define COME_MAX NSEC_PER_SEC
-
-/* An answer that comes when it comes. */
-struct loan {
-	struct agent_request asked;	/* id 0: free */
-	struct agent_reply reply;
-	int fds[AGENT_FDS_MAX];
-	unsigned int nfds;
-	bool come;
-	uint64_t since;			/* of an opening: when it was asked for */
-};
-
-struct agent {
-	pid_t pid;
-	int sock;			/* -1: it has gone */
-	uint32_t next_id;
-	struct loan loans[AGENT_LOANS];
-	struct loan openings[OPENINGS];
-	uint64_t slow_until;		/* openings are not waited for */
-};
 
 int agent_new(struct agent **ret, const pid_t *targets, unsigned int n, void (*settle)(void))
 {
@@ -148,12 +116,8 @@ static struct loan *opening_by_id(struct agent *a, uint32_t id)
 	return NULL;
 }
 
-/*
- * One message.  A loan or a door goes to its place; the answer to *want comes out, with 1.  What
- * nobody waits for any more is closed.
- */
-static int read_one(struct agent *a, const struct agent_request *want, struct agent_reply *reply,
-		    int fds[AGENT_FDS_MAX], unsigned int *nfds)
+int agent_read_one(struct agent *a, const struct agent_request *want, struct agent_reply *reply,
+		   int fds[AGENT_FDS_MAX], unsigned int *nfds)
 {
 	int64_t n = agent_receive_reply(a->sock, reply, fds, nfds);
 	struct loan *l;
@@ -205,11 +169,11 @@ int agent_read(struct agent *a)
 	if (!a || a->sock < 0)
 		return -EPIPE;
 	while (!r)
-		r = read_one(a, NULL, &reply, fds, &nfds);
+		r = agent_read_one(a, NULL, &reply, fds, &nfds);
 	return r == -EAGAIN ? 0 : r;
 }
 
-static struct agent_request request(struct agent *a, enum agent_op op, pid_t pid)
+struct agent_request agent_request(struct agent *a, enum agent_op op, pid_t pid)
 {
 	struct agent_request q = {
 		.magic = AGENT_MAGIC, .op = op, .id = a->next_id++, .pid = pid,
@@ -220,7 +184,7 @@ static struct agent_request request(struct agent *a, enum agent_op op, pid_t pid
 	return q;
 }
 
-static int send_request(struct agent *a, const struct agent_request *q, int fd)
+int agent_send_request(struct agent *a, const struct agent_request *q, int fd)
 {
 	int r = a->sock < 0 ? -EPIPE :
 		agent_send(a->sock, q, sizeof(*q), &fd, fd >= 0, MSG_DONTWAIT);
@@ -228,36 +192,6 @@ static int send_request(struct agent *a, const struct agent_request *q, int fd)
 	if (r == -EPIPE && a->sock >= 0)
 		has_gone(a);
 	return r;
-}
-
-/* Ask, and wait for the answer: 0 or -errno, its own or of the way.  fd goes along; -1 none. */
-static int ask_with(struct agent *a, const struct agent_request *q, int fd,
-		    struct agent_reply *reply, int fds[AGENT_FDS_MAX], unsigned int *nfds)
-{
-	uint64_t now = clock_now(), until;
-	struct pollfd p = { .events = POLLIN };
-	int r = send_request(a, q, fd);
-
-	*nfds = 0;
-	until = now + (q->op == AGENT_ABOUT ? ABOUT_MAX : ANSWER_MAX);
-	while (!r) {
-		r = read_one(a, q, reply, fds, nfds);
-		if (r != -EAGAIN)
-			continue;
-		now = clock_now();
-		if (now >= until)
-			return -ETIMEDOUT;
-		p.fd = a->sock;
-		poll(&p, 1, (int)((until - now) / NSEC_PER_MSEC) + 1);
-		r = 0;
-	}
-	return r < 0 ? r : reply->result;
-}
-
-static int ask(struct agent *a, const struct agent_request *q, struct agent_reply *reply,
-	       int fds[AGENT_FDS_MAX], unsigned int *nfds)
-{
-	return ask_with(a, q, -1, reply, fds, nfds);
 }
 
 int agent_borrow(struct agent *a, pid_t pid, bool async, unsigned int timeout_ms,
@@ -270,11 +204,11 @@ int agent_borrow(struct agent *a, pid_t pid, bool async, unsigned int timeout_ms
 		return -EPIPE;
 	if (!l)
 		return -EBUSY;
-	l->asked = request(a, AGENT_BORROW, pid);
+	l->asked = agent_request(a, AGENT_BORROW, pid);
 	l->asked.timeout_ms = timeout_ms;
 	l->asked.async = async;
 	l->come = false;
-	r = send_request(a, &l->asked, -1);
+	r = agent_send_request(a, &l->asked, -1);
 	if (r < 0) {
 		l->asked.id = 0;
 		return r;
@@ -356,14 +290,14 @@ static void wait_for_opening(struct agent *a, const struct loan *l)
 /* -EAGAIN: there are too many already. */
 static int ask_to_open(struct agent *a, pid_t pid, struct loan **ret)
 {
-	struct agent_request q = request(a, AGENT_OPEN, pid);
+	struct agent_request q = agent_request(a, AGENT_OPEN, pid);
 	uint64_t now = clock_now();
 	struct loan *l;
 	int r;
 
 	agent_expire(a, now);
 	l = opening_by_id(a, 0);
-	r = l ? send_request(a, &q, -1) : -EAGAIN;
+	r = l ? agent_send_request(a, &q, -1) : -EAGAIN;
 	if (r < 0)
 		return r;
 	l->asked = q;
@@ -398,102 +332,4 @@ int agent_open(struct agent *a, pid_t pid, struct door *ret)
 	}
 	end_opening(l);
 	return r;
-}
-
-int agent_about(struct agent *a, pid_t pid, struct procinfo *ret)
-{
-	struct agent_request q;
-	struct agent_reply p;
-	int r = procinfo_of(pid, ret), fds[AGENT_FDS_MAX];
-	unsigned int nfds;
-
-	/* Who may read the link may read the exit code; 0 to others (do_task_stat()). */
-	if (r < 0 || ret->exe_len || !a)
-		return r;
-	q = request(a, AGENT_ABOUT, pid);
-	ret->exit_code = -1;
-	if (!ask(a, &q, &p, fds, &nfds))
-		*ret = p.about;
-	return 0;
-}
-
-int agent_filesystem(struct agent *a, pid_t pid, int procfd, struct range r, uint64_t *ret_type,
-		     uint64_t *ret_block)
-{
-	_close_ int fd = -1;
-	struct agent_request q;
-	struct agent_reply p;
-	struct statfs fs;
-	char path[80];
-	int error, fds[AGENT_FDS_MAX];
-	unsigned int nfds;
-
-	snprintf(path, sizeof(path), "map_files/%llx-%llx", (unsigned long long)r.lo,
-		 (unsigned long long)r.hi);
-	fd = openat(procfd, path, O_PATH | O_CLOEXEC);
-	if (fd >= 0 && !fstatfs(fd, &fs)) {
-		*ret_type = (uint64_t)fs.f_type;
-		*ret_block = (uint64_t)fs.f_bsize;
-		return 0;
-	}
-	error = -errno;
-	if ((error != -EACCES && error != -EPERM) || !a)
-		return error;
-	q = request(a, AGENT_FILESYSTEM, pid);
-	q.lo = r.lo;
-	q.hi = r.hi;
-	error = ask(a, &q, &p, fds, &nfds);
-	if (error < 0)
-		return error;
-	*ret_type = p.filesystem.type;
-	*ret_block = p.filesystem.block;
-	return 0;
-}
-
-int agent_shares(struct agent *a, pid_t pid, pid_t other)
-{
-	struct agent_request q;
-	struct agent_reply p;
-	int r, fds[AGENT_FDS_MAX];
-	unsigned int nfds;
-
-	if (!a)
-		return sys_kcmp_vm(pid, other);
-	q = request(a, AGENT_SHARES, pid);
-	q.lo = (uint64_t)other;
-	r = ask(a, &q, &p, fds, &nfds);
-	return r < 0 ? r : p.shares.same != 0;
-}
-
-int agent_perf(struct agent *a, const struct perf_event_attr *attr, pid_t tid, int cpu)
-{
-	int r, fds[AGENT_FDS_MAX];
-	struct agent_request q;
-	struct agent_reply p;
-	unsigned int nfds;
-
-	if (!a)
-		return -EPIPE;
-	q = request(a, AGENT_PERF, tid);
-	q.attr = *attr;
-	q.cpu = cpu;
-	r = ask(a, &q, &p, fds, &nfds);
-	return r < 0 ? r : fds[0];
-}
-
-int agent_guard(struct agent *a, int page, pid_t *ret_pid)
-{
-	int r, fds[AGENT_FDS_MAX];
-	struct agent_request q;
-	struct agent_reply p;
-	unsigned int nfds;
-
-	if (!a)
-		return -EPIPE;
-	q = request(a, AGENT_GUARD, getpid());
-	r = ask_with(a, &q, page, &p, fds, &nfds);
-	if (r < 0)
-		return r;
-	*ret_pid = p.guard.pid;
-	return fds[0];
 }

@@ -8,7 +8,7 @@
  * targets it was started with (kin.h).  It holds no userfaultfd but in transit, so that
  * its life is nothing to the targets, and it ends with the monitor (end of file).
  *
- *	agent.c			the monitor's side; one thread, the event thread
+ *	agent.c, agent-ask.c	the monitor's side; one thread, the event thread
  *	agent-process.c		the process
  *	agent-wire.c		the messages
  *

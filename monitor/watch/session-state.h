@@ -2,7 +2,8 @@
 /*
  * The inside of a session, shared by session*.c alone.
  *
- *	session.c		the loop: wait, serve, arm, survey
+ *	session.c		its address spaces, and what it waits for
+ *	session-loop.c		the loop: wait, serve, arm, survey
  *	session-attach.c	injections: the first targets, and programs after exec
  *	session-proc.c		execs and exits
  *	session-births.c	forks, and the names of children
@@ -20,6 +21,7 @@
 
 #include <sched.h>
 
+#include "base/clock.h"
 #include "watch/guard.h"
 #include "watch/pace.h"
 #include "watch/procwatch.h"
@@ -28,6 +30,7 @@
 #include "watch/who.h"
 #include "watch/witness.h"
 
+#define SESSION_TICK NSEC_PER_SEC
 #define SESSION_HINTS 256
 #define SESSION_ADOPTIONS 64
 
@@ -118,10 +121,20 @@ struct session {
 	void *tick_arg;
 };
 
-/* session.c */
+/* session-loop.c */
 
 /* One turn: wait at most until `until`, then whatever has come and is due. */
 int session_turn(struct session *s, uint64_t until);
+
+/* session.c */
+
+/* What a descriptor in the epoll set is; the space's own two are told by its address. */
+enum {
+	SESSION_TAG_SIGNAL = 1, SESSION_TAG_OUTPUT, SESSION_TAG_LIMIT, SESSION_TAG_PROCWATCH,
+	SESSION_TAG_AGENT, SESSION_TAG_WITNESS, SESSION_TAG_GUARD, SESSION_TAG_NR,
+};
+#define SESSION_TAG_PIDFD UINT64_C(1)
+
 void session_stop(struct session *s, enum detach_reason why);
 struct space *session_space_of(struct session *s, pid_t pid);
 /* Take a space into the loop. */
