@@ -237,7 +237,9 @@ static void tick(struct session *s, uint64_t now)
 		s->next_epoch = now + s->opts.rearm_ns;
 	}
 	if (now >= s->next_tick) {
-		s->next_tick = s->next_tick + SESSION_TICK > now ? s->next_tick + SESSION_TICK : now + SESSION_TICK;
+		s->next_tick += SESSION_TICK;
+		if (s->next_tick <= now)
+			s->next_tick = now + SESSION_TICK;
 		session_witness_lost(s, false);
 		ksm_tick(&s->shared, s->spaces, now);
 		session_emit_stats(s, false);

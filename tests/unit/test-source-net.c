@@ -360,7 +360,7 @@ static void test_bound(void)
 	CU_ASSERT_EQUAL_FATAL(open_source(rig.port, NULL), 0);
 	f.salt = 7;
 	want_all(17, 0);
-	while (f.source->ops->ask(f.source, &f.want[asked]) == 0 && asked < f.nwants - 1)
+	while (asked < f.nwants - 1 && f.source->ops->ask(f.source, &f.want[asked]) == 0)
 		asked++;
 	CU_ASSERT_EQUAL(f.source->ops->ask(f.source, &f.want[asked]), -EAGAIN);
 	p.fd = f.source->ops->fd(f.source);
