@@ -14,6 +14,8 @@ cd "$(dirname "$0")/.." || exit 1
 : "${O:=build/cov}"
 O=$(cd "$O" && pwd) || exit 1
 export O
+# `make deps` has put one aside for all builds.
+[ -x "$O/criu/criu" ] || export CRIU="${CRIU:-${O%/*}/criu/criu}"
 profiles=$O/profiles found=$O/coverage
 
 if ! command -v llvm-profdata >/dev/null || ! command -v llvm-cov >/dev/null; then

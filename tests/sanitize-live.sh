@@ -11,6 +11,8 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 : "${O:?}"
 mkdir -p "$O/reports" || exit 1
+# `make deps` has put one aside for all builds.
+[ -x "$O/criu/criu" ] || export CRIU="${CRIU:-$(cd "$O/.." && pwd)/criu/criu}"
 reports=$(cd "$O/reports" && pwd)
 rm -f "$reports"/*
 chmod 777 "$reports"
