@@ -91,7 +91,7 @@ static inline void liar_reset(int fd)
 {
 	const struct sockaddr none = { .sa_family = AF_UNSPEC };
 
-	connect(fd, &none, sizeof(none));
+	(void)connect(fd, &none, sizeof(none));
 }
 
 /* Until the other end has had enough. */
