@@ -55,6 +55,36 @@ static void test_fork_in_a_stall(void)
 	}
 }
 
+/* What a child did not get from its parent has no events: its first reading says so. */
+static void test_memory_without_its_child(void)
+{
+	const struct record fork = {
+		.kind = RECORD_FORK, .fork = { .child = 200, .child_mm = 2, .followed = true },
+	};
+	const struct record write = { .kind = RECORD_FAULT, .pid = 200, .mm = 2, .fault = {
+		.tid = 200, .kind = FAULT_WP, .write = true, .act = ACT_UNPROTECT,
+		.via = VIA_UFFD, .lat_ns = 2, .stop_ns = 3 } };
+	const struct record gap = {
+		.kind = RECORD_GAP, .pid = 200, .mm = 2, .gap.reason = GAP_REMOVE_RACE,
+	};
+
+	/* Not declared; from its birth on; from later on. */
+	for (int way = 0; way < 3; way++) {
+		begin();
+		say(0, 100, TRUTH_FORK, 40, 50, 0, 0, 200, 0);
+		truth_file(2, 200, 200);
+		say(2, 200, TRUTH_CHILD, 45, 45, 0, 0, 100, 0);
+		say(2, 200, TRUTH_WRITE, 52, 60, P, 1, 0, 0);
+		say(2, 200, TRUTH_UNMAP, 3 * S, 3 * S + 10, P + 8, 4, 0, 0);
+		tell(fork, 0, 47, 0, 0);
+		tell(write, 0, 57, P, 1);
+		if (way)
+			tell(gap, way == 1 ? 48 : 2 * S, 4 * S, P + 8, 4);
+		tell((struct record){ .kind = RECORD_EXIT, .pid = 200, .mm = 2 }, 0, 5 * S, 0, 0);
+		expect(V_FOUND, way == 1 ? E_NR : E_LAYOUT_MISSING);
+	}
+}
+
 static void told_of_200(enum record_kind kind, uint32_t mm, uint64_t ts)
 {
 	tell((struct record){ .kind = (uint8_t)kind, .pid = 200, .mm = mm }, 0, ts, 0, 0);
@@ -203,6 +233,7 @@ static void test_execs(void)
 static const struct suite_test tests[] = {
 	{ "a forked child", test_children },
 	{ "a fork in a stall", test_fork_in_a_stall },
+	{ "memory that a child did not get", test_memory_without_its_child },
 	{ "processes of one pid", test_one_pid },
 	{ "files of the truth", test_files },
 	{ "execs that nobody tells of", test_execs },
