@@ -23,6 +23,8 @@ all="log_path=$reports/report:abort_on_error=1"
 export ASAN_OPTIONS="$all:detect_leaks=0:verify_asan_link_order=0" UBSAN_OPTIONS="$all:print_stacktrace=1"
 export TSAN_OPTIONS="$all:halt_on_error=1:print_suppressions=0:suppressions=$PWD/tests/tsan.supp"
 
+# A program with a shadow of its memory takes several times as much.
+export ROOM=8
 sh tests/run "$@"
 status=$?
 for r in "$reports"/*; do

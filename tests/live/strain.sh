@@ -32,7 +32,7 @@ make_group() {
 	return 1
 }
 
-# F07: the kernel kills the monitor for want of memory.
+# F07: the kernel kills the monitor for want of memory.  ROOM: so many times as much.
 case_out_of_memory() {
 	make_group || { skip no-cgroup "no memory cgroup can be made"; return; }
 	out_of_memory
@@ -44,7 +44,7 @@ case_out_of_memory() {
 
 out_of_memory() {
 	load || return
-	echo 100M >"$LIMIT" || return
+	echo "$((100 * ${ROOM:-1}))M" >"$LIMIT" || return
 	(
 		echo "$BASHPID" >"$GROUP/cgroup.procs"
 		exec "$PAGETAP" record --engine sync -p "$TARGET" -o "$D/t.ndjson" --rearm 20 2>"$D/record.err" </dev/null
@@ -57,7 +57,8 @@ out_of_memory() {
 	echo 1000 >"/proc/$RECORDER/oom_score_adj"
 	# shellcheck disable=SC2016
 	timeout 20 bash -c 'echo $BASHPID >"$1"; echo -1000 >/proc/self/oom_score_adj
-		head -c 95M /dev/zero | tail -c 95M | wc -c' - "$GROUP/cgroup.procs" >"$D/hog.out" 2>&1 &
+		head -c "$2" /dev/zero | tail -c "$2" | wc -c' - "$GROUP/cgroup.procs" "$((95 * ${ROOM:-1}))M" \
+		>"$D/hog.out" 2>&1 &
 	started $!
 	end_of "$RECORDER" 20 || return
 	[ "$STATUS" = 137 ] || wrong "exit status $STATUS, not killed: $(tail -n 2 "$D/record.err")" || return
