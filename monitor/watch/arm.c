@@ -97,26 +97,6 @@ static bool is_unsure(const struct space *s, struct range r)
 }
 
 /*
- * Pages that are about to be dropped lose their protection by that: they are armed when it
- * should be over (TODO_REARM_AFTER_REMOVE), and looked at again after that.  Cut the run before
- * the first of them; false: it begins with one.
- */
-static bool without_removals(const struct space *s, struct range *run)
-{
-	struct range first = { run->hi, run->hi };
-
-	for (unsigned int i = s->todo_head; s->nremovals && i < s->ntodo; i++) {
-		struct range part = range_common(s->todo[i].r, *run);
-
-		if (s->todo[i].what == TODO_REARM_AFTER_REMOVE && !range_empty(part) &&
-		    part.lo < first.lo)
-			first = part;
-	}
-	run->hi = first.lo > run->lo ? first.lo : first.hi;
-	return first.lo > run->lo;
-}
-
-/*
  * The next chunk of `t` to protect, and its region; t->r shrinks to what is left.
  * False: nothing of it is left to do.
  */
@@ -150,8 +130,7 @@ static bool next_chunk(struct space *s, struct space_todo *t, struct range *ret,
 		if (run.hi - run.lo > ARM_CHUNK)
 			run.hi = run.lo + ARM_CHUNK;
 		run = align_run(run, g);
-		if ((t->what == TODO_ARM && !without_removals(s, &run)) ||
-		    !without_spares(s, g, &run)) {
+		if (!without_spares(s, g, &run)) {
 			t->r.lo = run.hi;
 			continue;
 		}
@@ -180,7 +159,7 @@ static int protect_again(struct space *s, struct region *g, struct range chunk)
 
 static int arm_chunk(struct space *s, struct space_todo *t, struct region *g, struct range chunk)
 {
-	uint64_t t0 = clock_now(), t1, told = t->armed;
+	uint64_t t0 = clock_now(), t1;
 	int r;
 
 	r = uffd_protect(s->uffd, chunk);
@@ -205,9 +184,8 @@ static int arm_chunk(struct space *s, struct space_todo *t, struct region *g, st
 		return 1;
 	}
 	emit_arm(&s->shared->emit, s->pid, s->mm, t0, t1, chunk, ARM_WP);
-	/* As long again as it was given to be over. */
 	if (t->what == TODO_REARM_AFTER_REMOVE)
-		space_owe(s, chunk, t1 + CHECK_DELAY + (t1 - told), TODO_CHECK, t1);
+		space_owe(s, chunk, t1 + CHECK_DELAY, TODO_CHECK, t1);
 	return 1;
 }
 
@@ -227,22 +205,6 @@ static enum gap_reason check_reason(const struct space *s, const struct space_to
 	if (t->armed == s->born_at)
 		return GAP_FORK;
 	return ksm_is_check(s, t) ? GAP_KSM : GAP_REMOVE_RACE;
-}
-
-/*
- * Pages of what is registered are dropped under the mmap lock, held for reading
- * (madvise_dontneed_single_vma() in mm/madvise.c).  Whoever had it, or stood in line for it,
- * when the pages were armed, has let it go when a call that wants it for writing has got it
- * (UFFDIO_UNREGISTER).  Once for all checks of what was armed by then.
- */
-static void fence(struct space *s, const struct space_todo *t)
-{
-	uint64_t now = clock_now();
-
-	if (s->fenced > t->when - CHECK_DELAY)
-		return;
-	s->dead |= !space_alive(s);
-	s->fenced = now;
 }
 
 /*
@@ -273,8 +235,6 @@ static int check_step(struct space *s, struct space_todo *t)
 		disclaim(s, run, since, why);
 		return 1;
 	}
-	if (check_reason(s, t) == GAP_REMOVE_RACE)
-		fence(s, t);
 	if (range_len(run) > CHECK_PAGES * page)
 		run.hi = run.lo + CHECK_PAGES * page;
 	n = pread(s->pagemap, entry, range_len(run) / page * 8, (off_t)(run.lo / page * 8));

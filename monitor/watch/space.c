@@ -14,8 +14,6 @@
 #include "base/clock.h"
 #include "watch/uffd.h"
 
-#define DROP_PAGE 500u		/* ns */
-
 struct space *space_blank(struct space_shared *sh, int uffd, uint64_t features)
 {
 	struct space *s = calloc(1, sizeof(*s));
@@ -181,27 +179,10 @@ int space_name(struct space *s, pid_t pid)
 	return 0;
 }
 
-/* What is just being dropped is still not to be armed before that is over. */
-static void owe_removals_only(struct space *s)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = s->todo_head; i < s->ntodo; i++) {
-		struct space_todo t = s->todo[i];
-
-		if (t.what == TODO_ARM || t.armed == s->born_at || ksm_is_check(s, &t))
-			continue;
-		t.what = TODO_REARM_AFTER_REMOVE;
-		s->todo[n++] = t;
-	}
-	s->todo_head = s->nchecks = 0;
-	s->ntodo = s->nremovals = n;
-}
-
 void space_disclaim(struct space *s)
 {
 	cover_done(&s->cover);
-	owe_removals_only(s);
+	s->todo_head = s->ntodo = s->nchecks = 0;
 	census_forget(s);
 }
 
@@ -215,11 +196,6 @@ bool space_alive(const struct space *s)
 	int r = uffd_unregister(s->uffd, (struct range){ page, 2 * page });
 
 	return r != -ENOMEM && r != -ESRCH;
-}
-
-uint64_t space_drop_takes(const struct space *s, struct range r)
-{
-	return range_len(r) / s->shared->page_size * DROP_PAGE;
 }
 
 bool space_ended(const struct space *s)
@@ -367,7 +343,6 @@ static int owe(struct space *s, const struct space_todo *more)
 		return r;
 	s->todo[s->ntodo++] = *more;
 	s->nchecks += more->what == TODO_CHECK;
-	s->nremovals += more->what == TODO_REARM_AFTER_REMOVE;
 	return 0;
 }
 
@@ -407,7 +382,6 @@ struct space_todo *space_todo_due(struct space *s, uint64_t now)
 void space_todo_done(struct space *s)
 {
 	s->nchecks -= s->todo[s->todo_head].what == TODO_CHECK;
-	s->nremovals -= s->todo[s->todo_head].what == TODO_REARM_AFTER_REMOVE;
 	if (++s->todo_head == s->ntodo)
 		s->todo_head = s->ntodo = 0;
 }

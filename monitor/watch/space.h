@@ -115,7 +115,6 @@ struct space_todo {
 	uint64_t armed;			/* CHECK: since when it is claimed; census: how far back
 					 * the arming under way reaches without a hole */
 	uint64_t since;			/* census: not told of since then; 0: nobody expects it */
-	/* REARM_AFTER_REMOVE: nothing else arms there; armed: when the removal was told of. */
 	enum { TODO_ARM, TODO_REARM_AFTER_REMOVE, TODO_CHECK } what;
 };
 
@@ -151,8 +150,6 @@ struct space {
 	unsigned int npending, pending_room;
 	struct space_todo *todo;
 	unsigned int nchecks;		/* of them TODO_CHECK */
-	unsigned int nremovals;		/* and TODO_REARM_AFTER_REMOVE */
-	uint64_t fenced;		/* what took the mmap lock before then has let it go */
 	unsigned int todo_head, ntodo, todo_room;
 	uint64_t arm_after;		/* a layout change is under way: not before */
 	uint32_t refused[SPACE_REFUSED_MAX];	/* children let go, whose pids are to be told */
@@ -223,11 +220,6 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t woke
 int space_name(struct space *s, pid_t pid);
 /* Does the address space still exist?  Asked of the userfaultfd, without a pid. */
 bool space_alive(const struct space *s);
-/*
- * What dropping the pages of r may take after the word of it was read, ns: 0.2 us a page, as
- * measured where nobody else wants the processor; here with a margin.
- */
-uint64_t space_drop_takes(const struct space *s, struct range r);
 /* Has its process ended?  Asked of the pidfd, by which an event may not have come yet. */
 bool space_ended(const struct space *s);
 /* The one of its process that the session knows: itself, but for a twin. */

@@ -215,16 +215,16 @@ static unsigned int protected(int pagemap, struct range r)
 	return n;
 }
 
-/* Pages of our own, all written, registered and known; none is armed.  All that is watched. */
-static struct range begin_own(void)
+/* Claimed and bare, and to be looked at: arming what is around it must not hide that. */
+static void test_arms_around_a_check(void)
 {
-	static const struct watch_filter everything = { .modes = WATCH_MODE_WRITE };
 	char *at = mmap(NULL, PAGES(OWN), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			-1, 0);
-	uint64_t features, lo = (uint64_t)(uintptr_t)at;
-	struct range all = { lo, lo + PAGES(OWN) };
+	uint64_t features, lo = (uint64_t)(uintptr_t)at, now;
+	struct range all = { lo, lo + PAGES(OWN) }, bare = { lo + PAGES(20), lo + PAGES(24) };
 	struct map_entry v = { .lo = all.lo, .hi = all.hi, .prot = 3, .name = "" };
 	const struct maps m = { .v = &v, .n = 1 };
+	static const struct watch_filter everything = { .modes = WATCH_MODE_WRITE };
 
 	CU_ASSERT_FATAL(at != MAP_FAILED);
 	memset(at, 1, PAGES(OWN));
@@ -241,130 +241,23 @@ static struct range begin_own(void)
 	layout_find(&s->layout, lo)->modes = WATCH_MODE_WRITE;
 	layout_find(&s->layout, lo)->arm = true;
 	layout_find(&s->layout, lo)->page_size = PAGE;
-	return all;
-}
-
-static void finish_own(struct range all)
-{
-	finish();
-	munmap((void *)(uintptr_t)all.lo, range_len(all));
-}
-
-static struct range part_of(struct range all, uint64_t first, uint64_t end)
-{
-	return (struct range){ all.lo + PAGES(first), all.lo + PAGES(end) };
-}
-
-static void arm_what_is_due(void)
-{
-	while (arm_step(s) == 1)
-		;
-}
-
-/* Claimed and bare, and to be looked at: arming what is around it must not hide that. */
-static void test_arms_around_a_check(void)
-{
-	struct range all = begin_own(), bare = part_of(all, 20, 24);
-	uint64_t now = clock_now();
-
 	cover_arm(&s->cover, bare);
+	now = clock_now();
 	space_owe(s, bare, now + 1000 * NSEC_PER_SEC, TODO_CHECK, now);
 	space_owe(s, all, now, TODO_ARM, 0);
-	arm_what_is_due();
+	while (arm_step(s) == 1)
+		;
 	CU_ASSERT_EQUAL(protected(s->pagemap, all), OWN - 4);
 	CU_ASSERT_EQUAL(protected(s->pagemap, bare), 0);
 	/* Nothing to be looked at: then one call takes it along. */
-	cover_done(&s->cover);
-	s->todo_head = s->ntodo = s->nchecks = 0;
+	space_disclaim(s);
 	cover_arm(&s->cover, bare);
 	space_owe(s, all, now, TODO_ARM, 0);
-	arm_what_is_due();
+	while (arm_step(s) == 1)
+		;
 	CU_ASSERT_EQUAL(protected(s->pagemap, all), OWN);
-	finish_own(all);
-}
-
-/*
- * Pages are about to be dropped, and the next epoch begins: it leaves them alone, also where
- * they lie side by side, and when everything is looked at anew.
- */
-static void test_arms_around_removals(void)
-{
-	struct range all = begin_own(), first = part_of(all, 20, 24), last = part_of(all, 60, 64);
-	uint64_t now = clock_now(), later = now + 1000 * NSEC_PER_SEC;
-
-	space_owe(s, last, later, TODO_REARM_AFTER_REMOVE, now);
-	space_owe(s, first, later, TODO_REARM_AFTER_REMOVE, now);
-	space_owe(s, part_of(all, 24, 26), later + NSEC_PER_SEC, TODO_REARM_AFTER_REMOVE, now);
-	CU_ASSERT_EQUAL(s->nremovals, 3);
-	for (int i = 0; i < 2; i++) {
-		space_owe(s, all, clock_now(), TODO_ARM, 0);
-		arm_what_is_due();
-		CU_ASSERT_EQUAL(protected(s->pagemap, all), OWN - 10);
-		CU_ASSERT(cover_armed_all(&s->cover, part_of(all, 0, 20)));
-		CU_ASSERT(!cover_armed_any(&s->cover, part_of(all, 20, 26)));
-		CU_ASSERT(cover_armed_all(&s->cover, part_of(all, 26, 60)));
-		CU_ASSERT(!cover_armed_any(&s->cover, last));
-		space_disclaim(s);
-	}
-	CU_ASSERT_EQUAL(s->nremovals, 3);
-	finish_own(all);
-}
-
-/* The next record of that kind. */
-static bool find(enum record_kind kind, struct record *ret)
-{
-	while (queue_pop(queue, ret, 0) == 1)
-		if (ret->kind == kind)
-			return true;
-	return false;
-}
-
-/* It took longer than it was given: what was armed meanwhile is bare, and that is said. */
-static void test_removal_that_took_long(void)
-{
-	struct range all = begin_own(), gone = part_of(all, 20, 24);
-	uint64_t now = clock_now();
-	struct record r;
-
-	space_owe(s, gone, now, TODO_REARM_AFTER_REMOVE, now - 3 * NSEC_PER_MSEC);
-	arm_what_is_due();
-	CU_ASSERT_EQUAL(protected(s->pagemap, gone), 4);
-	CU_ASSERT_EQUAL_FATAL(s->nchecks, 1);
-	CU_ASSERT_EQUAL(s->nremovals, 0);
-	/* As long again, and the delay of any check. */
-	CU_ASSERT(s->todo[s->todo_head].when >= now + 23 * NSEC_PER_MSEC);
-	CU_ASSERT_EQUAL_FATAL(uffd_unprotect(s->uffd, part_of(all, 21, 24)), 0);
-	s->todo[s->todo_head].when = now;
-	arm_what_is_due();
-	CU_ASSERT(s->fenced > now);
-	CU_ASSERT_FATAL(find(RECORD_GAP, &r));
-	CU_ASSERT_EQUAL(r.addr, gone.lo + PAGE);
-	CU_ASSERT_EQUAL(r.npages, 3);
-	CU_ASSERT_EQUAL(r.gap.reason, GAP_REMOVE_RACE);
-	CU_ASSERT_EQUAL(protected(s->pagemap, gone), 4);
-	CU_ASSERT(!find(RECORD_GAP, &r));
-	finish_own(all);
-}
-
-/* Everything is looked at anew while something is being dropped: what that was is known. */
-static void test_disclaims_what_is_being_dropped(void)
-{
-	uint64_t now;
-
-	begin(getpid());
-	now = clock_now();
-	space_owe(s, (struct range){ PAGES(4), PAGES(5) }, now, TODO_CHECK, s->born_at);
-	space_owe(s, (struct range){ PAGES(6), PAGES(7) }, now, TODO_ARM, 0);
-	space_owe(s, (struct range){ PAGES(8), PAGES(9) }, now, TODO_CHECK, now - 1000);
-	space_owe(s, (struct range){ PAGES(10), PAGES(11) }, now, TODO_REARM_AFTER_REMOVE, now);
-	space_disclaim(s);
-	CU_ASSERT_EQUAL_FATAL(s->ntodo - s->todo_head, 2);
-	CU_ASSERT_EQUAL(s->nremovals, 2);
-	CU_ASSERT_EQUAL(s->nchecks, 0);
-	CU_ASSERT_EQUAL(s->todo[s->todo_head].r.lo, PAGES(8));
-	CU_ASSERT_EQUAL(s->todo[s->todo_head].what, TODO_REARM_AFTER_REMOVE);
-	CU_ASSERT_EQUAL(s->todo[s->todo_head + 1].r.lo, PAGES(10));
 	finish();
+	munmap(at, PAGES(OWN));
 }
 
 static const struct suite_test tests[] = {
@@ -377,9 +270,6 @@ static const struct suite_test tests[] = {
 	{ "owed to what is not watched", test_owed_to_nobody },
 	{ "owed by neighbours", test_owed_by_neighbours },
 	{ "arms around what is to be looked at", test_arms_around_a_check },
-	{ "arms around what is being dropped", test_arms_around_removals },
-	{ "a removal that took long", test_removal_that_took_long },
-	{ "looks anew while something is dropped", test_disclaims_what_is_being_dropped },
 };
 
 SUITE_MAIN("arm", tests)
