@@ -19,6 +19,8 @@
 #define ARM_CHUNK (UINT64_C(16) << 20)
 /* One call over armed pages costs less than two calls around them. */
 #define ARM_BRIDGE (UINT64_C(256) << 10)
+/* With more to be looked at than that, no bridge is worth the search. */
+#define LOOKS_MANY 1024
 #define CHECK_PAGES 2048
 #define CHECK_DELAY (20 * NSEC_PER_MSEC)
 #define REREAD_DELAY (2 * NSEC_PER_MSEC)
@@ -88,10 +90,10 @@ static bool without_spares(const struct space *s, const struct region *g, struct
  */
 static bool is_unsure(const struct space *s, struct range r)
 {
-	bool unsure = ksm_may_hide(s) || !s->pid;
+	bool unsure = ksm_may_hide(s) || !s->pid || s->nlooks > LOOKS_MANY;
 
-	for (unsigned int i = s->todo_head; s->nchecks && !unsure && i < s->ntodo; i++)
-		unsure = s->todo[i].what == TODO_CHECK &&
+	for (unsigned int i = s->todo_head; s->nlooks && !unsure && i < s->ntodo; i++)
+		unsure = s->todo[i].what != TODO_ARM &&
 			 !range_empty(range_common(s->todo[i].r, r));
 	return unsure;
 }
@@ -184,9 +186,13 @@ static int arm_chunk(struct space *s, struct space_todo *t, struct region *g, st
 		return 1;
 	}
 	emit_arm(&s->shared->emit, s->pid, s->mm, t0, t1, chunk, ARM_WP);
-	if (t->what == TODO_REARM_AFTER_REMOVE)
-		space_owe(s, chunk, t1 + CHECK_DELAY, TODO_CHECK, t1);
 	return 1;
+}
+
+/* What was armed here since the removal was told of, by whomever, may have gone with it. */
+static void owe_look(struct space *s, struct range r, uint64_t told)
+{
+	space_owe(s, r, clock_now() + CHECK_DELAY + space_drop_takes(s, r), TODO_CHECK, told);
 }
 
 /* Pages that we claim and the kernel does not hold protected: declare, arm again. */
@@ -205,6 +211,23 @@ static enum gap_reason check_reason(const struct space *s, const struct space_to
 	if (t->armed == s->born_at)
 		return GAP_FORK;
 	return ksm_is_check(s, t) ? GAP_KSM : GAP_REMOVE_RACE;
+}
+
+/*
+ * Pages of what is registered are dropped under the mmap lock, held for reading
+ * (madvise_dontneed_single_vma() in mm/madvise.c).  Whoever had it, or stood in line for it,
+ * when the pages were armed, has let it go when a call that wants it for writing has got it
+ * (UFFDIO_UNREGISTER).  Once for all checks of what was armed by then.  MADV_REMOVE of shared
+ * memory goes without that lock: there only time tells.
+ */
+static void fence(struct space *s, const struct space_todo *t)
+{
+	uint64_t now = clock_now();
+
+	if (s->fenced > t->when - CHECK_DELAY)
+		return;
+	s->dead |= !space_alive(s);
+	s->fenced = now;
 }
 
 /*
@@ -235,6 +258,8 @@ static int check_step(struct space *s, struct space_todo *t)
 		disclaim(s, run, since, why);
 		return 1;
 	}
+	if (check_reason(s, t) == GAP_REMOVE_RACE)
+		fence(s, t);
 	if (range_len(run) > CHECK_PAGES * page)
 		run.hi = run.lo + CHECK_PAGES * page;
 	n = pread(s->pagemap, entry, range_len(run) / page * 8, (off_t)(run.lo / page * 8));
@@ -261,7 +286,7 @@ static struct range checked_part(const struct space *s, const struct space_todo 
 {
 	struct range part = range_common(t->r, r), none = { r.lo, r.lo };
 
-	if (t->what != TODO_CHECK || range_empty(part) || !cover_armed_any(&s->cover, part))
+	if (t->what == TODO_ARM || range_empty(part) || !cover_armed_any(&s->cover, part))
 		return none;
 	return part;
 }
@@ -279,7 +304,7 @@ bool arm_confess_part(struct space *s, struct range r, uint64_t now)
 	} else if (!s->doubting) {
 		all = ksm_confess(s, r, now);
 	}
-	for (unsigned int i = s->todo_head; s->pid && s->nchecks && i < s->ntodo; i++) {
+	for (unsigned int i = s->todo_head; s->pid && s->nlooks && i < s->ntodo; i++) {
 		struct range part = checked_part(s, &s->todo[i], r);
 
 		if (range_empty(part))
@@ -315,17 +340,32 @@ void arm_confess(struct space *s)
 		const struct space_todo *t = &s->todo[i];
 		enum gap_reason why = check_reason(s, t);
 
-		if (t->what == TODO_CHECK && cover_next_armed(&s->cover, t->r, &run))
+		if (t->what != TODO_ARM && cover_next_armed(&s->cover, t->r, &run))
 			emit_gap(e, s->pid, s->mm, t->armed, now,
 				 why == GAP_REMOVE_RACE ? t->r : none, why);
 	}
 }
 
+static int arm_next(struct space *s, struct space_todo *t)
+{
+	struct space_todo was = *t;
+	struct region *g = NULL;
+	struct range chunk;
+	bool more = next_chunk(s, t, &chunk, &g);
+	int r = g ? arm_chunk(s, t, g, chunk) : 1;
+
+	if (more)
+		was.r.hi = t->r.lo;
+	else
+		space_todo_done(s);
+	if (was.what == TODO_REARM_AFTER_REMOVE)
+		owe_look(s, was.r, was.armed);
+	return r;
+}
+
 int arm_step(struct space *s)
 {
 	struct space_todo *t;
-	struct region *g = NULL;
-	struct range chunk;
 	uint64_t now = clock_now();
 	int r;
 
@@ -346,11 +386,7 @@ int arm_step(struct space *s)
 	t = space_todo_due(s, now);
 	if (!t)
 		return 0;
-	if (!next_chunk(s, t, &chunk, &g)) {
-		space_todo_done(s);
-		return 1;
-	}
-	return g ? arm_chunk(s, t, g, chunk) : 1;
+	return arm_next(s, t);
 }
 
 uint64_t arm_epoch(struct space *s, uint64_t now)

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "watch/space.h"
 
-/* REMOVE is told before the pages go: within 64 us of the reading, as measured. */
+/* REMOVE is told before the pages go: a few go within 64 us of the reading, as measured. */
 #define REMOVE_SETTLES (20 * NSEC_PER_MSEC)
 
 /* It has gone, and nobody has looked since the last pass. */
@@ -63,7 +63,7 @@ void census_before_event(struct space *s, const struct event *ev, uint64_t now)
 		doubt_add(&s->census.doubts, (struct doubt){
 			.r = pages_of(s, ev->span),
 			.since = census_all_told_until(s),
-			.until = now + REMOVE_SETTLES,
+			.until = now + REMOVE_SETTLES + space_drop_takes(s, ev->span),
 		});
 	if (ev->kind != EVENT_REMAP)
 		return;

@@ -87,6 +87,21 @@ int procinfo_faults(int procfd, uint64_t *ret)
 	return 0;
 }
 
+/* The second field of statm, proc_pid_statm(5). */
+int procinfo_resident(int procfd, uint64_t *ret)
+{
+	char buf[256];
+	unsigned long long resident;
+	int64_t n = slurp(procfd, "statm", buf, sizeof(buf));
+
+	if (n < 0)
+		return (int)n;
+	if (sscanf(buf, "%*u %llu", &resident) != 1)
+		return -EBADMSG;
+	*ret = resident;
+	return 0;
+}
+
 #define STAT_PROCESSOR 39		/* proc_pid_stat(5); the name is the second field */
 
 int procinfo_cpu(int procfd, pid_t tid)

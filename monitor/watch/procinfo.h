@@ -28,6 +28,8 @@ int procinfo_read(int procfd, struct procinfo *ret);
 int procinfo_of(pid_t pid, struct procinfo *ret);
 /* Page faults that needed no disk (minflt), of all its threads.  -ESRCH. */
 int procinfo_faults(int procfd, uint64_t *ret);
+/* Pages of it that are in memory.  -ESRCH, and *ret is as before. */
+int procinfo_resident(int procfd, uint64_t *ret);
 /* The CPU that a thread of it is on, or was on last.  -ESRCH. */
 int procinfo_cpu(int procfd, pid_t tid);
 /* Tgid of any thread id, through /proc; 0 if it has gone. */

@@ -228,7 +228,8 @@ static void on_layout(struct space *s, const struct event *ev, uint64_t now)
 	    range_make(change.to, range_len(change.span), &to))
 		space_owe(s, to, now, TODO_ARM, 0);
 	if (change.rearm && !s->async)
-		space_owe(s, change.span, now + REMOVE_DELAY, TODO_REARM_AFTER_REMOVE, now);
+		space_owe(s, change.span, now + REMOVE_DELAY + space_drop_takes(s, change.span),
+			  TODO_REARM_AFTER_REMOVE, now);
 }
 
 /*

@@ -12,7 +12,12 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "watch/procinfo.h"
 #include "watch/uffd.h"
+
+#define DROP_PAGE 500u		/* ns */
+/* Of more pages it is worth asking how many of them there can be. */
+#define DROP_MANY 4096u
 
 struct space *space_blank(struct space_shared *sh, int uffd, uint64_t features)
 {
@@ -179,10 +184,22 @@ int space_name(struct space *s, pid_t pid)
 	return 0;
 }
 
+/* What is being dropped now may take with it what is armed from now on. */
+static void owe_looks_only(struct space *s)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = s->todo_head; i < s->ntodo; i++)
+		if (s->todo[i].what != TODO_ARM)
+			s->todo[n++] = s->todo[i];
+	s->todo_head = 0;
+	s->ntodo = s->nlooks = n;
+}
+
 void space_disclaim(struct space *s)
 {
 	cover_done(&s->cover);
-	s->todo_head = s->ntodo = s->nchecks = 0;
+	owe_looks_only(s);
 	census_forget(s);
 }
 
@@ -196,6 +213,18 @@ bool space_alive(const struct space *s)
 	int r = uffd_unregister(s->uffd, (struct range){ page, 2 * page });
 
 	return r != -ENOMEM && r != -ESRCH;
+}
+
+uint64_t space_drop_takes(struct space *s, struct range r)
+{
+	uint64_t page = s->shared->page_size, pages = range_len(r) / page;
+	uint64_t most = s->shared->memory / page;
+
+	if (pages > DROP_MANY) {
+		procinfo_resident(space_main(s)->procfd, &most);
+		pages = pages < most ? pages : most;
+	}
+	return pages * DROP_PAGE;
 }
 
 bool space_ended(const struct space *s)
@@ -342,7 +371,7 @@ static int owe(struct space *s, const struct space_todo *more)
 	if (r < 0)
 		return r;
 	s->todo[s->ntodo++] = *more;
-	s->nchecks += more->what == TODO_CHECK;
+	s->nlooks += more->what != TODO_ARM;
 	return 0;
 }
 
@@ -381,7 +410,7 @@ struct space_todo *space_todo_due(struct space *s, uint64_t now)
 
 void space_todo_done(struct space *s)
 {
-	s->nchecks -= s->todo[s->todo_head].what == TODO_CHECK;
+	s->nlooks -= s->todo[s->todo_head].what != TODO_ARM;
 	if (++s->todo_head == s->ntodo)
 		s->todo_head = s->ntodo = 0;
 }

@@ -115,6 +115,7 @@ struct space_todo {
 	uint64_t armed;			/* CHECK: since when it is claimed; census: how far back
 					 * the arming under way reaches without a hole */
 	uint64_t since;			/* census: not told of since then; 0: nobody expects it */
+	/* REARM_AFTER_REMOVE: armed is when the removal was told of; then a CHECK of it all. */
 	enum { TODO_ARM, TODO_REARM_AFTER_REMOVE, TODO_CHECK } what;
 };
 
@@ -149,7 +150,8 @@ struct space {
 	struct space_pending *pending;
 	unsigned int npending, pending_room;
 	struct space_todo *todo;
-	unsigned int nchecks;		/* of them TODO_CHECK */
+	unsigned int nlooks;		/* of them not TODO_ARM: bare pages may pass for armed */
+	uint64_t fenced;		/* what took the mmap lock before then has let it go */
 	unsigned int todo_head, ntodo, todo_room;
 	uint64_t arm_after;		/* a layout change is under way: not before */
 	uint32_t refused[SPACE_REFUSED_MAX];	/* children let go, whose pids are to be told */
@@ -220,6 +222,11 @@ int space_fork(struct space **ret, struct space *parent, int uffd, uint64_t woke
 int space_name(struct space *s, pid_t pid);
 /* Does the address space still exist?  Asked of the userfaultfd, without a pid. */
 bool space_alive(const struct space *s);
+/*
+ * What dropping the pages of r may take after the word of it was read, ns: 0.2 us a page that
+ * is there, as measured where nobody else wants the processor; here with a margin.
+ */
+uint64_t space_drop_takes(struct space *s, struct range r);
 /* Has its process ended?  Asked of the pidfd, by which an event may not have come yet. */
 bool space_ended(const struct space *s);
 /* The one of its process that the session knows: itself, but for a twin. */

@@ -127,4 +127,37 @@ case_rearm() {
 	[ "$most" -ge 10 ] || wrong "a page written all the time was told $most times in 20 epochs"
 }
 
+# dropped HOW: what is given back in one call takes longer to go than to be told of, and what is
+# armed before it has gone goes with it.
+dropped() {
+	rm -f "$D/gate"
+	mkfifo "$D/gate"
+	"$T/dropper" "$D/gate" 1024 "$1" >"$D/target.out" 2>&1 </dev/null &
+	TARGET=$!
+	started "$TARGET"
+	within 20 grep -q ^ready "$D/target.out" || wrong "the target is not ready" || return
+	record "$D/record.err" -p "$TARGET" --engine sync -o "$D/t.ndjson" --rearm 10
+	within 10 grep -q attached "$D/record.err" || wrong "it does not say that it is attached" || return
+	sleep 0.5
+	timeout 5 sh -c "echo >'$D/gate'" || wrong "the target does not begin" || return
+	end_of "$TARGET" 60 || return
+	[ "$STATUS" = 0 ] || wrong "the target: status $STATUS" || return
+	end_of "$RECORDER" 30 || return
+	[ "$STATUS" = 0 ] || wrong "record exited with $STATUS" || return
+	valid "$D/t.ndjson" || return
+	jq -r 'select(.ev == "remove") | "remove"' "$D/t.ndjson" | grep -q . || wrong "no removal is told" || return
+	sed -n '/^{"ev":"remove"/,$p' "$D/t.ndjson" |
+		jq -r 'if .ev == "fault" and .write then "w \(.page) 1"
+			elif .ev == "gap" and has("page") then "g \(.page) \(.npages)" else empty end' >"$D/after"
+	# Numbers of pages are no whole numbers to awk, and its keys are words.
+	awk 'NR == FNR { if (/^pages/) { lo = $2; n = $3; step = $4 } next }
+		{ for (p = $2 + 0; p < $2 + $3; p++) is[$1 sprintf("%.0f", p)] = 1 }
+		END { for (i = 0; i < n; i++) { p = sprintf("%.0f", lo + i * step)
+				told += ("w" p) in is; open += !(("w" p) in is) && !(("g" p) in is) }
+			print n, "written,", told, "told,", open, "neither told nor in a gap"; exit !n || open }' \
+		"$D/target.out" "$D/after" >"$D/sum" || wrong "$1: $(cat "$D/sum")" || return
+	say "$1: $(cat "$D/sum")"
+}
+case_large_removals() { dropped dontneed && dropped free && dropped remove; }
+
 run_cases "$@"

@@ -111,7 +111,7 @@ static void test_no_pagemap(void)
 	now = clock_now();
 	cover_take(&s->cover, (struct range){ PAGES(20), PAGES(21) });
 	space_owe(s, (struct range){ 0, PAGES(1024) }, now, TODO_CHECK, s->born_at);
-	while (s->nchecks)
+	while (s->nlooks)
 		CU_ASSERT_EQUAL_FATAL(arm_step(s), 1);
 	gap(16, 4, s->born_at, GAP_FORK);
 	gap(21, 11, s->born_at, GAP_FORK);
@@ -215,16 +215,16 @@ static unsigned int protected(int pagemap, struct range r)
 	return n;
 }
 
-/* Claimed and bare, and to be looked at: arming what is around it must not hide that. */
-static void test_arms_around_a_check(void)
+/* Pages of our own, all written, registered and known; none is armed.  All that is watched. */
+static struct range begin_own(void)
 {
+	static const struct watch_filter everything = { .modes = WATCH_MODE_WRITE };
 	char *at = mmap(NULL, PAGES(OWN), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			-1, 0);
-	uint64_t features, lo = (uint64_t)(uintptr_t)at, now;
-	struct range all = { lo, lo + PAGES(OWN) }, bare = { lo + PAGES(20), lo + PAGES(24) };
+	uint64_t features, lo = (uint64_t)(uintptr_t)at;
+	struct range all = { lo, lo + PAGES(OWN) };
 	struct map_entry v = { .lo = all.lo, .hi = all.hi, .prot = 3, .name = "" };
 	const struct maps m = { .v = &v, .n = 1 };
-	static const struct watch_filter everything = { .modes = WATCH_MODE_WRITE };
 
 	CU_ASSERT_FATAL(at != MAP_FAILED);
 	memset(at, 1, PAGES(OWN));
@@ -241,23 +241,151 @@ static void test_arms_around_a_check(void)
 	layout_find(&s->layout, lo)->modes = WATCH_MODE_WRITE;
 	layout_find(&s->layout, lo)->arm = true;
 	layout_find(&s->layout, lo)->page_size = PAGE;
-	cover_arm(&s->cover, bare);
-	now = clock_now();
-	space_owe(s, bare, now + 1000 * NSEC_PER_SEC, TODO_CHECK, now);
-	space_owe(s, all, now, TODO_ARM, 0);
-	while (arm_step(s) == 1)
-		;
-	CU_ASSERT_EQUAL(protected(s->pagemap, all), OWN - 4);
-	CU_ASSERT_EQUAL(protected(s->pagemap, bare), 0);
-	/* Nothing to be looked at: then one call takes it along. */
-	space_disclaim(s);
-	cover_arm(&s->cover, bare);
-	space_owe(s, all, now, TODO_ARM, 0);
-	while (arm_step(s) == 1)
-		;
-	CU_ASSERT_EQUAL(protected(s->pagemap, all), OWN);
+	return all;
+}
+
+static void finish_own(struct range all)
+{
 	finish();
-	munmap(at, PAGES(OWN));
+	munmap((void *)(uintptr_t)all.lo, range_len(all));
+}
+
+static struct range part_of(struct range all, uint64_t first, uint64_t end)
+{
+	return (struct range){ all.lo + PAGES(first), all.lo + PAGES(end) };
+}
+
+static void arm_what_is_due(void)
+{
+	while (arm_step(s) == 1)
+		;
+}
+
+/* Claimed and bare, and still to be looked at: arming what is around it must not hide that. */
+static void test_arms_around_a_look(void)
+{
+	static const int looks[] = { TODO_CHECK, TODO_REARM_AFTER_REMOVE };
+
+	for (unsigned int i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+		struct range all = begin_own(), bare = part_of(all, 20, 24);
+		uint64_t now = clock_now();
+
+		cover_arm(&s->cover, bare);
+		space_owe(s, bare, now + 1000 * NSEC_PER_SEC, looks[i], now);
+		space_owe(s, all, now, TODO_ARM, 0);
+		arm_what_is_due();
+		CU_ASSERT_EQUAL(protected(s->pagemap, all), OWN - 4);
+		CU_ASSERT_EQUAL(protected(s->pagemap, bare), 0);
+		/* Nothing to be looked at: then one call takes it along. */
+		cover_done(&s->cover);
+		s->todo_head = s->ntodo = s->nlooks = 0;
+		cover_arm(&s->cover, bare);
+		space_owe(s, all, now, TODO_ARM, 0);
+		arm_what_is_due();
+		CU_ASSERT_EQUAL(protected(s->pagemap, all), OWN);
+		finish_own(all);
+	}
+}
+
+/* The next gap; the page where it begins, how many, and since when. */
+static void find_gap(struct range r, uint64_t since)
+{
+	struct record got = { .kind = RECORD_ARM };
+
+	while (got.kind != RECORD_GAP)
+		CU_ASSERT_EQUAL_FATAL(queue_pop(queue, &got, 0), 1);
+	CU_ASSERT_EQUAL(got.addr, r.lo);
+	CU_ASSERT_EQUAL(got.npages, range_len(r) / PAGE);
+	CU_ASSERT_EQUAL(got.ts0, emit_ts(&shared.emit, since));
+	CU_ASSERT_EQUAL(got.gap.reason, GAP_REMOVE_RACE);
+}
+
+/*
+ * A removal was told of, the next epoch arms its pages, and then they go: when it should be
+ * over, and again some time later, all of them are looked at, not only what was bare then.
+ */
+static void test_armed_while_it_is_dropped(void)
+{
+	struct range all = begin_own(), gone = part_of(all, 20, 28);
+	uint64_t told = clock_now() - 3 * NSEC_PER_MSEC, due;
+
+	space_owe(s, all, told, TODO_ARM, 0);
+	arm_what_is_due();
+	cover_drop(&s->cover, part_of(all, 24, 26));
+	space_owe(s, gone, told + 2 * NSEC_PER_MSEC, TODO_REARM_AFTER_REMOVE, told);
+	CU_ASSERT_EQUAL_FATAL(uffd_unprotect(s->uffd, part_of(all, 21, 26)), 0);
+	due = clock_now();
+	arm_what_is_due();
+	CU_ASSERT_EQUAL(protected(s->pagemap, part_of(all, 21, 24)), 0);
+	CU_ASSERT_EQUAL(protected(s->pagemap, part_of(all, 24, 26)), 2);
+	CU_ASSERT_EQUAL_FATAL(s->nlooks, 1);
+	CU_ASSERT_EQUAL(s->todo[s->todo_head].r.lo, gone.lo);
+	CU_ASSERT_EQUAL(s->todo[s->todo_head].r.hi, gone.hi);
+	CU_ASSERT(s->todo[s->todo_head].when >= due + 20 * NSEC_PER_MSEC);
+	s->todo[s->todo_head].when = due;
+	arm_what_is_due();
+	CU_ASSERT(s->fenced > due);
+	find_gap(part_of(all, 21, 24), told);
+	CU_ASSERT_EQUAL(protected(s->pagemap, all), OWN);
+	CU_ASSERT_EQUAL(s->nlooks, 0);
+	finish_own(all);
+}
+
+/* As before, but it is moved, or dropped again, before that look: then nobody knows. */
+static void test_goes_on_while_it_is_dropped(void)
+{
+	uint64_t now;
+
+	begin(getpid());
+	now = clock_now();
+	space_owe(s, (struct range){ PAGES(20), PAGES(24) }, now, TODO_REARM_AFTER_REMOVE,
+		  now - 1000);
+	CU_ASSERT(arm_confess_part(s, (struct range){ PAGES(22), PAGES(64) }, now));
+	gap(22, 2, now - 1000, GAP_REMOVE_RACE);
+	no_more();
+	arm_confess(s);
+	gap(20, 4, now - 1000, GAP_REMOVE_RACE);
+	no_more();
+	finish();
+}
+
+/* Everything is looked at anew: what may be bare after that is looked at all the same. */
+static void test_disclaims_while_it_is_dropped(void)
+{
+	uint64_t now;
+
+	begin(getpid());
+	now = clock_now();
+	space_owe(s, (struct range){ PAGES(6), PAGES(7) }, now, TODO_ARM, 0);
+	space_owe(s, (struct range){ PAGES(8), PAGES(9) }, now, TODO_CHECK, now - 1000);
+	space_owe(s, (struct range){ PAGES(12), PAGES(13) }, now, TODO_ARM, 0);
+	space_owe(s, (struct range){ PAGES(10), PAGES(11) }, now, TODO_REARM_AFTER_REMOVE, now);
+	ksm_doubt(s, now);
+	space_disclaim(s);
+	CU_ASSERT_EQUAL(s->cover.claimed, 0);
+	CU_ASSERT_EQUAL_FATAL(s->ntodo - s->todo_head, 3);
+	CU_ASSERT_EQUAL(s->nlooks, 3);
+	CU_ASSERT_EQUAL(s->todo[s->todo_head].r.lo, PAGES(8));
+	CU_ASSERT_EQUAL(s->todo[s->todo_head + 1].r.lo, PAGES(10));
+	/* One that waits for its end would wait for ever. */
+	CU_ASSERT(s->doubting && ksm_is_check(s, &s->todo[s->todo_head + 2]));
+	finish();
+}
+
+/* A wide range that is hardly there has little to drop. */
+static void test_drop_takes(void)
+{
+	struct range wide = { 0, PAGES(UINT64_C(1) << 30) };
+
+	begin(getpid());
+	CU_ASSERT_EQUAL(space_drop_takes(s, (struct range){ 0, PAGES(4096) }), 4096 * 500);
+	shared.memory = PAGES(1 << 20);
+	CU_ASSERT_EQUAL(space_drop_takes(s, wide), 500ULL << 20);
+	s->procfd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	CU_ASSERT(space_drop_takes(s, wide) > 0);
+	CU_ASSERT(space_drop_takes(s, wide) < NSEC_PER_SEC);
+	CU_ASSERT_EQUAL(space_drop_takes(s, (struct range){ 0, PAGES(4096) }), 4096 * 500);
+	finish();
 }
 
 static const struct suite_test tests[] = {
@@ -269,7 +397,11 @@ static const struct suite_test tests[] = {
 	{ "goes from a child without a name", test_nameless },
 	{ "owed to what is not watched", test_owed_to_nobody },
 	{ "owed by neighbours", test_owed_by_neighbours },
-	{ "arms around what is to be looked at", test_arms_around_a_check },
+	{ "arms around what is to be looked at", test_arms_around_a_look },
+	{ "armed while it is dropped", test_armed_while_it_is_dropped },
+	{ "goes on while it is dropped", test_goes_on_while_it_is_dropped },
+	{ "looks anew while it is dropped", test_disclaims_while_it_is_dropped },
+	{ "what a drop takes", test_drop_takes },
 };
 
 SUITE_MAIN("arm", tests)
