@@ -128,6 +128,8 @@ static inline void *rig_run(void *arg)
 		if (poll(&p, 1, 20) > 0)
 			page_server_turn(r->server, rig_told, r);
 	page_server_turn(r->server, rig_told, r);
+	/* Who has hung up has not said so yet. */
+	page_server_cut(r->server, rig_told, r);
 	page_server_totals(r->server, &r->totals);
 	page_server_free(r->server);
 	return NULL;
