@@ -154,13 +154,16 @@ type_reading() {
 	end_of "$TYPED" 30 && as_told "$1" "$STATUS"
 }
 
+has_worked() { [ "$(ticks "$1")" -ge "$2" ]; }
 type_live() {
+	local worked
 	furnish "$1" || return
 	start_target "$HERE/target.out" nice "$T/writer" -t 1 -T 60 || return
 	typed "$1" || return
 	if asks "$1" ctrl-c; then
 		wait_attached "$TARGET" || return
-		sleep 0.2
+		worked=$(($(ticks "$TARGET") + 10))
+		within 20 has_worked "$TARGET" "$worked" || wrong "the target stands still: $1" || return
 		xargs kill -INT <"$PIDS_OF_PAGETAP"
 	fi
 	end_of "$TYPED" 30 && as_told "$1" "$STATUS" || return

@@ -159,6 +159,15 @@ attached() { grep -qE '^VmFlags:.* (um|uw|ui)( |$)' "/proc/$1/smaps" 2>/dev/null
 not_attached() { ! attached "$1"; }
 wait_attached() { within 10 attached "$1" || wrong "not attached to $1 after 10 s: $(cat "$D"/*.err | tail -n 3)"; }
 
+# Ticks of processor time that a process has used, utime and stime of proc_pid_stat(5).
+ticks() {
+	local stat
+	read -r stat 2>/dev/null <"/proc/$1/stat" || { echo 0; return; }
+	# shellcheck disable=SC2086
+	set -- ${stat##*) }
+	echo $((${12} + ${13}))
+}
+
 # stop_record PID [SIGNAL]: ends a recording; status 0 is wanted.
 stop_record() {
 	kill "-${2:-INT}" "$1" 2>/dev/null

@@ -8,15 +8,6 @@
 
 # ---- what the monitor takes ----------------------------------------------------
 
-# Ticks of processor time that a process has used, utime and stime of proc_pid_stat(5).
-ticks() {
-	local stat
-	read -r stat 2>/dev/null <"/proc/$1/stat" || { echo 0; return; }
-	# shellcheck disable=SC2086
-	set -- ${stat##*) }
-	echo $((${12} + ${13}))
-}
-
 descriptors() {
 	set -- "/proc/$1"/fd/*
 	echo $#
