@@ -130,7 +130,7 @@ int report_by_thread(const struct report_view *v)
 	report_more(shown, t->nr_threads);
 	if (all > seen)
 		printf("  %12s %7s %12s %8s %8s  %s\n", words_count(all - seen, &weight),
-		       report_share(all - seen, all, &share), "", "", "", "(no witness)");
+		       report_share(all - seen, all, &share), "", "", "", "(no certain witness)");
 	return 0;
 }
 
