@@ -44,8 +44,14 @@ _pagetap_traces() {
 }
 
 _pagetap_value() {
-	local option=$1 cur=$2
+	local command=$1 option=$2 cur=$3 both=' both' minor=' minor' more_tables=' thread process page'
 
+	# The same options of others take less.
+	case $command in
+	map) both= ;;
+	restore | lazy-pages) minor= ;;
+	diff) more_tables= ;;
+	esac
 	case $option in
 	-p | --pid) _pagetap_pids "$cur" ;;
 	-o | --output | --html | --prefetch | --pidfile | --log-file | --tls-cacert | --tls-cacrl | --tls-cert | --tls-key | \
@@ -55,15 +61,15 @@ _pagetap_value() {
 		;;
 	-e | --events) _pagetap_list 'missing wp minor fork exit map' "$cur" ;;
 	-m | --mapping) _pagetap_words 'heap stack anon shmem hugetlb file' "$cur" ;;
-	--mode) _pagetap_list 'write missing minor' "$cur" ;;
+	--mode) _pagetap_list "write missing$minor" "$cur" ;;
 	--cold) _pagetap_words 'fill leave' "$cur" ;;
 	--on-death) _pagetap_words 'restart kill' "$cur" ;;
-	--engine) _pagetap_words 'auto async sync both' "$cur" ;;
+	--engine) _pagetap_words "auto async sync$both" "$cur" ;;
 	-D | --images-dir | -W | --work-dir | --criu-dir | --root)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		;;
-	--by) _pagetap_words 'mapping thread process page symbol' "$cur" ;;
+	--by) _pagetap_words "mapping symbol$more_tables" "$cur" ;;
 	--to) _pagetap_words 'chrome folded speedscope csv openmetrics pages' "$cur" ;;
 	--granularity) _pagetap_words '2 4 8 16 32 64 128 256 512' "$cur" ;;
 	--color) _pagetap_words 'auto always never' "$cur" ;;
@@ -99,7 +105,7 @@ _pagetap() {
 	done
 	# -d takes a value, but not there.
 	if [[ $command$prev != lazy-pages-d ]]; then
-		_pagetap_value "$prev" "$cur" && return
+		_pagetap_value "$command" "$prev" "$cur" && return
 	fi
 	case $command in
 	record)

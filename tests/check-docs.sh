@@ -145,6 +145,18 @@ bash_options() {
 	done
 }
 
+# What is offered is taken: the first complaint is that nothing is named to work on.
+bash_values() {
+	local c o v
+	for c in $commands; do
+		for o in $(valued "$c" | grep -xE -- '--(engine|mode|by|to|cold|on-death)'); do
+			for v in $(bash_complete "$c" "$o" ''); do
+				timeout 5 "$PAGETAP" "$c" "$o" "$v" 2>&1 </dev/null | grep -F "option $o"
+			done
+		done
+	done
+}
+
 # offered WORD BEGINNING WORD...: among the candidates; with its name, if it is not the only one.
 offered() {
 	local word=$1 seen
@@ -176,6 +188,7 @@ is_sleep() {
 }
 
 judge 'bash: every command, option and value' bash_options
+judge 'bash: the values that are offered are taken' bash_values
 sleep 60 &
 pid=$!
 judge 'a process to be completed' is_sleep "$pid"
