@@ -260,7 +260,7 @@ tests_built = $(call program,$(unit_c) $(live_c) $(target_c)) $(judged) $(restor
 $(O)/tests/preload/%.so: tests/preload/%.c | $(after_deps)
 	@mkdir -p $(@D)
 	$(call say,PRELOAD,$<)
-	$(quiet)$(CC) -std=gnu11 -D_GNU_SOURCE $(warnings) -O2 -g -fPIC -shared -o $@ $<
+	$(quiet)$(CC) -std=gnu11 -D_GNU_SOURCE $(warnings) $(pkg_cflags) -O2 -g -fPIC -shared -o $@ $<
 
 preloads    = $(patsubst %.c,$(O)/%.so,$(preload_c))
 tests: $(preloads)

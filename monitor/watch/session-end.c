@@ -100,6 +100,7 @@ void session_let_go(struct session *s)
 	if (s->summary.stats.final)
 		return;
 	session_wait_end(s);
+	session_endings_last(s);
 	session_hints_settle(s);
 	while (s->nadoptions)
 		session_adoption_void(&s->adoptions[--s->nadoptions]);

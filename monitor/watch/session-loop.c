@@ -87,6 +87,13 @@ static void serve_space(struct session *s, struct space *sp, uint64_t woke)
 	}
 }
 
+/* It stays readable for as long as it is open, and it may be some time until that is closed. */
+static void on_pidfd(struct session *s, struct space *sp)
+{
+	sp->gone = true;
+	epoll_ctl(s->epoll, EPOLL_CTL_DEL, sp->pidfd, NULL);
+}
+
 /*
  * Threads wait on the userfaultfds: those first.  Spaces are only ever dropped in
  * turn_housekeeping(), so the addresses in the batch stay good.
@@ -116,7 +123,7 @@ static void dispatch(struct session *s, const struct epoll_event *ev, int n, uin
 		else if (tag == SESSION_TAG_GUARD)
 			session_guard_died(s);
 		else if (tag >= SESSION_TAG_NR && (tag & SESSION_TAG_PIDFD))
-			((struct space *)(uintptr_t)(tag & ~SESSION_TAG_PIDFD))->gone = true;
+			on_pidfd(s, (struct space *)(uintptr_t)(tag & ~SESSION_TAG_PIDFD));
 	}
 	if (procs)
 		session_read_procwatch(s);
@@ -148,9 +155,9 @@ static uint64_t next_due(struct session *s, uint64_t now, uint64_t until)
 			      earlier(due, earlier(sp->survey_due, sp->reread_due));
 		if (!sp->npending && !sp->dead && !s->mute && sp->proved)
 			due = earlier(due, arm_due(sp));
-		if (sp->gone || sp->failed || sp->born)
+		if (sp->failed || sp->born || (sp->gone && !sp->gone_since))
 			due = now;
-		else if (sp->dead)
+		else if (sp->dead || sp->gone)
 			due = earlier(due, now + DEAD_RETRY);
 	}
 	if (s->nadoptions)

@@ -22,6 +22,12 @@
  * the processors are busy.  Told of here it would be told of twice.
  */
 #define EXEC_WAIT NSEC_PER_SEC
+/*
+ * A pidfd becomes readable, and the parent may reap, before the connector tells how the
+ * process ended (exit_notify(), then proc_exit_connector() in do_exit()): microseconds, if
+ * nothing comes between.
+ */
+#define EXIT_WAIT (100 * NSEC_PER_MSEC)
 
 void session_check_empty(struct session *s, enum detach_reason why)
 {
@@ -210,16 +216,27 @@ static void emit_exit(struct session *s, const struct space *sp)
 		emit_push(&s->shared.emit, &r);
 }
 
-static void on_gone(struct session *s, struct space *sp)
+/* False: how it ended may still be told. */
+static bool ending_known(struct session *s, struct space *sp)
 {
+	uint64_t now = clock_now();
 	struct procinfo p;
 
-	session_guard_settle(s);
 	if (!sp->exit_told && !agent_about(s->opts.agent, sp->pid, &p) && p.state == 'Z' &&
 	    p.exit_code >= 0) {
 		sp->exit_status = (uint32_t)p.exit_code;
 		sp->exit_told = true;
 	}
+	if (!sp->gone_since)
+		sp->gone_since = now;
+	return sp->exit_told || !s->procwatch || s->stop || now - sp->gone_since >= EXIT_WAIT;
+}
+
+static void on_gone(struct session *s, struct space *sp)
+{
+	if (!ending_known(s, sp))
+		return;
+	session_guard_settle(s);
 	ksm_look(&s->shared.ksm);
 	arm_confess(sp);
 	session_forks_end(s, sp);
@@ -267,10 +284,7 @@ static void on_dead(struct session *s, struct space *sp)
 	session_check_empty(s, DETACH_EXIT);
 }
 
-/*
- * How a process ended, the connector has told before its pidfd became readable.  It may
- * tell of an exec, too, that drops a space: so before the list is walked.
- */
+/* The connector may tell of an exec, too, that drops a space: so before the list is walked. */
 void session_endings(struct session *s)
 {
 	struct space *sp = s->spaces, *next;
@@ -290,5 +304,16 @@ void session_endings(struct session *s)
 			on_failed(s, sp);
 		else if (sp->dead)
 			on_dead(s, sp);
+	}
+}
+
+void session_endings_last(struct session *s)
+{
+	struct space *next;
+
+	for (struct space *sp = s->spaces; sp; sp = next) {
+		next = sp->twin ? sp->twin->next : sp->next;
+		if (sp->gone)
+			on_gone(s, sp);
 	}
 }

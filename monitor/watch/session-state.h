@@ -231,6 +231,8 @@ void session_tell_exec(struct session *s, pid_t pid, uint32_t mm, uint32_t new_m
 		       struct record_text *text);
 /* Drop the spaces that have ended: exited, executed another program, failed. */
 void session_endings(struct session *s);
+/* The same of those that have exited, at the end of the session: nothing is waited for. */
+void session_endings_last(struct session *s);
 
 /* session-hints.c */
 

@@ -194,6 +194,7 @@ struct space {
 	bool follow;			/* take children */
 	bool dead;			/* ESRCH: the address space has gone */
 	bool gone;			/* the process has ended (pidfd) */
+	uint64_t gone_since;		/* it waits to hear how; 0: not yet */
 	bool failed;			/* it must be let go ... */
 	enum gap_reason failed_for;	/* ... and this is why */
 	bool proved;			/* the userfaultfd is of this address space; before

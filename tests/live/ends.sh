@@ -100,6 +100,20 @@ case_target_killed() {
 
 # ---- filters -----------------------------------------------------------------
 
+# Reaped at once, and only then it is told how it ended.
+case_target_killed_and_told_late() {
+	local target
+	start_target "$D/target.out" bash -c '"$0" -T 60 & echo $! >"$1"; wait $!' "$T/writer" "$D/pid" || return
+	target=$(cat "$D/pid")
+	LD_PRELOAD=$O/tests/preload/late.so record "$D/record.err" -p "$target" -o "$D/t.ndjson"
+	within 10 grep -q attached "$D/record.err" || wrong 'not attached' || return
+	kill -KILL "$target"
+	record_ends "$D/t.ndjson" 10 || return
+	[ "$(count "$D/t.ndjson" '.ev == "exit" and .signal == 9')" = 1 ] ||
+		wrong "exit record: $(jq -c 'select(.ev == "exit")' "$D/t.ndjson")" || return
+	grep -q 'was killed by SIGKILL after' "$D/record.err" || wrong "$(tail -n 3 "$D/record.err")"
+}
+
 case_only_a_range() {
 	mkfifo "$D/gate"
 	start_target "$D/target.out" "$T/million" -T 60 -g "$D/gate" -p 300 -t 2 || return
