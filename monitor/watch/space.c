@@ -365,6 +365,8 @@ static int owe(struct space *s, const struct space_todo *more)
 	    t->when + NSEC_PER_MSEC >= more->when) {
 		t->r.hi = more->r.hi;
 		t->when = more->when > t->when ? more->when : t->when;
+		if (more->what != TODO_ARM && more->armed < t->armed)
+			t->armed = more->armed;
 		return 0;
 	}
 	r = make_todo_room(s);

@@ -200,6 +200,23 @@ static void test_owed_by_neighbours(void)
 	finish();
 }
 
+/* A large removal is over later than a small one beside it that was told of after it. */
+static void test_looks_by_neighbours(void)
+{
+	uint64_t now;
+
+	begin(getpid());
+	now = clock_now();
+	space_owe(s, (struct range){ PAGES(18), PAGES(20) }, now, TODO_CHECK, now - 1000);
+	space_owe(s, (struct range){ PAGES(20), PAGES(28) }, now, TODO_CHECK, now - 9000);
+	space_owe(s, (struct range){ PAGES(28), PAGES(30) }, now, TODO_CHECK, now - 2000);
+	CU_ASSERT_EQUAL_FATAL(s->ntodo, 1);
+	CU_ASSERT(arm_confess_part(s, (struct range){ PAGES(22), PAGES(23) }, now));
+	gap(22, 1, now - 9000, GAP_REMOVE_RACE);
+	no_more();
+	finish();
+}
+
 #define OWN 64u
 
 /* How many pages of our own memory are protected. */
@@ -397,6 +414,7 @@ static const struct suite_test tests[] = {
 	{ "goes from a child without a name", test_nameless },
 	{ "owed to what is not watched", test_owed_to_nobody },
 	{ "owed by neighbours", test_owed_by_neighbours },
+	{ "looks owed by neighbours", test_looks_by_neighbours },
 	{ "arms around what is to be looked at", test_arms_around_a_look },
 	{ "armed while it is dropped", test_armed_while_it_is_dropped },
 	{ "goes on while it is dropped", test_goes_on_while_it_is_dropped },
