@@ -269,6 +269,7 @@ static int scan_once(struct space *s, struct region *g, struct range *rest)
 				  room > RUNS_MAX ? RUNS_MAX : room ? room : 1, &end);
 
 	now = clock_now();
+	s->census.scanned = begin;
 	s->census.held += now - begin;
 	g->wrote |= n > 0;
 	if (n < 0) {

@@ -38,6 +38,7 @@ struct census {
 	uint64_t older;		/* of the one before that: records of it may be queued still */
 	uint64_t epoch;		/* passes begun */
 	uint64_t at;		/* how far the pass has come */
+	uint64_t scanned;	/* begin of the last call that looked */
 	uint64_t at_end;	/* when it had come to the end; 0: it has not */
 	uint64_t spent;		/* by the pass, without its rests */
 	uint64_t width;		/* of a slice: wide where there is little */

@@ -116,7 +116,8 @@ void session_who_dirty(struct session *s, const struct space *sp, const struct r
 	struct who_run r = {
 		.pid = sp->pid, .mm = sp->mm, .vma = g->id, .page_size = g->page_size,
 		.layout = &sp->layout, .run = run, .t0 = t0, .t1 = t1,
-		.threads = s->threads, .came = g->moved || sp->born_at > t0,
+		.begun = sp->census.scanned, .threads = s->threads,
+		.came = g->moved || sp->born_at > t0,
 	};
 
 	if (sp->tids && !tids_same_namespace(sp->tids)) {

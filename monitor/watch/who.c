@@ -24,6 +24,7 @@ struct touch {
 	uint64_t addr : 57;
 	uint64_t told : 1;	/* a pass has asked for it */
 	uint64_t wrote : 1;	/* or meant to; else it is not known */
+	uint64_t ahead : 1;	/* told with another of its page, and may be of the epoch after */
 	uint64_t pid : 22, tid : 22;
 	int64_t other : 20;	/* this far away is a later one of its thread; 0: not known */
 	uint32_t below;		/* this far back is the one before it in its chain; 0: none */
@@ -173,7 +174,9 @@ void who_lost(struct who *w, uint64_t time)
 
 struct crowd {
 	struct touch *v[CROWD];		/* by time, the last one first */
+	struct touch *ahead;		/* told with the pass before; NULL: there is none */
 	unsigned int n;
+	bool any;			/* told or not */
 };
 
 static void put(struct crowd *c, struct touch *t)
@@ -189,21 +192,54 @@ static void put(struct crowd *c, struct touch *t)
 	c->v[at] = t;
 }
 
-static void gather(struct who *w, const struct who_run *r, uint64_t page, struct crowd *c)
+/* Of the base page, with those in their faults at r->t0 that had begun `flight` before. */
+static void gather(struct who *w, const struct who_run *r, uint64_t page, uint64_t flight,
+		   struct crowd *c)
 {
 	uint64_t n = latest(w, *chain_of(w, r->pid, page));
+	uint64_t after = r->t0 > flight ? r->t0 - flight : 0;
 
 	while (is_there(w, n)) {
 		struct touch *t = &w->v[n & w->mask];
 
 		n -= t->below ? t->below : n;
 		if ((pid_t)t->pid != r->pid || align_down(t->addr, w->page) != page ||
-		    t->time <= r->t0 || t->time > r->t1)
+		    t->time <= after || t->time > r->t1 || (flight && over(w, t) <= r->t0))
 			continue;
+		c->any = true;
+		if (t->ahead && !flight)
+			c->ahead = t;
 		if (!t->told)
 			put(c, t);
 		t->told = true;
 	}
+}
+
+static void gather_all(struct who *w, const struct who_run *r, uint64_t page, uint64_t flight,
+		       struct crowd *c)
+{
+	for (uint64_t at = page; at < page + r->page_size; at += w->page)
+		gather(w, r, at, flight, c);
+}
+
+/*
+ * The last touch came while the pass was there, and is of this epoch or of the next one.  If
+ * of the next, the one before the pass came is the write: both are told, and the page has
+ * its witness when it is found dirty once more.
+ */
+static struct touch *look_ahead(struct crowd *c, uint64_t begun)
+{
+	struct touch *before = NULL;
+
+	for (unsigned int i = 1; i < c->n && !before; i++)
+		if (c->v[i]->time < begun)
+			before = c->v[i];
+	if (c->v[0]->time < begun || (!before && !c->ahead))
+		return NULL;
+	c->v[0]->ahead = true;
+	if (c->ahead)
+		c->ahead->ahead = false;
+	return c->ahead ? NULL : before;
 }
 
 /*
@@ -314,19 +350,33 @@ static void leave_suspects(const struct who *w, struct crowd *c)
 static void page_dirty(struct who *w, struct emit *e, const struct who_run *r, uint64_t page,
 		       uint64_t now)
 {
+	struct touch *before;
 	struct crowd c;
 	bool sure;
 
+	c.ahead = NULL;
+	c.any = false;
 	c.n = 0;
-	for (uint64_t at = page; at < page + r->page_size; at += w->page)
-		gather(w, r, at, &c);
+	gather_all(w, r, page, 0, &c);
+	sure = c.any && !r->came;
+	if (!c.any)
+		gather_all(w, r, page, WHO_FLIGHT, &c);
+	if (!c.n && c.ahead) {
+		c.ahead->ahead = false;
+		return;
+	}
 	if (!c.n) {
 		/* Or whoever it was has been told of with the pass before, which found it, too. */
 		w->unwitnessed += r->page_size / w->page;
 		return;
 	}
+	before = look_ahead(&c, r->begun);
 	leave_suspects(w, &c);
-	sure = !r->came && c.n == 1 && c.v[0]->time > w->lost_until;
+	sure = sure && c.n == 1 && c.v[0]->time > w->lost_until;
+	for (unsigned int i = 0; i < c.n; i++)
+		before = c.v[i] == before ? NULL : before;
+	if (before)
+		say(w, e, r, now, before, before->wrote);
 	while (c.n--)
 		say(w, e, r, now, c.v[c.n], sure || c.v[c.n]->wrote);
 }
@@ -340,7 +390,7 @@ void who_dirty(struct who *w, struct emit *e, const struct who_run *r, uint64_t 
 
 void who_passed(struct who *w, uint64_t before)
 {
-	while (w->done < w->next && w->v[w->done & w->mask].time < before)
+	while (w->done < w->next && w->v[w->done & w->mask].time + WHO_FLIGHT < before)
 		w->done++;
 	/* The few touches that are left lose theirs. */
 	if (stacks_crowded(w->stacks))

@@ -20,6 +20,10 @@
  * them are told, with write:null.  The same where touches are known to be lost later
  * than a touch: then it may have been a read.
  *
+ * A fault is seen when it begins, and its page is written when it ends: a pass may have gone
+ * over the page in between.  So where nobody touched a dirty page between t0 and t1, those
+ * who were perhaps still in a fault of it at t0 are told, with write:null as well.
+ *
  * What the kernel writes without a fault of the process (process_vm_writev, O_DIRECT,
  * MADV_POPULATE_WRITE) has no witness.
  */
@@ -30,6 +34,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/clock.h"
 #include "base/range.h"
 #include "watch/emit.h"
 #include "watch/threads.h"
@@ -39,6 +44,8 @@
 #define WHO_TOUCHES (1u << 19)
 #define WHO_CHAINS (1u << 16)
 #define WHO_FRAMES (1u << 20)
+/* How long a fault may have been under way: unless it waits for a disk, some microseconds. */
+#define WHO_FLIGHT (10 * NSEC_PER_MSEC)
 
 struct who;
 
@@ -56,6 +63,7 @@ struct who_run {
 					 * frames are told as they are */
 	struct range run;
 	uint64_t t0, t1;	/* written between them */
+	uint64_t begun;		/* since then the pass may have been there; after t0 */
 	bool came;		/* by mremap or fork since t0, perhaps written before that: then
 				 * a touch may have been a read */
 };

@@ -154,7 +154,6 @@ type_reading() {
 	end_of "$TYPED" 30 && as_told "$1" "$STATUS"
 }
 
-has_worked() { [ "$(ticks "$1")" -ge "$2" ]; }
 type_live() {
 	local worked
 	furnish "$1" || return

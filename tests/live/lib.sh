@@ -167,6 +167,8 @@ ticks() {
 	set -- ${stat##*) }
 	echo $((${12} + ${13}))
 }
+# has_worked PID TICKS: so many it has used.
+has_worked() { [ "$(ticks "$1")" -ge "$2" ]; }
 
 # stop_record PID [SIGNAL]: ends a recording; status 0 is wanted.
 stop_record() {

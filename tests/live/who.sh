@@ -141,6 +141,23 @@ case_pid_namespace() {
 	done < <(grep '^pages' "$D/target.out")
 }
 
+# A page that is written all the time is in a fault when the first pass goes over it: of
+# fifteen attaches about half.
+case_writing_all_the_time() {
+	local i
+	start_target "$D/target.out" "$T/writer" -t 1 -T 60 || return
+	for i in {1..15}; do
+		record "$D/record.$i.err" -p "$TARGET" -m heap --engine async --who -o "$D/t.ndjson"
+		within 10 grep -q attached "$D/record.$i.err" || wrong "not attached" || return
+		within 20 has_worked "$TARGET" $(($(ticks "$TARGET") + 5)) ||
+			wrong "the target stands still" || return
+		stop_record "$RECORDER" && valid "$D/t.ndjson" || return
+		[ "$(last dirty_pages)" -ge 1 ] || wrong "$i: nothing is dirty" || return
+		[ "$(last unwitnessed)" = 0 ] || wrong "$i: $(last unwitnessed) without a witness" || return
+	done
+	target_ends "$TARGET" "$D/target.out"
+}
+
 # A tenth of a second of epochs, and nothing at all is asked of perf without --who.
 case_not_asked_for() {
 	penmen_watched 100 -- rounds 1 10 || return

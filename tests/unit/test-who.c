@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "suite.h"
-#include "watch/stacks.h"
 #include "watch/who.h"
 
 #define PAGE UINT64_C(4096)
@@ -124,15 +123,83 @@ static void test_overlap(void)
 /* Of the epochs before, and of the one after, nothing is told. */
 static void test_epochs(void)
 {
+	const uint64_t t = 10 * WHO_FLIGHT;
+
 	begin();
-	touch(10, 0, 100);
-	touch(11, 0, 250);
-	dirty(0, 1, 150, 200);
+	touch(10, 0, t - WHO_FLIGHT);
+	touch(11, 0, t + 100);
+	dirty(0, 1, t, t + 50);
 	expect_none();
 	CU_ASSERT_EQUAL(who_unwitnessed(who), 1);
-	dirty(0, 1, 200, 300);
-	expect(11, 0, 250, true);
+	dirty(0, 1, t + 50, t + 150);
+	expect(11, 0, t + 100, true);
 	expect_none();
+	end();
+}
+
+static void dirty_at(uint64_t t0, uint64_t begun, uint64_t t1)
+{
+	struct who_run r = {
+		.pid = 7, .mm = 1, .vma = 5, .page_size = (uint32_t)PAGE, .run = { AT, AT + PAGE },
+		.t0 = t0, .begun = begun, .t1 = t1,
+	};
+
+	who_dirty(who, &emit, &r, t1 + 1);
+}
+
+/*
+ * A page that is written all the time is written at once when a pass has protected it, before
+ * that pass knows the time: then it tells of the next epoch's write as well as of its own, and
+ * each time that the page is found has its witness.
+ */
+static void test_ahead(void)
+{
+	begin();
+	touch(10, 0, 150);
+	touch(10, 8, 160);
+	touch(11, 0, 205);
+	dirty_at(100, 200, 210);
+	expect(10, 0, 150, false);
+	expect(11, 0, 205, true);
+	touch(12, 0, 305);
+	dirty_at(200, 300, 310);
+	expect(12, 0, 305, true);
+	dirty_at(300, 400, 410);
+	expect_none();
+	CU_ASSERT_EQUAL(who_unwitnessed(who), 0);
+	dirty_at(300, 500, 510);
+	CU_ASSERT_EQUAL(who_unwitnessed(who), 1);
+	/* By itself it is this epoch's; and so is one that came before the pass did. */
+	touch(10, 0, 605);
+	dirty_at(510, 600, 610);
+	expect(10, 0, 605, true);
+	dirty_at(600, 700, 710);
+	expect_none();
+	CU_ASSERT_EQUAL(who_unwitnessed(who), 2);
+	end();
+}
+
+/* A fault had begun before a pass, and ended after it. */
+static void test_in_flight(void)
+{
+	const uint64_t t = 10 * WHO_FLIGHT;
+
+	begin();
+	touch(10, 0, t - WHO_FLIGHT + 1);
+	touch(11, 1, t - 100);
+	touch(11, 8, t - 50);	/* so the one before was over */
+	touch(12, 2, t - 100);
+	touch(13, 2, t + 100);
+	who_passed(who, t);
+	dirty(0, 3, t, t + 200);
+	expect(10, 0, t - WHO_FLIGHT + 1, false);
+	expect(13, 2, t + 100, true);	/* whoever it was before, this one had to fault */
+	expect_none();
+	CU_ASSERT_EQUAL(who_unwitnessed(who), 1);	/* page 1 */
+	/* It is told once. */
+	dirty(0, 1, t, t + 200);
+	expect_none();
+	CU_ASSERT_EQUAL(who_unwitnessed(who), 2);
 	end();
 }
 
@@ -268,7 +335,7 @@ static void test_full(void)
 	for (unsigned int i = 8; i < TOUCHES + 8; i++)
 		expect(10, i, 100 + i, 100 + i > 107);
 	expect_none();
-	who_passed(who, 5000);
+	who_passed(who, WHO_FLIGHT + 5000);
 	CU_ASSERT_FALSE(who_crowded(who));
 	end();
 }
@@ -291,7 +358,7 @@ static void test_many(void)
 
 			if (last[page] > t0)
 				continue;
-			touch(20, page, last[page] = ++now);
+			touch(20, page, last[page] = now += WHO_FLIGHT / 16);
 			touched++;
 		}
 		dirty(0, PAGES, t0, now);
@@ -311,79 +378,6 @@ static struct witness_event with_frames(const uint64_t *frames, uint32_t n)
 	return (struct witness_event){
 		.kind = WITNESS_TOUCH, .touch = { .frames = frames, .nframes = n },
 	};
-}
-
-static size_t all_good(const void *arg, const uint64_t *frames, size_t n)
-{
-	(void)arg;
-	(void)frames;
-	return n;
-}
-
-static size_t two_good(const void *arg, const uint64_t *frames, size_t n)
-{
-	(void)arg;
-	(void)frames;
-	return n < 2 ? n : 2;
-}
-
-static void test_stacks(void)
-{
-	uint64_t frames[] = { 1, 2, 3, 4 };
-	struct witness_event ev = with_frames(frames, 3), shorter = with_frames(frames, 2);
-	struct witness_event none = with_frames(frames, 0);
-	struct stacks *s;
-	const uint64_t *v;
-	uint32_t a, b;
-	size_t n;
-
-	CU_ASSERT_EQUAL_FATAL(stacks_new(&s, 4, 9), 0);
-	a = stacks_number(s, 1, &ev);
-	b = stacks_number(s, 1, &shorter);
-	CU_ASSERT(a && b && a != b);
-	CU_ASSERT_EQUAL(stacks_number(s, 1, &ev), a);
-	none.touch.kernel = true;
-	CU_ASSERT_EQUAL(stacks_number(s, 1, &none), 0);
-	CU_ASSERT(stacks_ip(s, a) == 1 && stacks_ip(s, 0) == 0);
-	CU_ASSERT_EQUAL(stacks_tell(s, a, all_good, NULL, &v, &n), a);
-	CU_ASSERT(n == 3 && v[0] == 1 && v[2] == 3);
-	CU_ASSERT_EQUAL(stacks_tell(s, a, all_good, NULL, &v, &n), a);
-	CU_ASSERT_EQUAL(n, 0);
-	CU_ASSERT(stacks_number(s, 2, &ev) > b);	/* another process */
-	CU_ASSERT_EQUAL(stacks_number(s, 3, &ev), 0);	/* no room: 8 frames of 9 are taken */
-	CU_ASSERT(stacks_crowded(s));
-	stacks_forget(s);
-	CU_ASSERT_FALSE(stacks_crowded(s));
-	CU_ASSERT_EQUAL(stacks_tell(s, a, all_good, NULL, &v, &n), 0);
-	CU_ASSERT_EQUAL(n, 0);
-	CU_ASSERT(stacks_number(s, 1, &ev) > b + 1);
-	stacks_free(s);
-}
-
-/* Those that differ only in what is cut off are told as one. */
-static void test_stacks_cut(void)
-{
-	uint64_t frames[] = { 1, 2, 3 }, other[] = { 1, 2, 4 };
-	struct witness_event ev = with_frames(frames, 3), ev2 = with_frames(other, 3);
-	struct witness_event alone = { .kind = WITNESS_TOUCH, .touch = { .ip = 9 } };
-	struct stacks *s;
-	const uint64_t *v;
-	uint32_t a, b, as;
-	size_t n;
-
-	CU_ASSERT_EQUAL_FATAL(stacks_new(&s, 4, 9), 0);
-	a = stacks_number(s, 1, &ev);
-	b = stacks_number(s, 1, &ev2);
-	CU_ASSERT(a != b);
-	as = stacks_tell(s, a, two_good, NULL, &v, &n);
-	CU_ASSERT(as && as != a && as != b && n == 2 && v[0] == 1 && v[1] == 2);
-	CU_ASSERT_EQUAL(stacks_tell(s, b, two_good, NULL, &v, &n), as);
-	CU_ASSERT_EQUAL(n, 0);
-	/* Without a chain there is the instruction. */
-	a = stacks_number(s, 1, &alone);
-	CU_ASSERT_EQUAL(stacks_ip(s, a), 9);
-	CU_ASSERT(stacks_tell(s, a, two_good, NULL, &v, &n) == a && n == 1 && v[0] == 9);
-	stacks_free(s);
 }
 
 /* A stack is told once, before the first fault that names it. */
@@ -452,34 +446,12 @@ static void test_frames_of_code(void)
 	end();
 }
 
-/* What a thread is called is told once an address space, and when it is new. */
-static void test_names(void)
-{
-	struct threads *t;
-	size_t len;
-
-	CU_ASSERT_EQUAL_FATAL(threads_new(&t), 0);
-	CU_ASSERT_PTR_NULL(threads_tell(t, 10, 1, &len));
-	threads_name(t, 10, 100, "one", 3);
-	CU_ASSERT(!strncmp(threads_tell(t, 10, 1, &len), "one", 3) && len == 3);
-	CU_ASSERT_PTR_NULL(threads_tell(t, 10, 1, &len));
-	CU_ASSERT_PTR_NOT_NULL(threads_tell(t, 10, 2, &len));
-	/* A thread of it has its name, until it gets another; the order is that of time. */
-	threads_name(t, 11, 120, "a name that is too long", 23);
-	threads_born(t, 11, 110, 10);
-	CU_ASSERT(!strncmp(threads_tell(t, 11, 1, &len), "a name that is ", 15) && len == 15);
-	threads_born(t, 12, 130, 10);
-	CU_ASSERT(!strncmp(threads_tell(t, 12, 1, &len), "one", 3) && len == 3);
-	/* Of a stranger's thread nothing is known, and not what had its id before. */
-	threads_born(t, 12, 140, 13);
-	CU_ASSERT_PTR_NULL(threads_tell(t, 12, 2, &len));
-	threads_free(t);
-}
-
 static const struct suite_test tests[] = {
 	{ "one writer a page", test_one_writer },
 	{ "touches of other epochs", test_epochs },
 	{ "epochs that overlap", test_overlap },
+	{ "told with the pass before", test_ahead },
+	{ "a fault under way", test_in_flight },
 	{ "reads before the write", test_reads_before },
 	{ "two at the same time", test_at_the_same_time },
 	{ "out of order", test_out_of_order },
@@ -490,9 +462,6 @@ static const struct suite_test tests[] = {
 	{ "no room", test_full },
 	{ "many, against a table", test_many },
 	{ "frames outside of code", test_frames_of_code },
-	{ "names of threads", test_names },
-	{ "stacks: equal ones have one number", test_stacks },
-	{ "stacks: cut", test_stacks_cut },
 	{ "stacks: told once, and first", test_stack_records },
 };
 
