@@ -185,6 +185,8 @@ static int arm_chunk(struct space *s, struct space_todo *t, struct region *g, st
 		space_reread(s, t1, REREAD_DELAY);
 		return 1;
 	}
+	if (t->since)
+		emit_gap(&s->shared->emit, s->pid, s->mm, t->since, t1, chunk, t->why);
 	emit_arm(&s->shared->emit, s->pid, s->mm, t0, t1, chunk, ARM_WP);
 	return 1;
 }

@@ -96,9 +96,9 @@ static void owe_parts(struct space *s, const struct region *g, uint64_t since)
 		return;
 	/* No room for it: nothing is promised, and everything begins anew. */
 	if (!range_empty(below))
-		space_owe_since(s, below, now, since);
+		space_owe_since(s, below, now, since, GAP_NEW_MAPPING);
 	if (!range_empty(above))
-		space_owe_since(s, above, now, since);
+		space_owe_since(s, above, now, since, GAP_NEW_MAPPING);
 }
 
 /* An arming under way has begun in another layout: its parts do not join up any more. */

@@ -53,7 +53,7 @@ void census_resume(struct space *s, uint64_t now)
 		g->seen = 0;
 		g->moved = false;
 		if (g->modes && g->arm)
-			space_owe_since(s, g->r, now, 0);
+			space_owe_since(s, g->r, now, 0, GAP_NEW_MAPPING);
 	}
 }
 

@@ -361,8 +361,8 @@ static int owe(struct space *s, const struct space_todo *more)
 
 	if (range_empty(more->r))
 		return 0;
-	if (t && t->what == more->what && t->since == more->since && t->r.hi == more->r.lo &&
-	    t->when + NSEC_PER_MSEC >= more->when) {
+	if (t && t->what == more->what && t->since == more->since && t->why == more->why &&
+	    t->r.hi == more->r.lo && t->when + NSEC_PER_MSEC >= more->when) {
 		t->r.hi = more->r.hi;
 		t->when = more->when > t->when ? more->when : t->when;
 		if (more->what != TODO_ARM && more->armed < t->armed)
@@ -383,10 +383,11 @@ int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t
 					    .armed = armed });
 }
 
-int space_owe_since(struct space *s, struct range r, uint64_t when, uint64_t since)
+int space_owe_since(struct space *s, struct range r, uint64_t when, uint64_t since,
+		    enum gap_reason why)
 {
 	return owe(s, &(struct space_todo){ .r = r, .when = when, .what = TODO_ARM,
-					    .since = since });
+					    .since = since, .why = why });
 }
 
 /* Entries come almost in the order of their time: the due ones are not far. */

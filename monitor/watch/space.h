@@ -114,9 +114,10 @@ struct space_todo {
 	uint64_t when;
 	uint64_t armed;			/* CHECK: since when it is claimed; census: how far back
 					 * the arming under way reaches without a hole */
-	uint64_t since;			/* census: not told of since then; 0: nobody expects it */
+	uint64_t since;			/* ARM: not told of since then; 0: nobody expects it */
 	/* REARM_AFTER_REMOVE: armed is when the removal was told of; then a CHECK of it all. */
 	enum { TODO_ARM, TODO_REARM_AFTER_REMOVE, TODO_CHECK } what;
+	enum gap_reason why;		/* of what was not told since then */
 };
 
 /* Counters of a target when its budget was accounted last. */
@@ -253,8 +254,9 @@ void space_close(struct space *s);
 struct space *space_free(struct space *s);
 
 int space_owe(struct space *s, struct range r, uint64_t when, int what, uint64_t armed);
-/* For the census: an arming, and what is to be declared when it is done. */
-int space_owe_since(struct space *s, struct range r, uint64_t when, uint64_t since);
+/* An arming, and what is to be declared when it is done. */
+int space_owe_since(struct space *s, struct range r, uint64_t when, uint64_t since,
+		    enum gap_reason why);
 
 /* What is owed and due, moved to the head of the list; or NULL. */
 struct space_todo *space_todo_due(struct space *s, uint64_t now);

@@ -97,17 +97,17 @@ static void judge(struct space *s, struct region *g)
 	g->registered = clock_now();
 }
 
-/* Owe what is writable and unclaimed; new since then means a gap. */
+/* Owe what is writable and unclaimed; new since then means a gap, which its arming ends. */
 static void owe_unclaimed(struct space *s, const struct region *g, bool changed, uint64_t since)
 {
+	enum gap_reason why = changed ? GAP_PROTECTION : GAP_NEW_MAPPING;
 	struct range rest = g->r, run;
 	uint64_t now = clock_now();
 
 	while (cover_next_unclaimed(&s->cover, rest, &run)) {
 		if (s->snapshot)
-			emit_gap(&s->shared->emit, s->pid, s->mm, since, now, run,
-				 changed ? GAP_PROTECTION : GAP_NEW_MAPPING);
-		space_owe(s, run, now, TODO_ARM, 0);
+			emit_gap(&s->shared->emit, s->pid, s->mm, since, now, run, why);
+		space_owe_since(s, run, now, s->snapshot ? now : 0, why);
 		rest.lo = run.hi;
 	}
 }

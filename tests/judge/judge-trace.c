@@ -47,15 +47,20 @@ static void gap_page(struct judge *j, struct mm *mm, uint64_t page, struct page 
 {
 	const struct spread *s = arg;
 	struct page was = *p;
+	/* What the gap of a new mapping has told stays told when its arming goes on with it. */
+	bool goes_on = was.state == PAGE_BLIND && was.young && s->b.t0 == was.since;
 
-	was.blind = NULL;
+	if (!goes_on)
+		was.blind = NULL;
 	if (was.state == PAGE_FRESH)
 		plant_gap_tells(j, mm, page, &was, &s->b);
 	if (s->r->gap.reason != GAP_RESYNC && s->r->gap.reason != GAP_RING)
 		p->registered = false;
 	page_change(j, mm, page, p, &s->b);
-	p->young = was.state == PAGE_FRESH;
+	p->young = was.state == PAGE_FRESH || goes_on;
 	p->blind = was.blind;
+	if (goes_on)
+		p->seq = was.seq;
 }
 
 static void on_gap(struct judge *j, struct mm *mm, const struct record *r, uint64_t ts)

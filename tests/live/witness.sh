@@ -20,16 +20,40 @@ young_run() {
 	[ "$(wc -l <"$D/made")" = 30 ] || wrong "$(wc -l <"$D/made") mappings made"
 }
 
-# seen FIELD VIA: lines of what was made whose address in FIELD has a fault of that
-# thread, seen by VIA (a pattern).  The others are in missed.
-seen() {
-	jq -r --arg via "^($2)$" 'select(.ev == "fault" and (.via | test($via)) and .write != false) |
-		"\(.tid) \(.addr)"' "$D/t.ndjson" >"$D/faults"
-	# An address may come again: each fault stands for one write.
-	awk -v field="$1" '
+# faults VIA: thread, address and time of those seen by VIA (a pattern).  Who waited for the
+# userfaultfd did so since lat_ns before.
+faults() {
+	jq -r --arg via "^($1)$" 'if .ev == "header" then .base_mono_ns as $b | {$b}
+		else select(.ev == "fault" and (.via | test($via)) and .write != false) end' "$D/t.ndjson" |
+		jq -rn 'input.b as $base | inputs |
+			"\(.tid) \(.addr) \((.ts0 // (.ts - .lat_ns)) + $base)"' >"$D/faults"
+}
+
+# seen_first VIA: first writes that have a fault of that thread, there and then.  The others are
+# in missed: an address may come again.
+seen_first() {
+	faults "$1"
+	awk '
+	NR == FNR { at[$1 " " $2] = at[$1 " " $2] " " $3; next }
+	{
+		known = 0
+		for (i = split(at[$2 " " $3], when, " "); i; i--)
+			known += $5 <= when[i] && when[i] <= $6
+		if (known)
+			n++
+		else
+			print >"/dev/stderr"
+	}
+	END { print n + 0 }' "$D/faults" "$D/made" 2>"$D/missed"
+}
+
+# seen_later: later writes that the userfaultfd has told of; each fault stands for one.
+seen_later() {
+	faults uffd
+	awk '
 	NR == FNR { known[$1 " " $2]++; next }
-	known[$2 " " $(field)]-- > 0 { n++; next }
-	{ print "missed:", $0 >"/dev/stderr" }
+	known[$2 " " $4]-- > 0 { n++; next }
+	{ print >"/dev/stderr" }
 	END { print n + 0 }' "$D/faults" "$D/made" 2>"$D/missed"
 }
 
@@ -39,7 +63,7 @@ missed_in_gaps() {
 	local first begin end
 	jq -rn 'input.base_mono_ns as $base | inputs | select(.ev == "gap") |
 		"\(.page) \(.npages) \(.ts0 + $base) \(.ts + $base)"' "$D/t.ndjson" >"$D/gaps"
-	while read -r _ _ _ first _ begin end; do
+	while read -r _ _ first _ begin end; do
 		awk -v page="$((first / 4096))" -v begin="$begin" -v end="$end" '
 			$1 <= page && page < $1 + $2 && $3 <= end && $4 >= begin { found = 1 }
 			END { exit !found }' "$D/gaps" || return
@@ -50,10 +74,10 @@ missed_in_gaps() {
 case_every_kind_of_new_memory() {
 	local later first either
 	young_run "$PAGETAP" || return
-	later=$(seen 4 uffd)
+	later=$(seen_later)
 	[ "$later" = 30 ] || wrong "$later of 30 later writes were seen: $(head -n 3 "$D/missed")" || return
-	first=$(seen 3 perf)
-	either=$(seen 3 'perf|uffd')
+	first=$(seen_first perf)
+	either=$(seen_first 'perf|uffd')
 	say "of 30 first writes $first were seen by perf, $((either - first)) by the userfaultfd"
 	# Some fall between registration and arming: that is the gap that is declared.
 	missed_in_gaps || wrong "neither seen nor in a gap, of: $(head -n 3 "$D/missed")" || return

@@ -171,7 +171,7 @@ static void test_owed_to_nobody(void)
 	CU_ASSERT_EQUAL_FATAL(layout_reconcile(&s->layout, &m, true, &shared.next_vma, nothing,
 					       NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(space_owe_since(s, (struct range){ PAGES(8), PAGES(40) }, now,
-					      now - 5000), 0);
+					      now - 5000, GAP_NEW_MAPPING), 0);
 	CU_ASSERT_EQUAL(census_arm_step(s, &s->todo[s->todo_head]), 1);
 	gap(8, 8, now - 5000, GAP_NEW_MAPPING);
 	gap(16, 16, now - 5000, GAP_NEW_MAPPING);
@@ -188,10 +188,11 @@ static void test_owed_by_neighbours(void)
 
 	begin(getpid());
 	now = clock_now();
-	space_owe_since(s, (struct range){ PAGES(8), PAGES(10) }, now, now - 5000);
-	space_owe_since(s, (struct range){ PAGES(10), PAGES(12) }, now, now - 5000);
-	space_owe_since(s, (struct range){ PAGES(12), PAGES(13) }, now, 0);
-	space_owe_since(s, (struct range){ PAGES(13), PAGES(13) }, now, now - 1);
+	space_owe_since(s, (struct range){ PAGES(8), PAGES(10) }, now, now - 5000, GAP_NEW_MAPPING);
+	space_owe_since(s, (struct range){ PAGES(10), PAGES(12) }, now, now - 5000,
+			GAP_NEW_MAPPING);
+	space_owe_since(s, (struct range){ PAGES(12), PAGES(13) }, now, 0, GAP_NEW_MAPPING);
+	space_owe_since(s, (struct range){ PAGES(13), PAGES(13) }, now, now - 1, GAP_NEW_MAPPING);
 	CU_ASSERT_EQUAL_FATAL(s->ntodo, 2);
 	CU_ASSERT_EQUAL(s->todo[0].r.hi, PAGES(12));
 	CU_ASSERT_EQUAL(s->todo[0].since, now - 5000);
@@ -302,6 +303,28 @@ static void test_arms_around_a_look(void)
 		CU_ASSERT_EQUAL(protected(s->pagemap, all), OWN);
 		finish_own(all);
 	}
+}
+
+/* A new mapping is written before it is armed: until then is declared, of an old one nothing. */
+static void test_declared_until_armed(void)
+{
+	struct range all = begin_own(), young = part_of(all, 8, 16);
+	uint64_t now = clock_now();
+	struct record gap, arm;
+
+	space_owe(s, part_of(all, 0, 8), now, TODO_ARM, 0);
+	space_owe_since(s, young, now, now - 5000, GAP_PROTECTION);
+	arm_what_is_due();
+	CU_ASSERT_EQUAL_FATAL(queue_pop(queue, &arm, 0), 1);
+	CU_ASSERT_EQUAL(arm.kind, RECORD_ARM);
+	CU_ASSERT_EQUAL_FATAL(queue_pop(queue, &gap, 0), 1);
+	CU_ASSERT_EQUAL_FATAL(queue_pop(queue, &arm, 0), 1);
+	CU_ASSERT(gap.kind == RECORD_GAP && gap.gap.reason == GAP_PROTECTION);
+	CU_ASSERT(gap.addr == young.lo && gap.npages == range_len(young) / PAGE);
+	CU_ASSERT_EQUAL(gap.ts0, emit_ts(&shared.emit, now - 5000));
+	CU_ASSERT(arm.kind == RECORD_ARM && arm.addr == young.lo && arm.ts == gap.ts);
+	no_more();
+	finish_own(all);
 }
 
 /* The next gap; the page where it begins, how many, and since when. */
@@ -415,6 +438,7 @@ static const struct suite_test tests[] = {
 	{ "owed to what is not watched", test_owed_to_nobody },
 	{ "owed by neighbours", test_owed_by_neighbours },
 	{ "looks owed by neighbours", test_looks_by_neighbours },
+	{ "declared until it is armed", test_declared_until_armed },
 	{ "arms around what is to be looked at", test_arms_around_a_look },
 	{ "armed while it is dropped", test_armed_while_it_is_dropped },
 	{ "goes on while it is dropped", test_goes_on_while_it_is_dropped },
