@@ -59,7 +59,8 @@ stopped_job() {
 	local state='^State:.T'
 	start_target "$D/target.out" "$T/writer" -T 60 -c "$D/count" || return
 	kill -TSTP "$TARGET"
-	within 5 grep -q "$state" "/proc/$TARGET/status" || wrong "SIGTSTP does not stop it" || return
+	# A shell whose job is stopped by SIGTSTP leaves the loop it is in: not its subshell.
+	(within 5 grep -q "$state" "/proc/$TARGET/status") || wrong "SIGTSTP does not stop it" || return
 	timeout 30 "$PAGETAP" record --engine sync -q -p "$TARGET" -o "$D/t.ndjson" -d 0.5 2>"$D/record.err" ||
 		wrong "record: $(head -n 1 "$D/record.err")" || return
 	grep -q "$state" "/proc/$TARGET/status" || wrong "it runs" || return
