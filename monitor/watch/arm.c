@@ -109,11 +109,13 @@ static bool next_chunk(struct space *s, struct space_todo *t, struct range *ret,
 		struct region *g = layout_from(&s->layout, t->r.lo);
 		struct range part, run, more;
 
-		if (!g || g->r.lo >= t->r.hi || range_empty(t->r))
+		if (!g || g->r.lo > t->r.lo)
+			space_todo_skip(s, t, g ? g->r.lo : t->r.hi);
+		if (range_empty(t->r))
 			return false;
 		part = range_common(t->r, g->r);
 		if (!g->arm || !(g->modes & WATCH_MODE_WRITE)) {
-			t->r.lo = part.hi;
+			space_todo_skip(s, t, part.hi);
 			continue;
 		}
 		part = arm_allowed(s, part);
@@ -181,7 +183,8 @@ static int arm_chunk(struct space *s, struct space_todo *t, struct region *g, st
 	}
 	t->r.lo = chunk.hi;
 	if (r < 0 || cover_arm(&s->cover, chunk) < 0) {
-		emit_gap(&s->shared->emit, s->pid, s->mm, t0, t1, chunk, GAP_REGISTER);
+		emit_gap(&s->shared->emit, s->pid, s->mm, t->since ? t->since : t0, t1, chunk,
+			 GAP_REGISTER);
 		space_reread(s, t1, REREAD_DELAY);
 		return 1;
 	}
@@ -339,9 +342,13 @@ void arm_confess(struct space *s)
 	else if (s->shared->ksm.merged)
 		ksm_doubt(s, now);
 	for (unsigned int i = s->todo_head; s->pid && i < s->ntodo; i++) {
-		const struct space_todo *t = &s->todo[i];
+		struct space_todo *t = &s->todo[i];
 		enum gap_reason why = check_reason(s, t);
 
+		if (t->since && !range_empty(t->r)) {
+			emit_gap(e, s->pid, s->mm, t->since, now, t->r, t->why);
+			t->since = now;
+		}
 		if (t->what != TODO_ARM && cover_next_armed(&s->cover, t->r, &run))
 			emit_gap(e, s->pid, s->mm, t->armed, now,
 				 why == GAP_REMOVE_RACE ? t->r : none, why);

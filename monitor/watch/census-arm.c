@@ -94,17 +94,10 @@ static int arm_step_of(struct space *s, struct space_todo *t, struct region *g)
 	return 1;
 }
 
-/* It has gone by now, or is not watched any more: nobody will look at it. */
 static void skip_to(struct space *s, struct space_todo *t, uint64_t addr)
 {
-	struct range part = { t->r.lo, addr < t->r.hi ? addr : t->r.hi };
-
-	if (t->since && !range_empty(part))
-		emit_gap(&s->shared->emit, s->pid, s->mm, t->since, clock_now(), part,
-			 GAP_NEW_MAPPING);
-	if (!range_empty(part))
+	if (space_todo_skip(s, t, addr))
 		t->armed = 0;
-	t->r.lo = addr;
 }
 
 int census_arm_step(struct space *s, struct space_todo *t)

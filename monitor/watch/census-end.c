@@ -15,9 +15,7 @@
 static void drop_owed(struct space *s)
 {
 	for (unsigned int i = s->todo_head; i < s->ntodo; i++)
-		if (s->todo[i].since && !range_empty(s->todo[i].r))
-			emit_gap(&s->shared->emit, s->pid, s->mm, s->todo[i].since, clock_now(),
-				 s->todo[i].r, GAP_NEW_MAPPING);
+		space_todo_skip(s, &s->todo[i], s->todo[i].r.hi);
 	s->todo_head = s->ntodo = 0;
 }
 

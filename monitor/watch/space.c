@@ -418,6 +418,18 @@ void space_todo_done(struct space *s)
 		s->todo_head = s->ntodo = 0;
 }
 
+bool space_todo_skip(struct space *s, struct space_todo *t, uint64_t addr)
+{
+	struct range part = { t->r.lo, addr < t->r.hi ? addr : t->r.hi };
+
+	if (range_empty(part))
+		return false;
+	if (t->since)
+		emit_gap(&s->shared->emit, s->pid, s->mm, t->since, clock_now(), part, t->why);
+	t->r.lo = part.hi;
+	return true;
+}
+
 uint64_t space_todo_first(const struct space *s)
 {
 	unsigned int n = s->ntodo - s->todo_head;

@@ -260,6 +260,11 @@ int space_owe_since(struct space *s, struct range r, uint64_t when, uint64_t sin
 
 /* What is owed and due, moved to the head of the list; or NULL. */
 struct space_todo *space_todo_due(struct space *s, uint64_t now);
+/*
+ * What is owed below `addr` is not there any more, or not watched: nobody will look at it,
+ * and what nobody was told of since then is declared.  False: there is nothing owed.
+ */
+bool space_todo_skip(struct space *s, struct space_todo *t, uint64_t addr);
 /* The head of the list is done. */
 void space_todo_done(struct space *s);
 /* When the first is due; UINT64_MAX. */

@@ -327,6 +327,44 @@ static void test_declared_until_armed(void)
 	finish_own(all);
 }
 
+static void gap_over(struct range r, uint64_t since, enum gap_reason why)
+{
+	gap(r.lo / PAGE, range_len(r) / PAGE, since, why);
+}
+
+/* It went, or cannot be armed, or the trace ends before: it is declared until then. */
+static void test_declared_and_never_armed(void)
+{
+	struct range all = begin_own(), refused = part_of(all, OWN, OWN + 2);
+	struct range gone = part_of(all, OWN + 2, OWN + 4), late = part_of(all, 8, 16);
+	uint64_t now = clock_now();
+	struct record r;
+
+	space_owe_since(s, gone, now, now - 5000, GAP_NEW_MAPPING);
+	arm_what_is_due();
+	gap_over(gone, now - 5000, GAP_NEW_MAPPING);
+	no_more();
+
+	layout_find(&s->layout, all.lo)->r.hi = refused.hi;
+	space_owe_since(s, refused, now, now - 7000, GAP_NEW_MAPPING);
+	arm_what_is_due();
+	gap_over(refused, now - 7000, GAP_REGISTER);
+	no_more();
+
+	space_owe_since(s, late, now, now - 9000, GAP_PROTECTION);
+	arm_confess(s);
+	gap_over(late, now - 9000, GAP_PROTECTION);
+	no_more();
+	/* It may go on, when a child has got its name: what was said is not said again. */
+	arm_what_is_due();
+	CU_ASSERT_EQUAL_FATAL(queue_pop(queue, &r, 0), 1);
+	CU_ASSERT(r.kind == RECORD_GAP && r.ts0 >= emit_ts(&shared.emit, now));
+	CU_ASSERT_EQUAL_FATAL(queue_pop(queue, &r, 0), 1);
+	CU_ASSERT_EQUAL(r.kind, RECORD_ARM);
+	no_more();
+	finish_own(all);
+}
+
 /* The next gap; the page where it begins, how many, and since when. */
 static void find_gap(struct range r, uint64_t since)
 {
@@ -439,6 +477,7 @@ static const struct suite_test tests[] = {
 	{ "owed by neighbours", test_owed_by_neighbours },
 	{ "looks owed by neighbours", test_looks_by_neighbours },
 	{ "declared until it is armed", test_declared_until_armed },
+	{ "declared and never armed", test_declared_and_never_armed },
 	{ "arms around what is to be looked at", test_arms_around_a_look },
 	{ "armed while it is dropped", test_armed_while_it_is_dropped },
 	{ "goes on while it is dropped", test_goes_on_while_it_is_dropped },
