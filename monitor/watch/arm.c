@@ -345,10 +345,8 @@ void arm_confess(struct space *s)
 		struct space_todo *t = &s->todo[i];
 		enum gap_reason why = check_reason(s, t);
 
-		if (t->since && !range_empty(t->r)) {
-			emit_gap(e, s->pid, s->mm, t->since, now, t->r, t->why);
-			t->since = now;
-		}
+		if (t->since)
+			space_todo_skip(s, t, t->r.hi);
 		if (t->what != TODO_ARM && cover_next_armed(&s->cover, t->r, &run))
 			emit_gap(e, s->pid, s->mm, t->armed, now,
 				 why == GAP_REMOVE_RACE ? t->r : none, why);

@@ -261,8 +261,8 @@ int space_owe_since(struct space *s, struct range r, uint64_t when, uint64_t sin
 /* What is owed and due, moved to the head of the list; or NULL. */
 struct space_todo *space_todo_due(struct space *s, uint64_t now);
 /*
- * What is owed below `addr` is not there any more, or not watched: nobody will look at it,
- * and what nobody was told of since then is declared.  False: there is nothing owed.
+ * Nobody will look at what is owed below `addr`: it is not there any more, or not watched, or
+ * this is the end.  What is not told since then is declared.  False: nothing is owed there.
  */
 bool space_todo_skip(struct space *s, struct space_todo *t, uint64_t addr);
 /* The head of the list is done. */
