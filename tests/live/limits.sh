@@ -142,7 +142,6 @@ case_second_monitor() {
 	first=$RECORDER
 	wait_attached "$TARGET" || return
 	within 10 grep -q attached "$D/first.err" || return
-	before=$(count "$D/t.ndjson" '.ev == "fault"')
 	for _ in 1 2 3; do
 		timeout 20 "$PAGETAP" record --engine sync -p "$TARGET" -o "$D/second.ndjson" -d 1 >"$D/second.out" 2>"$D/second.err"
 		STATUS=$?
@@ -151,9 +150,11 @@ case_second_monitor() {
 		[ ! -e "$D/second.ndjson" ] || wrong "it left a file" || return
 	done
 	runs_on "$D/count" || return
+	# It grows faster than jq can read where processors are scarce.
+	before=$(stat -c %s "$D/t.ndjson")
 	sleep 0.5
 	stop_record "$first" || return
-	[ "$(count "$D/t.ndjson" '.ev == "fault"')" -gt "$before" ] || wrong "the first sees nothing any more" || return
+	tail -c "+$before" "$D/t.ndjson" | grep -q '"ev":"fault"' || wrong "the first sees nothing any more" || return
 	valid "$D/t.ndjson" || return
 	# The first has gone, and so the other may.
 	timeout 20 "$PAGETAP" record --engine sync -p "$TARGET" -o "$D/second.ndjson" -d 0.3 >"$D/second.out" 2>"$D/second.err" ||
