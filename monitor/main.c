@@ -60,7 +60,12 @@ static void print_version(void)
 {
 	puts("pagetap " PAGETAP_VERSION "\n"
 	     "Licence: MIT.  Comes with no warranty.\n"
-	     "Built with: engine sync; write, missing and minor faults; zstd.");
+	     "Built with: engines async and sync; write, missing and minor faults; zstd; "
+#ifdef WITHOUT_NCURSES
+	     "no ncurses.");
+#else
+	     "ncurses.");
+#endif
 }
 
 /*

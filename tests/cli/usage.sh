@@ -143,6 +143,7 @@ case_version() {
 	"$PAGETAP" -V >"$D/v.out" || wrong "status $?" || return
 	head -n 1 "$D/v.out" | grep -qE '^pagetap [0-9]+\.[0-9]+\.[0-9]+$' || wrong 'first line' || return
 	grep -q 'MIT' "$D/v.out" || wrong 'no licence' || return
+	grep -q '^Built with: engines async and sync; ' "$D/v.out" || wrong 'no engines' || return
 	"$PAGETAP" --version | cmp -s - "$D/v.out" || wrong '-V is not --version'
 }
 
