@@ -93,6 +93,21 @@ static void say_gaps(const struct report_view *v)
 	}
 }
 
+static void say_errors(const struct report_view *v)
+{
+	const struct tally *t = v->l->tally;
+	uint64_t errors = t->records[RECORD_ERROR];
+	char msg[4 * sizeof(t->first_error.msg) + 1];
+	struct words n;
+
+	if (!errors)
+		return;
+	log_escape(t->first_error.msg, t->first_error.len, msg, sizeof(msg));
+	printf("  %s%s error%s while watching%s%s%s\n", red(v), words_count(errors, &n),
+	       errors == 1 ? "" : "s", !*msg ? "" : errors == 1 ? ": " : ", the first: ", msg,
+	       plain(v));
+}
+
 static void say_trouble(const struct report_view *v)
 {
 	const struct walk_end *e = &v->l->end;
@@ -117,9 +132,7 @@ static void say_trouble(const struct report_view *v)
 	if (chains)
 		printf("  %sthe frames of %s call chains are left out: there are too many%s\n",
 		       red(v), words_count(chains, &n), plain(v));
-	if (t->records[RECORD_ERROR])
-		printf("  %s%s errors while watching%s\n", red(v),
-		       words_count(t->records[RECORD_ERROR], &n), plain(v));
+	say_errors(v);
 }
 
 /* Mappings that are, or were, watched; and of the others why not. */

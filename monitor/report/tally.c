@@ -303,6 +303,16 @@ static int on_exec(struct tally *t, const struct record *r)
 	return s && s->pid == r->pid ? pages_end(&t->pages, r->mm) : 0;
 }
 
+static void on_error(struct tally *t, const struct record *r)
+{
+	struct tally_error *e = &t->first_error;
+
+	if (t->records[RECORD_ERROR] > 1 || !r->text)
+		return;
+	e->len = r->text->len[1] < sizeof(e->msg) ? r->text->len[1] : sizeof(e->msg);
+	memcpy(e->msg, r->text->bytes + r->text->len[0], e->len);
+}
+
 int tally_record(struct tally *t, const struct record *r)
 {
 	if (r->kind >= RECORD_NR)
@@ -323,6 +333,9 @@ int tally_record(struct tally *t, const struct record *r)
 		return on_gap(t, r);
 	case RECORD_LOST:
 		on_lost(t, r);
+		return 0;
+	case RECORD_ERROR:
+		on_error(t, r);
 		return 0;
 	case RECORD_REMOVE:
 	case RECORD_UNMAP:

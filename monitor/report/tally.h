@@ -92,6 +92,11 @@ struct tally_lost {
 enum tally_engine { TALLY_SYNC, TALLY_ASYNC, TALLY_BOTH };
 
 /* Everything is for reading. */
+struct tally_error {
+	uint32_t len;
+	char msg[256];			/* raw bytes, as much of it as there is room for */
+};
+
 struct tally {
 	const struct model *model;	/* borrowed */
 	uint32_t page_size;
@@ -102,6 +107,7 @@ struct tally {
 	uint64_t records[RECORD_NR];	/* that were given */
 	uint64_t src[SRC_NR];		/* faults of a restore, by whence the page came */
 	uint64_t dropped_pages;		/* of remove and unmap */
+	struct tally_error first_error;
 	struct tally_lost lost[LOST_NR];
 	struct tally_gap gap[GAP_NR];
 	uint64_t first_ts, last_ts;	/* of what was given */

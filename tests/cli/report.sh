@@ -39,6 +39,7 @@ case_overview() {
 		'^  1 gap \(remove-race\): 2 pages, 500 ns$' \
 		'^  written   5 pages at .*; 5 different ones \(20 KiB\)$' \
 		'^  faults    7: 2 missing, 4 wp, 1 minor; threads waited ' \
+		'^  1 error while watching: it has changed to another user$' \
 		'not watched: 1 not-writable$' '^ +3 +60\.0 % +3 \(12 KiB\) +4 +1  anon x2$' \
 		'^ +2 +40\.0 % .* \[heap\] x2$' ' caf\\351 \(deleted\)$' \
 		'^answered in 6\.1 us \(p50\)' || return

@@ -141,6 +141,33 @@ static void test_troubles(void)
 	CU_ASSERT(t->lost[LOST_RING].uncounted);
 }
 
+/* The first of them is kept, as much as there is room for. */
+static void test_errors(void)
+{
+	static char longer[1000];
+	struct record_text *first = record_text_new("perf", 4, longer, sizeof(longer));
+	struct record_text *second = record_text_new("follow", 6, "b", 1);
+
+	memset(longer, 'a', sizeof(longer));
+	memcpy(first->bytes + 4, longer, sizeof(longer));
+	begin("sync", "write");
+	CU_ASSERT_EQUAL(t->first_error.len, 0);
+	add((struct record){ .kind = RECORD_ERROR, .text = first });
+	add((struct record){ .kind = RECORD_ERROR, .text = second });
+	CU_ASSERT_EQUAL(t->records[RECORD_ERROR], 2);
+	CU_ASSERT_EQUAL_FATAL(t->first_error.len, sizeof(t->first_error.msg));
+	CU_ASSERT(!memcmp(t->first_error.msg, longer, t->first_error.len));
+	begin("sync", "write");
+	add((struct record){ .kind = RECORD_ERROR });
+	add((struct record){ .kind = RECORD_ERROR, .text = second });
+	CU_ASSERT_EQUAL(t->first_error.len, 0);
+	begin("sync", "write");
+	add((struct record){ .kind = RECORD_ERROR, .text = second });
+	CU_ASSERT(t->first_error.len == 1 && t->first_error.msg[0] == 'b');
+	free(first);
+	free(second);
+}
+
 /* Windows are as long as collections are apart, and begin when something can be seen. */
 static void test_windows(void)
 {
@@ -190,6 +217,7 @@ static const struct suite_test tests[] = {
 	{ "both engines", test_both },
 	{ "touches", test_touches },
 	{ "gaps and losses", test_troubles },
+	{ "errors", test_errors },
 	{ "windows of time", test_windows },
 	{ "what no process can have written", test_claims },
 };
