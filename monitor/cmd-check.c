@@ -20,6 +20,7 @@
 #include "machine.h"
 #include "target-args.h"
 #include "trace/record-json.h"
+#include "watch/filesystem.h"
 #include "watch/maps.h"
 #include "watch/procinfo.h"
 #include "watch/session.h"
@@ -78,6 +79,7 @@ static void count_mappings(struct target *t, uint64_t features)
 	/* By the engine that record chooses. */
 	struct watch_filter filter = { .modes = WATCH_MODE_WRITE,
 				       .async = session_can_async(features) };
+	struct filesystems known = { 0 };
 	struct maps maps = MAPS_NULL;
 	char path[32];
 	_close_ int procfd = -1;
@@ -87,7 +89,9 @@ static void count_mappings(struct target *t, uint64_t features)
 	if (procfd < 0 || maps_read(procfd, &maps) < 0)
 		return;
 	for (size_t i = 0; i < maps.n; i++) {
-		if (watchable(&maps.v[i], &filter, features).why != WHY_NONE)
+		enum vma_kind kind = filesystem_look(procfd, &maps.v[i], &known);
+
+		if (watchable(&maps.v[i], kind, &filter, features).why != WHY_NONE)
 			continue;
 		t->watched++;
 		t->watched_bytes += maps.v[i].hi - maps.v[i].lo;

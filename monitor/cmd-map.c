@@ -18,6 +18,7 @@
 #include "filter-args.h"
 #include "target-args.h"
 #include "trace/record-json.h"
+#include "watch/filesystem.h"
 #include "watch/maps.h"
 #include "watch/procinfo.h"
 #include "watch/session.h"
@@ -70,7 +71,9 @@ static const struct option_page page = {
 struct view {
 	pid_t pid;
 	struct procinfo who;
+	int procfd;
 	struct maps maps;
+	struct filesystems filesystems;
 	struct watch_filter filter;
 	uint64_t features;
 	size_t shown, watched;
@@ -80,28 +83,33 @@ struct view {
 static int read_process(struct view *v)
 {
 	char path[32];
-	_close_ int procfd = -1;
 	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d", (int)v->pid);
-	procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (procfd < 0)
+	v->procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (v->procfd < 0)
 		return -errno;
-	r = procinfo_read(procfd, &v->who);
-	return r < 0 ? r : maps_read(procfd, &v->maps);
+	r = procinfo_read(v->procfd, &v->who);
+	return r < 0 ? r : maps_read(v->procfd, &v->maps);
 }
 
+struct judged {
+	enum vma_kind kind;
+	struct watch_verdict w;
+};
+
 /* False: filtered out, and not part of any total. */
-static bool judge(struct view *v, const struct map_entry *m, struct watch_verdict *ret)
+static bool judge(struct view *v, const struct map_entry *m, struct judged *ret)
 {
 	uint64_t bytes = m->hi - m->lo;
 
-	*ret = watchable(m, &v->filter, v->features);
-	if (ret->why == WHY_FILTERED)
+	ret->kind = filesystem_look(v->procfd, m, &v->filesystems);
+	ret->w = watchable(m, ret->kind, &v->filter, v->features);
+	if (ret->w.why == WHY_FILTERED)
 		return false;
 	v->shown++;
 	v->bytes += bytes;
-	if (ret->why == WHY_NONE) {
+	if (ret->w.why == WHY_NONE) {
 		v->watched++;
 		v->watched_bytes += bytes;
 	}
@@ -145,7 +153,7 @@ static void print_table(struct view *v)
 	const char *plain = *dim ? "\033[m" : "";
 	char prot[5], watch[64], name[NAME_SHOWN], comm[4 * sizeof(v->who.comm)];
 	struct words size, bytes, watched;
-	struct watch_verdict w;
+	struct judged j;
 
 	printf("%d (%s)\n%-33s %-4s %-8s %9s  %-22s %s\n", (int)v->pid,
 	       log_escape(v->who.comm, v->who.comm_len, comm, sizeof(comm)), "ADDRESSES", "PROT",
@@ -153,15 +161,15 @@ static void print_table(struct view *v)
 	for (size_t i = 0; i < v->maps.n; i++) {
 		const struct map_entry *m = &v->maps.v[i];
 
-		if (!judge(v, m, &w))
+		if (!judge(v, m, &j))
 			continue;
-		watch_words(&w, watch, sizeof(watch));
+		watch_words(&j.w, watch, sizeof(watch));
 		printf("%s%016llx-%016llx %-4s %-8s %9s  %-22s %s%s\n",
-		       w.why == WHY_NONE ? "" : dim, (unsigned long long)m->lo,
+		       j.w.why == WHY_NONE ? "" : dim, (unsigned long long)m->lo,
 		       (unsigned long long)m->hi, prot_words(m->prot, prot),
-		       vma_kind_name(map_kind(m)), words_bytes(m->hi - m->lo, &size), watch,
+		       vma_kind_name(j.kind), words_bytes(m->hi - m->lo, &size), watch,
 		       log_escape(m->name, m->name_len, name, sizeof(name)),
-		       w.why == WHY_NONE ? "" : plain);
+		       j.w.why == WHY_NONE ? "" : plain);
 	}
 	printf("%zu mapping%s of %s; %zu of %s can be watched (--engine %s)\n", v->shown,
 	       v->shown == 1 ? "" : "s", words_bytes(v->bytes, &bytes), v->watched,
@@ -178,9 +186,10 @@ static json_t *words_json(const char *const *list)
 	return a;
 }
 
-static int mapping_json(const struct map_entry *m, const struct watch_verdict *w,
-			uint32_t page_size, json_t *list)
+static int mapping_json(const struct map_entry *m, const struct judged *j, uint32_t page_size,
+			json_t *list)
 {
+	const struct watch_verdict *w = &j->w;
 	json_t *o = json_object();
 	const char *names[8];
 	char prot[5];
@@ -191,7 +200,7 @@ static int mapping_json(const struct map_entry *m, const struct watch_verdict *w
 	r |= record_json_int(o, "page", m->lo / page_size);
 	r |= record_json_int(o, "npages", (m->hi - m->lo) / page_size);
 	r |= record_json_word(o, "prot", prot_words(m->prot, prot));
-	r |= record_json_word(o, "kind", vma_kind_name(map_kind(m)));
+	r |= record_json_word(o, "kind", vma_kind_name(j->kind));
 	r |= record_json_text(o, "name", "name_hex", m->name, m->name_len);
 	r |= record_json_int(o, "off", m->off);
 	r |= record_json_large(o, "ino", "ino_hex", m->ino);
@@ -208,7 +217,7 @@ static int print_json(struct view *v)
 	_json_ json_t *o = json_object();
 	json_t *list = json_array(), *totals = json_object();
 	const char *modes[8];
-	struct watch_verdict w;
+	struct judged j;
 	int r;
 
 	filter_args_mode_names(v->filter.modes, modes);
@@ -219,8 +228,8 @@ static int print_json(struct view *v)
 	r |= record_json_word(o, "engine", engine_of(v));
 	r |= json_object_set_new(o, "mappings", list);
 	for (size_t i = 0; i < v->maps.n && !r; i++)
-		if (judge(v, &v->maps.v[i], &w))
-			r |= mapping_json(&v->maps.v[i], &w, page_size, list);
+		if (judge(v, &v->maps.v[i], &j))
+			r |= mapping_json(&v->maps.v[i], &j, page_size, list);
 	r |= record_json_int(totals, "mappings", v->shown);
 	r |= record_json_int(totals, "bytes", v->bytes);
 	r |= record_json_int(totals, "watched", v->watched);
@@ -303,5 +312,6 @@ int cmd_map(int argc, char **argv)
 		print_table(&v);
 	}
 	maps_done(&v.maps);
+	close_fd(&v.procfd);
 	return status;
 }

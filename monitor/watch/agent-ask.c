@@ -2,10 +2,7 @@
 /* Agent, the monitor's side: questions that are answered at once. */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -68,37 +65,23 @@ int agent_about(struct agent *a, pid_t pid, struct procinfo *ret)
 	return 0;
 }
 
-int agent_filesystem(struct agent *a, pid_t pid, int procfd, struct range r, uint64_t *ret_type,
-		     uint64_t *ret_block)
+int agent_filesystem(struct agent *a, pid_t pid, int procfd, struct range r,
+		     struct filesystem *ret)
 {
-	_close_ int fd = -1;
 	struct agent_request q;
 	struct agent_reply p;
-	struct statfs fs;
-	char path[80];
-	int error, fds[AGENT_FDS_MAX];
+	int error = filesystem_at(procfd, r, ret), fds[AGENT_FDS_MAX];
 	unsigned int nfds;
 
-	snprintf(path, sizeof(path), "map_files/%llx-%llx", (unsigned long long)r.lo,
-		 (unsigned long long)r.hi);
-	fd = openat(procfd, path, O_PATH | O_CLOEXEC);
-	if (fd >= 0 && !fstatfs(fd, &fs)) {
-		*ret_type = (uint64_t)fs.f_type;
-		*ret_block = (uint64_t)fs.f_bsize;
-		return 0;
-	}
-	error = -errno;
 	if ((error != -EACCES && error != -EPERM) || !a)
 		return error;
 	q = agent_request(a, AGENT_FILESYSTEM, pid);
 	q.lo = r.lo;
 	q.hi = r.hi;
 	error = ask(a, &q, &p, fds, &nfds);
-	if (error < 0)
-		return error;
-	*ret_type = p.filesystem.type;
-	*ret_block = p.filesystem.block;
-	return 0;
+	if (!error)
+		*ret = p.filesystem;
+	return error;
 }
 
 int agent_shares(struct agent *a, pid_t pid, pid_t other)

@@ -162,8 +162,7 @@ static void do_filesystem(struct serving *s, const struct agent_request *q)
 	snprintf(path, sizeof(path), "/proc/%d", q->pid);
 	procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	p.result = procfd < 0 ? -ESRCH :
-		   agent_filesystem(NULL, q->pid, procfd, r, &p.filesystem.type,
-				    &p.filesystem.block);
+		   filesystem_at(procfd, r, &p.filesystem);
 	reply(s, &p, q, NULL, 0);
 }
 

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "pagetap/inject.h"
+#include "watch/filesystem.h"
 #include "watch/perf.h"
 #include "watch/procinfo.h"
 
@@ -72,10 +73,7 @@ struct agent_reply {
 			uint64_t features;	/* the handshake has been made */
 		} borrow;
 		struct procinfo about;
-		struct {
-			uint64_t type;		/* f_type and f_bsize of statfs(2) */
-			uint64_t block;
-		} filesystem;
+		struct filesystem filesystem;
 		struct {
 			uint32_t same;
 		} shares;

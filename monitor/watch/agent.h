@@ -24,6 +24,7 @@
 #include "base/range.h"
 #include "pagetap/inject.h"
 #include "watch/door.h"
+#include "watch/filesystem.h"
 #include "watch/perf.h"
 #include "watch/procinfo.h"
 
@@ -77,9 +78,9 @@ void agent_expire(struct agent *a, uint64_t now);
  * readings it may have been waited for: then its exit code is not known.
  */
 int agent_about(struct agent *a, pid_t pid, struct procinfo *ret);
-/* statfs(2) of the file that is mapped at r. */
-int agent_filesystem(struct agent *a, pid_t pid, int procfd, struct range r, uint64_t *ret_type,
-		     uint64_t *ret_block);
+/* As filesystem_at(), by the agent's right where ours is not enough; NULL: by ours. */
+int agent_filesystem(struct agent *a, pid_t pid, int procfd, struct range r,
+		     struct filesystem *ret);
 /*
  * Do two processes share one address space (vfork(2), CLONE_VM)?  By kcmp(2): 1, 0, -ESRCH,
  * -EPERM, -ENOSYS.

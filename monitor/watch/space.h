@@ -29,6 +29,7 @@
 #include "watch/door.h"
 #include "watch/emit.h"
 #include "watch/event.h"
+#include "watch/filesystem.h"
 #include "watch/guard.h"
 #include "watch/latency.h"
 #include "watch/layout.h"
@@ -147,6 +148,7 @@ struct space {
 	bool async;			/* faults wait for nobody: the census tells of writes */
 	struct spares spares;
 	struct maps maps;
+	struct filesystems filesystems;
 	struct tids *tids;
 	struct space_pending *pending;
 	unsigned int npending, pending_room;

@@ -4,7 +4,6 @@
 #include "watch/survey-region.h"
 
 #include <errno.h>
-#include <linux/magic.h>
 
 #include "base/clock.h"
 #include "watch/build-id.h"
@@ -16,20 +15,19 @@
  * A hugetlb memfd looks like any memfd in the maps; the file system of the mapping
  * tells, and its block size is the size of its pages (statfs(2)).
  */
-static void look_at_file(const struct space *s, struct region *g)
+static void look_at_file(struct space *s, struct region *g)
 {
-	uint64_t type, block;
+	struct filesystem fs;
 
 	g->page_size = g->kind == VMA_KIND_HUGETLB ? s->shared->huge_size : s->shared->page_size;
 	if (g->kind != VMA_KIND_HUGETLB && g->kind != VMA_KIND_SHMEM)
 		return;
-	if (agent_filesystem(s->shared->agent, s->pid, s->procfd, g->r, &type, &block) < 0 ||
-	    type == TMPFS_MAGIC)
+	if (agent_filesystem(s->shared->agent, s->pid, s->procfd, g->r, &fs) < 0 &&
+	    filesystem_of(s->procfd, g->dev_major, g->dev_minor, &s->filesystems, &fs) < 0)
 		return;
-	/* Device 0:x has any file system without a disk: overlayfs, btrfs, NFS ... */
-	g->kind = type == HUGETLBFS_MAGIC ? VMA_KIND_HUGETLB : VMA_KIND_FILE;
-	if (g->kind == VMA_KIND_HUGETLB)
-		g->page_size = (uint32_t)block;
+	g->kind = (uint8_t)filesystem_kind(&fs);
+	g->page_size = g->kind != VMA_KIND_HUGETLB ? s->shared->page_size :
+		       fs.block ? (uint32_t)fs.block : s->shared->huge_size;
 }
 
 static struct map_entry as_entry(const struct region *g)
@@ -45,10 +43,8 @@ static struct map_entry as_entry(const struct region *g)
 static struct watch_verdict verdict_of(const struct space *s, const struct region *g)
 {
 	struct map_entry m = as_entry(g);
-	struct watch_verdict v = watchable(&m, s->filter, s->features);
+	struct watch_verdict v = watchable(&m, g->kind, s->filter, s->features);
 
-	if (g->kind == VMA_KIND_FILE && v.modes && !s->async)
-		v = (struct watch_verdict){ .why = WHY_FILE_BACKED };
 	if (g->page_size > s->shared->source.len)
 		v.modes &= ~(uint32_t)WATCH_MODE_MISSING;
 	if (!v.modes && v.why == WHY_NONE)

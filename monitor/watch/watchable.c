@@ -73,7 +73,7 @@ enum vma_kind map_kind(const struct map_entry *m)
 		return VMA_KIND_FILE;
 	if (is_hugetlb(m))
 		return VMA_KIND_HUGETLB;
-	/* tmpfs has no block device; so have others: the kernel will say. */
+	/* tmpfs has no block device; nor have others, see filesystem.h. */
 	return is_shmem(m) || m->ino ? VMA_KIND_SHMEM : VMA_KIND_ANON;
 }
 
@@ -132,10 +132,9 @@ static struct watch_verdict no(enum vma_why why)
 	return (struct watch_verdict){ .why = why };
 }
 
-struct watch_verdict watchable(const struct map_entry *m, const struct watch_filter *f,
-			       uint64_t features)
+struct watch_verdict watchable(const struct map_entry *m, enum vma_kind kind,
+			       const struct watch_filter *f, uint64_t features)
 {
-	enum vma_kind kind = map_kind(m);
 	struct watch_verdict v = { .why = WHY_NONE };
 	bool writable = m->prot & RECORD_PROT_WRITE;
 	uint32_t can, want = f->modes;
@@ -145,7 +144,7 @@ struct watch_verdict watchable(const struct map_entry *m, const struct watch_fil
 	if (kind == VMA_KIND_SPECIAL)
 		return no(WHY_SPECIAL_MAPPING);
 	if (f->async)
-		return wanted(m, f, kind) ? watchable_async(f) : no(WHY_FILTERED);
+		return watchable_async(f);
 	if (!m->dev_major && (starts(m, "/secretmem") || starts(m, "secretmem")))
 		return no(WHY_SECRET);
 	if (!m->dev_major && starts(m, "/SYSV"))

@@ -47,11 +47,14 @@ struct watch_verdict {
 	enum vma_why why;		/* WHY_NONE if modes and arm */
 };
 
-/* uffd_features: what the handshake gave (UFFD_FEATURE_*). */
-struct watch_verdict watchable(const struct map_entry *m, const struct watch_filter *f,
-			       uint64_t uffd_features);
+/* kind: as looked at (filesystem.h).  uffd_features: what the handshake gave (UFFD_FEATURE_*). */
+struct watch_verdict watchable(const struct map_entry *m, enum vma_kind kind,
+			       const struct watch_filter *f, uint64_t uffd_features);
 
-/* heap, anon, stack ...: from the line of /proc/PID/maps alone. */
+/*
+ * heap, anon, stack ...: from the line of /proc/PID/maps alone.  shmem and hugetlb are a guess
+ * where the file system has no device of its own.
+ */
 enum vma_kind map_kind(const struct map_entry *m);
 
 #endif

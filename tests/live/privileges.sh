@@ -198,6 +198,37 @@ case_out_of_reach() {
 	stop_record "$RECORDER"
 }
 
+# kinds TRACE|MAP KIND NAME: so are the mappings of the file.
+kinds() {
+	jq -se --arg kind "$2" --arg name "/$3" '
+		[(.[0].mappings // .)[] | select(.kind and (.name // "" | endswith($name)))] as $own |
+		($own | length) >= 3 and ($own | all(.kind == $kind))' "$1" >/dev/null ||
+		wrong "$3 is no $2: $(grep -m 1 -A 1 "/$3" "$1")"
+}
+
+# Who may not look at the file of a mapping is told by the mounts: a device 0:x is not always
+# memory.  Containers have overlayfs; here it is ramfs.
+case_files_without_a_disk() {
+	local fs kind
+	for fs in ramfs:file tmpfs:shmem; do
+		kind=${fs#*:} fs=${fs%:*}
+		mkdir -p "$D/$fs"
+		start_target "$D/$fs.out" unshare -m sh -c 'mount -t "$0" "$0" "$1" && cp "$2" "$1/on-$0" &&
+			exec "$1/on-$0" -T 60 -c "$3"' "$fs" "$D/$fs" "$T/writer" "$D/count" || return
+		for ENGINE in async sync; do
+			timeout 30 setpriv --bounding-set -sys_admin,-checkpoint_restore "$PAGETAP" record -q \
+				--engine "$ENGINE" -p "$TARGET" -d 0.2 -o "$D/$fs.ndjson" 2>"$D/record.err" ||
+				wrong "record: $(head -n 1 "$D/record.err")" || return
+			valid "$D/$fs.ndjson" || return
+			kinds "$D/$fs.ndjson" "$kind" "on-$fs" || return
+		done
+		setpriv --bounding-set -sys_admin,-checkpoint_restore "$PAGETAP" map --json -p "$TARGET" \
+			>"$D/map.out" 2>"$D/map.err" || wrong "map failed" || return
+		kinds "$D/map.out" "$kind" "on-$fs" || return
+		target_ends "$TARGET" "$D/$fs.out" || return
+	done
+}
+
 # SIGQUIT and abort leave nothing behind, in whatever way the machine takes cores.
 case_no_core() {
 	local sig before

@@ -70,7 +70,7 @@ static void test_table(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct row *r = &rows[i];
 		struct map_entry m = entry(r->name, r->prot, r->ino, r->major);
-		struct watch_verdict v = watchable(&m, &all_modes, ALL_FEATURES);
+		struct watch_verdict v = watchable(&m, map_kind(&m), &all_modes, ALL_FEATURES);
 
 		if (map_kind(&m) != r->kind || v.modes != r->modes || v.arm != r->arm ||
 		    v.why != r->why)
@@ -90,14 +90,14 @@ static void test_features(void)
 	uint64_t no_empty = ALL_FEATURES & ~(uint64_t)UFFD_FEATURE_WP_UNPOPULATED;
 	uint64_t no_shmem = ALL_FEATURES & ~(uint64_t)UFFD_FEATURE_WP_HUGETLBFS_SHMEM;
 
-	CU_ASSERT_EQUAL(watchable(&anon, &f, ALL_FEATURES).modes, W);
-	CU_ASSERT_EQUAL(watchable(&anon, &f, no_empty).modes, W | M);
-	CU_ASSERT_EQUAL(watchable(&mem, &f, no_shmem).modes, 0);
-	CU_ASSERT_EQUAL(watchable(&mem, &f, no_shmem).why, WHY_NO_FEATURE);
+	CU_ASSERT_EQUAL(watchable(&anon, map_kind(&anon), &f, ALL_FEATURES).modes, W);
+	CU_ASSERT_EQUAL(watchable(&anon, map_kind(&anon), &f, no_empty).modes, W | M);
+	CU_ASSERT_EQUAL(watchable(&mem, map_kind(&mem), &f, no_shmem).modes, 0);
+	CU_ASSERT_EQUAL(watchable(&mem, map_kind(&mem), &f, no_shmem).why, WHY_NO_FEATURE);
 	f.modes = I;
-	CU_ASSERT_EQUAL(watchable(&anon, &f, ALL_FEATURES).why, WHY_MODE);
-	CU_ASSERT_EQUAL(watchable(&mem, &f, ALL_FEATURES).modes, I);
-	CU_ASSERT(!watchable(&mem, &f, ALL_FEATURES).arm);
+	CU_ASSERT_EQUAL(watchable(&anon, map_kind(&anon), &f, ALL_FEATURES).why, WHY_MODE);
+	CU_ASSERT_EQUAL(watchable(&mem, map_kind(&mem), &f, ALL_FEATURES).modes, I);
+	CU_ASSERT(!watchable(&mem, map_kind(&mem), &f, ALL_FEATURES).arm);
 }
 
 static void test_filters(void)
@@ -110,19 +110,19 @@ static void test_filters(void)
 	struct map_entry v = entry("[vdso]", RW, 0, 0);
 	struct map_entry l = entry("/usr/lib/x.so", RW, 5, 8), x = entry("/memfd:ab", RWS, 5, 0);
 
-	CU_ASSERT(watchable(&h, &f, ALL_FEATURES).arm);
-	CU_ASSERT_EQUAL(watchable(&a, &f, ALL_FEATURES).why, WHY_FILTERED);
-	CU_ASSERT_EQUAL(watchable(&v, &f, ALL_FEATURES).why, WHY_FILTERED);
+	CU_ASSERT(watchable(&h, map_kind(&h), &f, ALL_FEATURES).arm);
+	CU_ASSERT_EQUAL(watchable(&a, map_kind(&a), &f, ALL_FEATURES).why, WHY_FILTERED);
+	CU_ASSERT_EQUAL(watchable(&v, map_kind(&v), &f, ALL_FEATURES).why, WHY_FILTERED);
 	f.globs = so;
-	CU_ASSERT_EQUAL(watchable(&l, &f, ALL_FEATURES).why, WHY_FILE_BACKED);
-	CU_ASSERT_EQUAL(watchable(&h, &f, ALL_FEATURES).why, WHY_FILTERED);
+	CU_ASSERT_EQUAL(watchable(&l, map_kind(&l), &f, ALL_FEATURES).why, WHY_FILE_BACKED);
+	CU_ASSERT_EQUAL(watchable(&h, map_kind(&h), &f, ALL_FEATURES).why, WHY_FILTERED);
 	f.globs = mem + 1;
-	CU_ASSERT(watchable(&x, &f, ALL_FEATURES).arm);
+	CU_ASSERT(watchable(&x, map_kind(&x), &f, ALL_FEATURES).arm);
 	f = (struct watch_filter){ .modes = W, .ranges = &low, .nr_ranges = 1 };
-	CU_ASSERT(watchable(&a, &f, ALL_FEATURES).arm);
-	CU_ASSERT_EQUAL(watchable(&v, &f, ALL_FEATURES).why, WHY_SPECIAL_MAPPING);
+	CU_ASSERT(watchable(&a, map_kind(&a), &f, ALL_FEATURES).arm);
+	CU_ASSERT_EQUAL(watchable(&v, map_kind(&v), &f, ALL_FEATURES).why, WHY_SPECIAL_MAPPING);
 	f.ranges = &high;
-	CU_ASSERT_EQUAL(watchable(&a, &f, ALL_FEATURES).why, WHY_FILTERED);
+	CU_ASSERT_EQUAL(watchable(&a, map_kind(&a), &f, ALL_FEATURES).why, WHY_FILTERED);
 }
 
 /* Whatever is a mapping of memory, and whatever may be done with it. */
@@ -132,7 +132,7 @@ static void test_async(void)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct map_entry m = entry(rows[i].name, rows[i].prot, rows[i].ino, rows[i].major);
-		struct watch_verdict v = watchable(&m, &f, ALL_FEATURES);
+		struct watch_verdict v = watchable(&m, map_kind(&m), &f, ALL_FEATURES);
 		bool memory = rows[i].kind != VMA_KIND_SPECIAL;
 
 		CU_ASSERT_EQUAL(v.modes, memory ? W : 0);
