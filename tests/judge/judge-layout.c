@@ -297,13 +297,15 @@ static bool contended(const struct judge *j, const struct mm *mm, const struct l
 /*
  * The budget was spent: these pages were let go, and nobody knows when within the gap.  In
  * a stall everything is, and what became of it is read from the maps after it.  Of what a
- * child did not get from its parent (MADV_DONTFORK) its first reading tells, by a gap since
- * its birth: what it has put there before has no events.
+ * child did not get from its parent (MADV_DONTFORK, or a mapping registered after it was
+ * copied) its first reading tells, by a gap since its birth, or its end, if that comes first:
+ * what it has done there before has no events.
  */
 static bool lets_go(const struct mm *mm, const struct layout_record *g)
 {
 	return g->to == GAP_STALL || (g->to == GAP_BUDGET && g->hi != UINT64_MAX) ||
-	       (g->to == GAP_REMOVE_RACE && mm->forked && g->ts0 <= mm->begin + ACT_NS / 1000);
+	       ((g->to == GAP_REMOVE_RACE || g->to == GAP_FORK) && mm->forked &&
+		g->ts0 <= mm->begin + ACT_NS / 1000);
 }
 
 static bool given_up(const struct mm *mm, const struct layout_claim *c)

@@ -308,6 +308,16 @@ static void check_birth(struct judge *j, struct mm *mm, const struct truth_act *
 		miss(j, mm, E_EXEC, e, "an exec is not in the trace");
 }
 
+/* Found after an exec that was told of later still: another's end is that of its program. */
+static bool goes_on_as_next(const struct judge *j, const struct mm *mm)
+{
+	for (const struct mm *next = j->mms; next; next = next->next)
+		if (next != mm && next->pid == mm->pid && next->exit_told &&
+		    next->begin >= mm->end)
+			return true;
+	return false;
+}
+
 /* What ends within a second of the end of the trace may have been cut off. */
 #define END_NS UINT64_C(1000000000)
 
@@ -321,7 +331,8 @@ void family_check(struct judge *j)
 
 			check_birth(j, mm, a);
 			if (a->e.op == TRUTH_EXIT && !mm->exit_told && !mm->unnamed &&
-			    a->e.t1 + END_NS < j->last && a->e.t0 > mm->begin)
+			    a->e.t1 + END_NS < j->last && a->e.t0 > mm->begin &&
+			    !goes_on_as_next(j, mm))
 				miss(j, mm, E_EXIT, &a->e, "an exit is not in the trace");
 		}
 	}

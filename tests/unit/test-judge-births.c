@@ -64,12 +64,11 @@ static void test_memory_without_its_child(void)
 	const struct record write = { .kind = RECORD_FAULT, .pid = 200, .mm = 2, .fault = {
 		.tid = 200, .kind = FAULT_WP, .write = true, .act = ACT_UNPROTECT,
 		.via = VIA_UFFD, .lat_ns = 2, .stop_ns = 3 } };
-	const struct record gap = {
-		.kind = RECORD_GAP, .pid = 200, .mm = 2, .gap.reason = GAP_REMOVE_RACE,
-	};
+	struct record gap = { .kind = RECORD_GAP, .pid = 200, .mm = 2 };
 
-	/* Not declared; from its birth on; from later on. */
-	for (int way = 0; way < 3; way++) {
+	/* Not declared; from its birth on; from later on; the same of all of it, as it ends. */
+	for (int way = 0; way < 5; way++) {
+		gap.gap.reason = way < 3 ? GAP_REMOVE_RACE : GAP_FORK;
 		begin();
 		say(0, 100, TRUTH_FORK, 40, 50, 0, 0, 200, 0);
 		truth_file(2, 200, 200);
@@ -79,9 +78,10 @@ static void test_memory_without_its_child(void)
 		tell(fork, 0, 47, 0, 0);
 		tell(write, 0, 57, P, 1);
 		if (way)
-			tell(gap, way == 1 ? 48 : 2 * S, 4 * S, P + 8, 4);
+			tell(gap, way % 2 ? 48 : 2 * S, 4 * S, way < 3 ? P + 8 : 0,
+			     way < 3 ? 4 : 0);
 		tell((struct record){ .kind = RECORD_EXIT, .pid = 200, .mm = 2 }, 0, 5 * S, 0, 0);
-		expect(V_FOUND, way == 1 ? E_NR : E_LAYOUT_MISSING);
+		expect(V_FOUND, way % 2 ? E_NR : E_LAYOUT_MISSING);
 	}
 }
 
@@ -230,6 +230,29 @@ static void test_execs(void)
 	told(3, 0, E_NR);
 }
 
+/* A child that is found after its exec, of which the trace hears later still. */
+static void test_exec_told_late(void)
+{
+	for (int ends = 0; ends < 2; ends++) {
+		begin();
+		say(0, 100, TRUTH_FORK, S, S + 20, 0, 0, 200, 0);
+		tell((struct record){ .kind = RECORD_FORK, .fork = {
+			.child = 200, .child_mm = 2 } }, 0, S + 10, 0, 0);
+		truth_began(2, 200, 200, 0, S + 15);
+		say(2, 200, TRUTH_CHILD, S + 16, S + 17, 0, 0, 100, 0);
+		say(2, 200, TRUTH_EXEC, S + 50, S + 50, 0, 0, 0, 0);
+		truth_began(3, 200, 200, 1, S + 70);
+		told_of_200(RECORD_ATTACH, 2, S + 80);
+		execs(2, S + 90);
+		told_of_200(RECORD_ATTACH, 3, S + 100);
+		say(3, 200, TRUTH_EXIT, S + 130, S + 130, 0, 0, 0, 0);
+		if (ends)
+			told_of_200(RECORD_EXIT, 3, S + 140);
+		tell((struct record){ .kind = RECORD_STATS }, 0, 3 * S, 0, 0);
+		told(0, 0, ends ? E_NR : E_EXIT);
+	}
+}
+
 static const struct suite_test tests[] = {
 	{ "a forked child", test_children },
 	{ "a fork in a stall", test_fork_in_a_stall },
@@ -237,6 +260,7 @@ static const struct suite_test tests[] = {
 	{ "processes of one pid", test_one_pid },
 	{ "files of the truth", test_files },
 	{ "execs that nobody tells of", test_execs },
+	{ "an exec that is told of late", test_exec_told_late },
 };
 
 SUITE_MAIN("judge-births", tests)
